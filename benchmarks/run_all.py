@@ -1,0 +1,23 @@
+"""Run every benchmark, one after the other, each in a process of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+PROGRAMS = ("startup", "demo_questions", "scifact", "answers", "retrieval", "ingest")
+
+
+def main() -> None:
+    failed = []
+    for name in PROGRAMS:
+        print(f"\n== {name}", flush=True)
+        if subprocess.run([sys.executable, Path(__file__).with_name(f"{name}.py")], check=False).returncode:
+            failed.append(name)
+    if failed:
+        raise SystemExit(f"could not be run: {', '.join(failed)}")
+
+
+if __name__ == "__main__":
+    main()

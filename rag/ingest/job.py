@@ -1,0 +1,82 @@
+"""A file or scheme to load, and reading it: whatever a loader may do, documents or one `LoadError` come out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+
+from ...errors import MissingExtraError
+from . import plain
+from .errors import IngestError, LoadError
+from .registry import NamedLoader
+from .types import Loaded, Skipped
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A file or scheme to load.
+
+    Attributes:
+        key: the file's path, or the scheme and what follows it.
+        loader: what reads it.
+        target: what the loader is called with.
+    """
+
+    key: str
+    loader: NamedLoader
+    target: Path | str
+
+    def owns(self, source_id: str) -> bool:
+        """Whether a document of this id may come from here: `key`, `key#part`, or `scheme:anything`."""
+        return source_id == self.key or source_id.startswith(self.key if self.key.endswith(":") else f"{self.key}#")
+
+
+def read(job: Job) -> Iterator[Loaded | Skipped]:
+    """The documents of a job, checked and storable, and what of it is left out.
+
+    Raises:
+        LoadError: it cannot be read, or not to its end.
+        IngestError: it cannot be asked for like this.
+    """
+    try:
+        for item in job.loader.load(job.target):
+            yield _checked(item, job) if isinstance(item, Loaded) else item
+    except (IngestError, LoadError):
+        raise
+    except MissingExtraError as error:
+        raise LoadError(str(error)) from error
+    except OSError as error:
+        raise LoadError(f"cannot be read: {error.strerror or error}") from error
+    except Exception as error:
+        # A plug-in or a parser may raise anything at all, and one bad file must not end the run.
+        _log.info("%s failed on %s", job.loader.name, job.key, exc_info=True)
+        raise LoadError(f"its loader failed ({type(error).__name__}: {error})") from error
+
+
+def _checked(loaded: Loaded, job: Job) -> Loaded | Skipped:
+    """The document as it can be stored; loaders may be anyone's.
+
+    Raises:
+        LoadError: its id or its sections break the rules.
+    """
+    source = loaded.source
+    if not job.owns(source.id):
+        raise LoadError(f"its loader gives the id {source.id!r}, which must be {job.key!r} or begin with it and '#'")
+    if not loaded.sections:
+        return Skipped(source.id, "no text in it")
+    edges = [edge for section in loaded.sections for edge in (section.start, section.end)]
+    if any(left > right for left, right in pairwise([0, *edges, len(source.text)])):
+        raise LoadError("its loader gives sections that overlap or lie outside the text")
+    storable = replace(
+        source,
+        text=plain.storable(source.text),
+        title=plain.title(source.title),
+        metadata=plain.jsonable(source.metadata),
+    )
+    sections = tuple(replace(section, metadata=plain.jsonable(section.metadata)) for section in loaded.sections)
+    return Loaded(storable, sections)

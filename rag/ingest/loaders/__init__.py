@@ -1,0 +1,1 @@
+"""One file per family of documents, from a path to `Loaded`."""

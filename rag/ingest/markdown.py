@@ -1,0 +1,170 @@
+"""The block structure of a Markdown text, as offsets into it: where its sections and its paragraphs lie.
+
+markdown-it-py (CommonMark and tables) finds the blocks, so a `#` in a code fence is no heading and a paragraph in a
+list begins after its marker. It tells lines; this module turns lines into offsets.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
+from typing import NamedTuple
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+from . import plain
+from .types import Section
+
+_FENCE = re.compile(r"^[ \t>]*(?:```|~~~)[^\n]*\n?", re.MULTILINE)
+_LEAVES = {"paragraph_open", "heading_open", "fence", "code_block", "html_block", "table_open", "hr", "list_item_open"}
+_LINE_END = re.compile(r"\r\n?|\n")
+
+
+class Line(NamedTuple):
+    """A line of a paragraph: `text`, without marker and indentation, begins at `start` of the document."""
+
+    start: int
+    text: str
+
+
+class Block(NamedTuple):
+    """A block begins with the line at `start`; `paragraph` holds its lines if it is body text, a list item or a quote.
+
+    Headings, code, tables, HTML, link definitions and rules are no paragraphs.
+    """
+
+    start: int
+    nested: bool
+    paragraph: list[Line]
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """A heading: its level (1 to 6), its words without markup, and the offsets its lines span."""
+
+    level: int
+    words: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """The sections of a document and its first heading of level 1 (empty if it has none)."""
+
+    sections: tuple[Section, ...]
+    title: str
+
+
+@cache
+def _blocks() -> MarkdownIt:
+    parser = MarkdownIt("commonmark").enable("table")
+    parser.core.ruler.disable("inline")
+    return parser
+
+
+@cache
+def _inlines() -> MarkdownIt:
+    return MarkdownIt("commonmark")
+
+
+def outline(text: str, start: int = 0) -> Outline:
+    """Divide `text[start:]` at its headings.
+
+    A section holds what stands between its heading and the next one, whatever that one's level. A heading with
+    neither text nor subheadings is a section itself, so that its words can be found.
+    """
+    headings = list(_headings(text, start))
+    path: list[Heading] = []
+    sections = []
+    if before := _trimmed(text, start, headings[0].start if headings else len(text)):
+        sections.append(Section(*before))
+    for index, heading in enumerate(headings):
+        following = headings[index + 1] if index + 1 < len(headings) else None
+        path = [above for above in path if above.level < heading.level]
+        parents = _words(path)
+        path.append(heading)
+        if span := _trimmed(text, heading.end, following.start if following else len(text)):
+            sections.append(Section(*span, heading=_words(path), opening=heading.start))
+        elif heading.words and not (following and following.level > heading.level):
+            sections.append(Section(heading.start, heading.end, heading=parents))
+    first = next((heading.words for heading in headings if heading.level == 1), "")
+    return Outline(tuple(sections), first)
+
+
+def blocks(text: str, start: int = 0, end: int | None = None) -> Iterator[Block]:
+    """The blocks of `text[start:end]` that hold no other, and list items, in order."""
+    start += _code_before(text[start:end])
+    part = text[start:end]
+    lines = _line_spans(part)
+    for token, following in pairwise([*_blocks().parse(part), None]):
+        if token and token.map and token.type in _LEAVES:
+            words = following.content.split("\n") if following and token.type == "paragraph_open" else []
+            spans = lines[token.map[0] : token.map[0] + len(words)]
+            located = [_line(part, start, span, content) for span, content in zip(spans, words, strict=True)]
+            yield Block(start + lines[token.map[0]][0], token.level > 0, located)
+
+
+def _code_before(part: str) -> int:
+    """Where the text begins if `part` was cut out of the middle of a code block: after the fence that closes it.
+
+    Where fences don't come in pairs, one stands outside `part`: before it, if the first one here has no code below.
+    """
+    fences = list(_FENCE.finditer(part))
+    if len(fences) % 2 == 0:
+        return 0
+    inside = part[fences[0].end() :].partition("\n")[0].strip()
+    return 0 if inside else fences[0].end()
+
+
+def _line(part: str, offset: int, span: tuple[int, int], content: str) -> Line:
+    """Locate the words of a line, which end where the line ends but begin after quote marks, bullets, indentation."""
+    words = content.strip()
+    last = span[0] + len(part[span[0] : span[1]].rstrip())
+    return Line(offset + last - len(words), words)
+
+
+def _headings(text: str, start: int) -> Iterator[Heading]:
+    part = text[start:]
+    lines = _line_spans(part)
+    tokens = _blocks().parse(part)
+    for token, inline in pairwise(tokens):
+        # A heading in a quotation or a list item does not divide the document, hence level 0 only.
+        if token.type == "heading_open" and token.level == 0 and token.map:
+            begin, end = lines[token.map[0]][0], lines[token.map[1] - 1][1]
+            words = plain.title(_without_markup(inline))
+            yield Heading(int(token.tag[1:]), words, start + begin, start + end)
+
+
+def _without_markup(inline: Token) -> str:
+    tokens = _inlines().parseInline(inline.content)[0].children or []
+    return "".join(" " if token.type in {"softbreak", "hardbreak"} else _visible(token) for token in tokens)
+
+
+def _visible(token: Token) -> str:
+    return "" if token.type == "html_inline" else token.content
+
+
+def _words(path: list[Heading]) -> tuple[str, ...]:
+    return tuple(heading.words for heading in path if heading.words)
+
+
+def _trimmed(text: str, start: int, end: int) -> tuple[int, int] | None:
+    """The span without surrounding white space; None if nothing is left."""
+    part = text[start:end]
+    words = part.strip()
+    if not words:
+        return None
+    start += len(part) - len(part.lstrip())
+    return start, start + len(words)
+
+
+def _line_spans(text: str) -> list[tuple[int, int]]:
+    """Start and end of each line as CommonMark counts lines (`str.splitlines` would also cut at form feeds)."""
+    ends = list(_LINE_END.finditer(text))
+    starts = [0, *(end.end() for end in ends)]
+    return list(zip(starts, [*(end.start() for end in ends), len(text)], strict=True))

@@ -1,0 +1,113 @@
+"""Bring a corpus up to date with files and folders: read, split, embed what is new or changed; delete what is gone.
+
+Files flow through one by one, so memory stays bounded, progress is live, and what is committed survives a kill. A file
+whose bytes, loader and splitter settings are the same as last time is hashed and nothing more: neither parsed nor
+embedded, and the embedder isn't even loaded. What cannot be read is reported and keeps the chunks it had.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from .errors import IngestError
+from .job import Job
+from .registry import NamedLoader, find_loaders
+from .run import Run
+from .split import MIN_MAX_TOKENS
+from .stored import Stored
+from .types import IngestProgress, IngestReport, Loader, SchemeLoader
+from .walk import absolute, walk
+
+if TYPE_CHECKING:
+    from ...stores.corpus import Corpus
+
+
+def ingest(  # noqa: PLR0913 - the options of one command
+    paths: str | Path | Iterable[str | Path],
+    into: Corpus,
+    *,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    text_field: str = "text",
+    max_tokens: int | None = None,
+    loaders: Mapping[str, Loader | SchemeLoader] | None = None,
+    on_progress: Callable[[IngestProgress], None] | None = None,
+) -> IngestReport:
+    """Make `into` agree with the documents under `paths`.
+
+    New documents are added, changed ones replaced, and those whose file (in a folder that is walked) or row is gone are
+    deleted; what lies elsewhere stays. Files that the globs leave out stay as they are.
+
+    ```python
+    from ragloom import Corpus, ingest
+
+    report = ingest(["./handbook", "pydoc:"], Corpus("./index"), exclude=["drafts"])
+    print(report.summary())
+    for skipped in report.skipped:
+        print(skipped.path, skipped.reason)
+    ```
+
+    Args:
+        paths: files, folders, and schemes such as `pydoc:`.
+        into: the corpus.
+        include: globs of the files wanted in folders (`docs/**/*.md`); none: all.
+        exclude: globs of files and folders to leave out; they win over `include`.
+        text_field: the field of JSONL objects, and the column of CSV files, that holds the text.
+        max_tokens: the size of a chunk with its title and headings, in the embedder's tokens; by default 256, or what
+            the embedder reads if that is less.
+        loaders: further loaders, by suffix (`.epub`) or scheme (`wiki:`).
+        on_progress: told before each file and once at the end.
+
+    Raises:
+        IngestError: a path does not exist, or an option cannot be used; nothing has been changed.
+        CorpusError: the corpus cannot be written; what was committed before is safe.
+    """
+    if max_tokens is not None and max_tokens < MIN_MAX_TOKENS:
+        raise IngestError(f"max_tokens must be at least {MIN_MAX_TOKENS}, not {max_tokens}")
+    started = perf_counter()
+    known_loaders = find_loaders(loaders, text_field=text_field)
+    schemes, places = _by_scheme(paths, known_loaders)
+    found = walk(places, known_loaders.keys(), include=include, exclude=exclude)
+    files = [Job(file.as_posix(), known_loaders[file.suffix.lower()], file) for file in found.files]
+    walked = perf_counter() - started
+    with into.writing():
+        stored = Stored.read(into, jobs=[job.key for job in (*files, *schemes)], folders=found.folders)
+        run = Run(into, stored, found.skipped, max_tokens=max_tokens, on_progress=on_progress)
+        chunks = run.chunks([*files, *schemes])
+        first = next(chunks, None)
+        added = into.add(chain([first], chunks)) if first is not None else None
+        gone = run.gone | stored.vanished()
+        if gone:
+            into.delete(sources=sorted(gone))
+    return run.report(added, removed=len(gone), walked=walked)
+
+
+def check_paths(
+    paths: str | Path | Iterable[str | Path], *, loaders: Mapping[str, Loader | SchemeLoader] | None = None
+) -> None:
+    """Check that there is something to ingest at each path, before an index is made for it.
+
+    Raises:
+        IngestError: a path does not exist and is no scheme that is known.
+    """
+    _, places = _by_scheme(paths, find_loaders(loaders))
+    for place in places:
+        absolute(place)
+
+
+def _by_scheme(
+    paths: str | Path | Iterable[str | Path], loaders: Mapping[str, NamedLoader]
+) -> tuple[list[Job], list[str | Path]]:
+    """Tell `pydoc:` and the like from files and folders."""
+    schemes, places = [], []
+    for path in [paths] if isinstance(paths, str | Path) else dict.fromkeys(paths):
+        scheme, colon, rest = str(path).partition(":")
+        if isinstance(path, str) and colon and f"{scheme}:".lower() in loaders:
+            schemes.append(Job(path, loaders[f"{scheme}:".lower()], rest))
+        else:
+            places.append(path)
+    return schemes, places

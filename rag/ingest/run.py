@@ -1,0 +1,169 @@
+"""One run of `ingest`: from jobs to a stream of chunks, and the counts of what became of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from ...stores.types import AddReport, Chunk
+from . import fingerprint
+from .errors import IngestError, LoadError
+from .job import Job, read
+from .split import Splitter
+from .stored import Stored
+from .types import IngestProgress, IngestReport, Loaded, Skipped
+
+if TYPE_CHECKING:
+    from ...stores.corpus import Corpus
+
+MAX_TOKENS = 256
+"""The default size of a chunk: long enough for a thought, short enough to be found by it."""
+
+
+class Run:
+    """The state of one run: `chunks` drives it, `report` tells of it afterwards.
+
+    Attributes:
+        gone: ids of stored documents that their file or scheme no longer has.
+    """
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        stored: Stored,
+        skipped: list[Skipped],
+        *,
+        max_tokens: int | None = None,
+        on_progress: Callable[[IngestProgress], None] | None = None,
+    ) -> None:
+        """Begin a run; nothing is read yet."""
+        self.gone: set[str] = set()
+        self._corpus = corpus
+        self._stored = stored
+        self._skipped = skipped
+        self._max_tokens = max_tokens
+        self._on_progress = on_progress
+        self._failed: set[str] = set()
+        self._counts: Counter[str] = Counter()
+        self._seconds = {"read": 0.0, "split": 0.0, "embed": 0.0}
+
+    def chunks(self, jobs: Sequence[Job]) -> Iterator[Chunk]:
+        """The chunks of what is new or changed, made while they are taken."""
+        for job in jobs:
+            self._tell(job.key, len(jobs))
+            yield from self._of_file(job, job.target) if isinstance(job.target, Path) else self._of_scheme(job)
+            self._counts["files"] += 1
+        self._tell("", len(jobs))
+
+    def report(self, added: AddReport | None, *, removed: int, walked: float) -> IngestReport:
+        """What happened, with what the corpus tells of its part."""
+        seconds = {"walk": walked, **self._seconds, "store": 0.0, "lexical": 0.0, "dense": 0.0}
+        for stage, spent in (added.seconds if added else {}).items():
+            seconds[stage] = seconds.get(stage, 0.0) + spent
+        return IngestReport(
+            files=self._counts["files"],
+            added=self._counts["added"],
+            changed=self._counts["changed"],
+            unchanged=self._counts["unchanged"],
+            removed=removed,
+            skipped=tuple(self._skipped),
+            chunks=self._counts["chunks"],
+            embedded=added.embedded if added else 0,
+            seconds=seconds,
+        )
+
+    def _tell(self, path: str, total: int) -> None:
+        if self._on_progress:
+            self._on_progress(IngestProgress(self._counts["files"], total, path, self._counts["chunks"]))
+
+    def _of_file(self, job: Job, path: Path) -> Iterator[Chunk]:
+        """Chunks of a file, none if its fingerprint is the stored one; the last document's tells that all are there."""
+        stored = self._stored.documents[job.key]
+        try:
+            with self._clock("read"):
+                mark = fingerprint.of_file(path, job.loader.name, self._max_tokens)
+        except OSError as error:
+            self._fail(job, f"cannot be read: {error.strerror}")
+            return
+        if fingerprint.is_complete(stored, mark):
+            self._counts["unchanged"] += len(stored)
+            return
+        held: Loaded | None = None
+        missing = set(stored)
+        for loaded in self._documents(job):
+            missing.discard(loaded.source.id)
+            if held:
+                yield from self._split(held, mark, stored)
+            held = loaded
+        complete = job.key not in self._failed
+        if held:
+            yield from self._split(held, fingerprint.last(mark) if complete else mark, stored)
+        if complete:
+            self.gone |= missing
+
+    def _of_scheme(self, job: Job) -> Iterator[Chunk]:
+        """Chunks of what a scheme stands for, document by document, for there are no bytes to compare beforehand."""
+        stored = self._stored.documents[job.key]
+        missing = set(stored)
+        for loaded in self._documents(job):
+            source = loaded.source
+            missing.discard(source.id)
+            mark = fingerprint.of_document(source, job.loader.name, self._max_tokens)
+            if stored.get(source.id) == mark:
+                self._counts["unchanged"] += 1
+            else:
+                yield from self._split(loaded, mark, stored)
+        if job.key not in self._failed:
+            self.gone |= missing
+
+    def _split(self, loaded: Loaded, mark: str, stored: Mapping[str, str]) -> list[Chunk]:
+        before = stored.get(loaded.source.id)
+        outcome = "added" if before is None else "unchanged" if fingerprint.same(before, mark) else "changed"
+        splitter = self._splitter
+        with self._clock("split"):
+            chunks = splitter.split(replace(loaded, source=replace(loaded.source, fingerprint=mark)))
+        self._counts.update({outcome: 1, "chunks": len(chunks)})
+        return chunks
+
+    @cached_property
+    def _splitter(self) -> Splitter:
+        """Made when there is something to split, because it needs the embedder."""
+        with self._clock("embed"):
+            reads, tokenizer = self._corpus.embedder.max_tokens, self._corpus.embedder.tokenizer
+        if self._max_tokens and self._max_tokens > reads:
+            raise IngestError(f"max_tokens is {self._max_tokens}, but the embedder reads only {reads}; ask for less")
+        return Splitter(tokenizer, self._max_tokens or min(MAX_TOKENS, reads), self._corpus.language)
+
+    def _documents(self, job: Job) -> Iterator[Loaded]:
+        """The documents of a job; what cannot be read is noted, and the job marked as failed."""
+        items = read(job)
+        try:
+            while True:
+                with self._clock("read"):
+                    item = next(items, None)
+                if item is None:
+                    return
+                if isinstance(item, Loaded):
+                    yield item
+                else:
+                    self._skipped.append(item)
+        except LoadError as error:
+            self._fail(job, str(error))
+
+    def _fail(self, job: Job, reason: str) -> None:
+        self._failed.add(job.key)
+        self._skipped.append(Skipped(job.key, reason))
+
+    @contextmanager
+    def _clock(self, stage: str) -> Iterator[None]:
+        started = perf_counter()
+        try:
+            yield
+        finally:
+            self._seconds[stage] += perf_counter() - started

@@ -1,0 +1,130 @@
+"""Find the files to ingest: those named, and those in the folders named.
+
+Folders are walked in order of name, links are followed, each real folder once, so that a loop of links ends. Hidden
+files and folders, `node_modules` and `__pycache__` are left out unless they are named themselves.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .errors import IngestError
+from .globs import matcher
+from .types import Skipped
+
+_LEFT_OUT = {"node_modules", "__pycache__"}
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a walk found.
+
+    Attributes:
+        files: absolute paths, sorted within each folder that was named, each once.
+        folders: the folders that were walked, absolute.
+        skipped: what was found but cannot be ingested.
+    """
+
+    files: list[Path] = field(default_factory=list)
+    folders: list[Path] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+
+
+def walk(
+    paths: Iterable[str | Path],
+    suffixes: Collection[str],
+    *,
+    include: Iterable[str] = (),
+    exclude: Iterable[str] = (),
+) -> Found:
+    """Find the files under `paths` that a loader exists for.
+
+    Args:
+        paths: files and folders; a file that is named is taken whatever the globs say.
+        suffixes: what there are loaders for, such as `.md`, in lower case.
+        include: globs of the files wanted in folders; none: all.
+        exclude: globs of files and folders to leave out; they win over `include`.
+
+    Raises:
+        IngestError: a path does not exist, or a glob is malformed.
+    """
+    included, excluded = matcher(include, "include"), matcher(exclude, "exclude")
+    found = Found()
+    for path in map(absolute, paths):
+        if path.is_dir():
+            found.folders.append(path)
+            unknown: Counter[str] = Counter()
+            for file in sorted(_files(path, excluded, found.skipped)):
+                if not include or included(file.relative_to(path).as_posix()):
+                    _take(file, suffixes, found, unknown)
+            counted = sorted(unknown.items())
+            found.skipped.extend(Skipped(path.as_posix(), f"{_no_loader(end)} ({many})") for end, many in counted)
+        else:
+            _take(path, suffixes, found, None)
+    found.files[:] = dict.fromkeys(found.files)
+    return found
+
+
+def absolute(path: str | Path) -> Path:
+    """The path as the user sees it, links left in, `~` and `..` resolved."""
+    absolute = Path(os.path.abspath(Path(path).expanduser()))  # noqa: PTH100 - Path.absolute keeps the `..`
+    if not os.path.lexists(absolute):
+        raise IngestError(f"{path} does not exist")
+    return absolute
+
+
+def _files(folder: Path, excluded: Callable[[str], bool], skipped: list[Skipped]) -> Iterator[Path]:
+    seen: set[str] = set()
+
+    def report(error: OSError) -> None:
+        skipped.append(Skipped(Path(str(error.filename)).as_posix(), f"cannot be read: {error.strerror}"))
+
+    for name, folders, files in os.walk(folder, followlinks=True, onerror=report):
+        here = Path(name)
+        real = os.path.realpath(name)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        wanted = [
+            entry
+            for entry in sorted([*folders, *files])
+            if not entry.startswith(".")
+            and entry not in _LEFT_OUT
+            and not excluded((here / entry).relative_to(folder).as_posix())
+        ]
+        folders[:] = [entry for entry in wanted if entry in folders]
+        yield from (here / entry for entry in wanted if entry in files)
+
+
+def _take(file: Path, suffixes: Collection[str], found: Found, unknown: Counter[str] | None) -> None:
+    """Add a file to what was found, or to what was skipped; unknown kinds in a folder are only counted."""
+    suffix = file.suffix.lower()
+    if reason := _unreadable(file):
+        found.skipped.append(Skipped(file.as_posix(), reason))
+    elif suffix in suffixes:
+        found.files.append(file)
+    elif unknown is None:
+        found.skipped.append(Skipped(file.as_posix(), _no_loader(suffix)))
+    else:
+        unknown[suffix] += 1
+
+
+def _no_loader(suffix: str) -> str:
+    return f"no loader for {suffix}" if suffix else "no loader for files without a suffix"
+
+
+def _unreadable(file: Path) -> str:
+    """Why a path is no file that could be opened, or nothing; opening a pipe would wait for ever."""
+    try:
+        mode = file.stat().st_mode
+    except FileNotFoundError:
+        return "a link that leads nowhere" if file.is_symlink() else "gone"
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    return "" if stat.S_ISREG(mode) else "not a regular file"
