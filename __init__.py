@@ -8,10 +8,40 @@ from ._lazy import lazy
 from .errors import RagloomError
 
 if TYPE_CHECKING:
+    from .rag.ask import Reply as Reply
+    from .rag.ask import ask as ask
+    from .rag.ingest import ingest as ingest
+    from .rag.llm import load as load
     from .stores.corpus import Corpus as Corpus
     from .stores.embedder import Embedder as Embedder
+    from .stores.types import Chunk as Chunk
+    from .stores.types import Hit as Hit
+    from .stores.types import Source as Source
 
 __version__ = "0.1.0"
-__all__ = ["Corpus", "Embedder", "RagloomError", "__version__"]
+__all__ = [
+    "Chunk",
+    "Corpus",
+    "Embedder",
+    "Hit",
+    "RagloomError",
+    "Reply",
+    "Source",
+    "__version__",
+    "ask",
+    "ingest",
+    "load",
+]
 
-__getattr__ = lazy(__name__, {"Corpus": ".stores.corpus", "Embedder": ".stores.embedder"})
+_HOMES = {
+    "Chunk": ".stores.types",
+    "Corpus": ".stores.corpus",
+    "Embedder": ".stores.embedder",
+    "Hit": ".stores.types",
+    "Reply": ".rag.ask",
+    "Source": ".stores.types",
+    "ask": ".rag.ask",
+    "ingest": ".rag.ingest",
+    "load": ".rag.llm",
+}
+__getattr__ = lazy(__name__, _HOMES)

@@ -1,0 +1,145 @@
+"""From a question to a grounded answer: retrieve, expand, answer, ground — and what each step did and cost.
+
+The path never invents: where the documents do not seem to answer the question it says so, and what the LLM writes is
+checked against them, with exact quotes as the fallback.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from langchain_core.language_models import BaseChatModel
+
+from ..stores.corpus import Corpus
+from ..stores.query import Mode
+from ..stores.types import Hit
+from ..stores.where import Where
+from .generate.cited import cited
+from .generate.evidence import Evidence, gather
+from .generate.ground import ground
+from .generate.quote import quote
+from .generate.types import Answer, unknown
+from .retrieve.expand import expand
+
+PASSAGES = 8
+
+LLM = BaseChatModel | Callable[[], BaseChatModel]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one step did: `milliseconds` of wall time, and a few words on what went in and came out."""
+
+    name: str
+    milliseconds: float
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer with what it was made from.
+
+    Attributes:
+        answer: what to show.
+        hits: the chunks that were found, best first.
+        steps: what was done, in order.
+    """
+
+    answer: Answer
+    hits: tuple[Hit, ...]
+    steps: tuple[Step, ...]
+
+    def __str__(self) -> str:
+        return str(self.answer)
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-serialisable form."""
+        return {**self.answer.as_dict(), "steps": [asdict(step) for step in self.steps]}
+
+
+@dataclass(slots=True)
+class _Steps:
+    done: list[Step] = field(default_factory=list)
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[list[str]]:
+        """Time a step; append words on it to the yielded list."""
+        detail: list[str] = []
+        started = time.perf_counter()
+        yield detail
+        self.done.append(Step(name, (time.perf_counter() - started) * 1000, ", ".join(detail)))
+
+
+def ask(
+    question: str,
+    corpus: Corpus,
+    *,
+    llm: LLM | None = None,
+    k: int = PASSAGES,
+    mode: Mode = "hybrid",
+    where: Where | None = None,
+) -> Reply:
+    """Answer a question from a corpus.
+
+    ```python
+    from ragloom import Corpus, ask
+
+    corpus = Corpus("./index")
+    corpus.add(["Toad steals a motor-car and drives it into a pond."])
+    print(ask("What does Toad steal?", corpus))
+    ```
+
+    Args:
+        question: what to answer.
+        corpus: where to look.
+        llm: a LangChain chat model, or a function that gives one (called only when it is needed); None: quotes only.
+        k: how many chunks to find.
+        mode: how to find them.
+        where: metadata conditions.
+
+    Raises:
+        QueryError: the question is empty, or `k` is below 1.
+        GenerateError: the question does not fit into the LLM's context.
+    """
+    steps = _Steps()
+    with steps.step("retrieve") as detail:
+        hits = corpus.search(question, k=k, mode=mode, where=where)
+        detail.append(f"{len(corpus)} chunks -> {len(hits)}")
+    with steps.step("evidence") as detail:
+        evidence = _evidence(question, hits, corpus)
+        detail.append(f"{len(evidence.sentences)} sentences, confidence {evidence.confidence:.2f}")
+    if not evidence.answerable:
+        answer = unknown(question, "nothing found speaks to the question", confidence=evidence.confidence)
+        return Reply(answer, tuple(hits), tuple(steps.done))
+    answer = _answer(question, corpus, hits, evidence, llm, steps)
+    return Reply(answer, tuple(hits), tuple(steps.done))
+
+
+def _answer(
+    question: str, corpus: Corpus, hits: list[Hit], evidence: Evidence, llm: LLM | None, steps: _Steps
+) -> Answer:
+    if llm is None:
+        with steps.step("quote") as detail:
+            answer = quote(evidence)
+            detail.append(f"{len(answer.statements)} sentences")
+        return answer
+    with steps.step("cited") as detail:
+        model = llm if isinstance(llm, BaseChatModel) else llm()
+        passages = [hit.document for hit in expand(corpus, hits)]
+        draft = cited(question, passages, model, language=corpus.language)
+        detail.append(f"{len(passages)} passages, {draft.usage.get('input_tokens', 0)} tokens in")
+        detail.append(f"{draft.usage.get('output_tokens', 0)} out")
+    with steps.step("ground") as detail:
+        answer = ground(draft, evidence)
+        detail.append(f"{len(draft.statements)} sentences -> {len(answer.statements)} {answer.how}")
+    return answer
+
+
+def _evidence(question: str, hits: list[Hit], corpus: Corpus) -> Evidence:
+    documents = [hit.document for hit in hits]
+    vectors = corpus.vectors([document.id or "" for document in documents])
+    return gather(question, documents, corpus.embedder, passage_vectors=vectors, language=corpus.language)

@@ -1,0 +1,323 @@
+"""The `ragloom` command: parse, call, print.
+
+Exit codes: 0 done; 1 done, but there is nothing to show for it (no hit, "I don't know", a check that failed); 2 bad
+input or a fault, told in one line on standard error; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..errors import RagloomError
+
+if TYPE_CHECKING:
+    from ..stores.corpus import Corpus
+    from .display import Display
+
+NOTHING = 1
+FAULT = 2
+INTERRUPTED = 130
+
+DEFAULT_INDEX = Path("ragloom-index")
+
+app = typer.Typer(
+    help="Answers from your own documents, on your own machine.",
+    epilog="Exit codes: 0 done; 1 nothing found or a check failed; 2 bad input or a fault; 130 interrupted.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+corpus_app = typer.Typer(help="Look after an index.", no_args_is_help=True, rich_markup_mode=None)
+cache_app = typer.Typer(
+    help="Look after the cache of prepared models and demo data.", no_args_is_help=True, rich_markup_mode=None
+)
+app.add_typer(corpus_app, name="corpus")
+app.add_typer(cache_app, name="cache")
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+Index = Annotated[Path, typer.Option("--index", "-i", help="Folder of the index.")]
+Model = Annotated[
+    str, typer.Option("--model", "-m", help="LLM: embedded, a GGUF file, hf:OWNER/REPO/FILE, or a server's URL.")
+]
+GpuLayers = Annotated[int, typer.Option("--gpu-layers", help="Layers of the LLM to put on the GPU; -1: all.")]
+TopK = Annotated[int, typer.Option("-k", help="How many chunks to find.")]
+QuoteOnly = Annotated[bool, typer.Option("--quote", help="Exact quotes only; no LLM is loaded.")]
+ModeOption = Annotated[str, typer.Option("--mode", help="hybrid, dense or lexical.")]
+WhereOption = Annotated[str, typer.Option("--where", help="""Metadata conditions as JSON: {"year": {"$gte": 2020}}.""")]
+
+
+def main() -> None:
+    """Run the command; every foreseen fault becomes one line on standard error."""
+    try:
+        app(standalone_mode=True)
+    except RagloomError as error:
+        sys.exit(_fault(str(error)))
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(FAULT)
+    except OSError as error:
+        where = f": {error.filename}" if error.filename else ""
+        sys.exit(_fault(f"{error.strerror or error}{where}"))
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+
+
+def _fault(message: str) -> int:
+    print(f"ragloom: {' '.join(message.split())}", file=sys.stderr)
+    return FAULT
+
+
+@app.command()
+def demo(
+    question: Annotated[
+        str | None, typer.Argument(help="A question about Python; without one, three are asked.")
+    ] = None,
+    model: Model = "embedded",
+    gpu_layers: GpuLayers = 0,
+    quote: QuoteOnly = False,
+    json: Json = False,
+) -> None:
+    """Ask Python's own language reference, which every Python carries."""
+    from . import demo as demo_module
+
+    display = _display(json)
+    llm = None if quote else _llm(model, gpu_layers)
+    with display.progress("indexing Python's reference, once") as progress:
+        corpus = demo_module.open_corpus(progress)
+    _ask_all(display, [question] if question is not None else demo_module.QUESTIONS, corpus, llm)
+
+
+@app.command()
+def ingest(
+    paths: Annotated[list[str], typer.Argument(help="Files, folders, or pydoc: for Python's reference.")],
+    into: Annotated[Path, typer.Option("--into", help="Folder of the index.")] = DEFAULT_INDEX,
+    include: Annotated[list[str], typer.Option(help="Only files that match; may be repeated.")] = [],  # noqa: B006
+    exclude: Annotated[list[str], typer.Option(help="No files that match; may be repeated.")] = [],  # noqa: B006
+    text_field: Annotated[str, typer.Option(help="Field of JSONL and CSV that holds the text.")] = "text",
+    language: Annotated[str | None, typer.Option(help="Language of a new index: en, de, ... or other.")] = None,
+    embedder: Annotated[str | None, typer.Option(help="Embedder of a new index: a model's name or folder.")] = None,
+    json: Json = False,
+) -> None:
+    """Read documents into an index; unchanged files cost nothing, vanished ones go."""
+    from ..stores.corpus import Corpus
+    from .ingest import check_paths
+
+    check_paths(paths)
+    display = _display(json)
+    with Corpus(into, language=language, embedder=embedder) as corpus:
+        _ingest(display, paths, corpus, include=include, exclude=exclude, text_field=text_field)
+
+
+@app.command()
+def ask(
+    question: Annotated[str, typer.Argument(help="What to answer.")],
+    index: Index = DEFAULT_INDEX,
+    over: Annotated[
+        Path | None, typer.Option("--over", help="Answer over this folder or file; indexes it first.")
+    ] = None,
+    model: Model = "embedded",
+    gpu_layers: GpuLayers = 0,
+    k: TopK = 8,
+    mode: ModeOption = "hybrid",
+    where: WhereOption = "",
+    quote: QuoteOnly = False,
+    json: Json = False,
+) -> None:
+    """Answer a question from an index, with citations."""
+    display = _display(json)
+    conditions = _where(where)
+    llm = None if quote else _llm(model, gpu_layers)
+    with _corpus_over(display, over) if over is not None else _open(index) as corpus:
+        _ask_all(display, [question], corpus, llm, k=k, mode=mode, where=conditions)
+
+
+@app.command()
+def search(
+    query: Annotated[str, typer.Argument(help="What to find.")],
+    index: Index = DEFAULT_INDEX,
+    k: TopK = 10,
+    mode: ModeOption = "hybrid",
+    where: WhereOption = "",
+    json: Json = False,
+) -> None:
+    """Find chunks in an index."""
+    display = _display(json)
+    with _open(index) as corpus:
+        hits = corpus.search(query, k=k, mode=mode, where=_where(where))  # type: ignore[arg-type]  # search checks it
+    display.hits(hits)
+    if not hits:
+        display.line("nothing found")
+        raise typer.Exit(NOTHING)
+
+
+@corpus_app.command("stats")
+def corpus_stats(
+    index: Annotated[Path, typer.Argument(help="Folder of the index.")] = DEFAULT_INDEX, json: Json = False
+) -> None:
+    """What is in an index."""
+    from dataclasses import asdict
+
+    display = _display(json)
+    with _open(index) as corpus:
+        stats = asdict(corpus.stats())
+    embedder = stats["embedder"]
+    display.data(stats)
+    stats["embedder"] = f"{embedder['name']} ({embedder['dimension']} dimensions)" if embedder else "none yet"
+    display.table(["what", "value"], [[name.replace("_", " "), str(value)] for name, value in stats.items()])
+
+
+@corpus_app.command("repair")
+def corpus_repair(
+    index: Annotated[Path, typer.Argument(help="Folder of the index.")] = DEFAULT_INDEX,
+    reembed: Annotated[bool, typer.Option("--reembed", help="Make every vector again.")] = False,
+    embedder: Annotated[str | None, typer.Option(help="Embedder for --reembed.")] = None,
+    json: Json = False,
+) -> None:
+    """Make the derived indexes again from the database, which is the truth."""
+    from dataclasses import asdict
+
+    display = _display(json)
+    with _open(index, embedder=embedder) as corpus:
+        report = corpus.repair(reembed=reembed)
+    display.data(asdict(report))
+    display.line(f"{report.chunks} chunks, both indexes made again")
+    for line in report.inconsistencies:
+        display.line(line)
+    if report.inconsistencies:
+        raise typer.Exit(NOTHING)
+
+
+@cache_app.command("info")
+def cache_info(json: Json = False) -> None:
+    """What the cache holds, and where."""
+    from .cache import entries, folder
+
+    display = _display(json)
+    found = entries()
+    display.data({"folder": str(folder()), "entries": [{"name": entry.name, "bytes": entry.size} for entry in found]})
+    display.line(str(folder()))
+    display.table(["entry", "MB"], [[entry.name, f"{entry.size / 1e6:,.1f}"] for entry in found])
+
+
+@cache_app.command("clear")
+def cache_clear(json: Json = False) -> None:
+    """Delete the cache; everything in it is made again when it is needed."""
+    from .cache import clear
+
+    display = _display(json)
+    freed = clear()
+    display.data({"freed_bytes": freed})
+    display.line(f"freed {freed / 1e6:,.1f} MB")
+
+
+@app.command()
+def doctor(
+    index: Annotated[Path | None, typer.Option("--index", "-i", help="Check this index too.")] = None,
+    json: Json = False,
+) -> None:
+    """Check versions, models, CPU and an index; says what is missing and the command that fixes it."""
+    from dataclasses import asdict
+
+    from .doctor import examine
+
+    display = _display(json)
+    findings = examine(index)
+    display.data([asdict(finding) for finding in findings])
+    display.table(
+        ["", "what", "found"], [["ok" if finding.ok else "!!", finding.name, finding.value] for finding in findings]
+    )
+    problems = [finding for finding in findings if not finding.ok]
+    for finding in problems:
+        display.line(f"fix {finding.name}: {finding.fix}")
+    if problems:
+        raise typer.Exit(NOTHING)
+
+
+# -- shared by several commands
+
+
+def _display(as_json: bool) -> Display:
+    from .display import Display
+
+    return Display(as_json=as_json)
+
+
+def _open(index: Path, embedder: str | None = None) -> Corpus:
+    from ..stores.corpus import Corpus
+
+    return Corpus(index, create=False, embedder=embedder)
+
+
+def _llm(model: str, gpu_layers: int) -> Any:
+    """Check the model now, load it in the background: importing the embedder takes as long."""
+    from .llm.preload import preload
+
+    return preload(model, n_gpu_layers=gpu_layers)
+
+
+def _where(text: str) -> dict[str, Any] | None:
+    if not text:
+        return None
+    import json
+
+    try:
+        conditions = json.loads(text)
+    except ValueError as error:
+        raise RagloomError(f"--where is not JSON ({error}): {text}") from error
+    if not isinstance(conditions, dict):
+        raise RagloomError(f"--where must be a JSON object, not {text}")
+    return conditions
+
+
+def _ingest(display: Display, paths: list[str], corpus: Corpus, **options: Any) -> None:
+    from .ingest import ingest as ingest_paths
+
+    with display.progress("ingesting") as progress:
+        report = ingest_paths(paths, corpus, on_progress=lambda p: progress(p.done, p.total, p.path), **options)
+    display.data(report.as_dict())
+    for skipped in report.skipped:
+        display.note(f"skipped {skipped.path}: {skipped.reason}")
+    display.line(report.summary())
+    if not len(corpus):
+        raise typer.Exit(NOTHING)
+
+
+def _corpus_over(display: Display, over: Path) -> Corpus:
+    from ..stores.corpus import Corpus
+    from .cache import index_over
+    from .ingest import check_paths
+    from .ingest import ingest as ingest_paths
+
+    check_paths([str(over)])
+    corpus = Corpus(index_over(over))
+    with display.progress(f"indexing {over.name}") as progress:
+        report = ingest_paths([str(over)], corpus, on_progress=lambda p: progress(p.done, p.total, p.path))
+    for skipped in report.skipped:
+        display.note(f"skipped {skipped.path}: {skipped.reason}")
+    return corpus
+
+
+def _ask_all(display: Display, questions: list[str], corpus: Corpus, llm: Any, **options: Any) -> None:
+    from .ask import ask as ask_corpus
+
+    replies = []
+    for question in questions:
+        if len(questions) > 1:
+            display.heading(f"\n> {question}")
+        reply = ask_corpus(question, corpus, llm=llm, **options)
+        replies.append(reply)
+        if not display.as_json:
+            display.reply(reply)
+    display.data(replies[0].as_dict() if len(replies) == 1 else [reply.as_dict() for reply in replies])
+    if not any(reply.answer.known for reply in replies):
+        raise typer.Exit(NOTHING)
+
+
+if __name__ == "__main__":
+    main()

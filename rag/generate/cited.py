@@ -1,0 +1,121 @@
+"""Answers with numbered citations, written by an LLM.
+
+The LLM sees passages numbered `[1]`, `[2]`, ... packed to what its context leaves, and is asked to end each sentence
+with the number of the passage it used. Markers become citations of those passages; a marker without a passage is
+dropped. The answer is the LLM's word: `ground` checks it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from langchain_core.documents import Document
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage
+
+from ...prompts import load_prompt
+from ..ingest.sentences import sentences
+from .errors import GenerateError
+from .passages import Packed, pack
+from .types import Answer, Citation, cite_all, unknown
+
+MAX_PROMPT_TOKENS = 1500
+"""Most tokens of passages by default: about what a small model reads with profit, and what a CPU reads in seconds."""
+
+MAX_ANSWER_TOKENS = 160
+
+_MARKER = re.compile(r"\[(\d+(?:\s*,\s*\d+)*)\]")
+_DECLINES = re.compile(
+    r"^\W*(i (do not|don.t|cannot|can.t) (know|answer|find)|unknown\b|not (mentioned|stated|given)\b)", re.I
+)
+
+
+def cited(
+    question: str,
+    documents: Sequence[Document],
+    llm: BaseChatModel,
+    *,
+    max_prompt_tokens: int = MAX_PROMPT_TOKENS,
+    max_answer_tokens: int = MAX_ANSWER_TOKENS,
+    language: str = "en",
+) -> Answer:
+    """Ask `llm` to answer from `documents`, with citations; `how` is `cited`, or `unknown` if it declines.
+
+    Args:
+        question: what to answer.
+        documents: passages, best first; those that do not fit are left out, and a note says how many.
+        llm: any LangChain chat model.
+        max_prompt_tokens: budget for the passages.
+        max_answer_tokens: where the answer is cut off.
+        language: how sentences are told apart.
+
+    Raises:
+        GenerateError: the question is empty, or there is no room for a single passage.
+    """
+    if not question.strip():
+        raise GenerateError("the question is empty; ask something")
+    if not documents:
+        return unknown(question, "no passages were found")
+    packed = pack(documents, llm.get_num_tokens, _budget(question, llm, max_prompt_tokens, max_answer_tokens))
+    prompt = load_prompt("cited").render(passages=packed.text, question=question)
+    reply = llm.invoke(prompt, max_tokens=max_answer_tokens)
+    notes = (f"{len(packed.left_out)} of {len(documents)} passages did not fit",) if packed.left_out else ()
+    return _read(question, reply, packed, notes, language)
+
+
+def _budget(question: str, llm: BaseChatModel, wanted: int, answer: int) -> int:
+    """Passages get what the context leaves after instructions, question and answer, at most `wanted` tokens."""
+    context = (getattr(llm, "profile", None) or {}).get("max_input_tokens")
+    if context is None:
+        return wanted
+    messages = load_prompt("cited").render(passages="", question=question)
+    around = sum(llm.get_num_tokens(str(message.content)) for message in messages) + 64
+    free = int(context) - around - answer
+    if free <= 0:
+        raise GenerateError(
+            f"the question has {llm.get_num_tokens(question)} tokens, but the model's context of {context} has to hold"
+            f" passages and answer too; shorten the question"
+        )
+    return min(wanted, free)
+
+
+def _read(question: str, reply: AIMessage, packed: Packed, notes: tuple[str, ...], language: str) -> Answer:
+    text = str(reply.content).strip()
+    usage = (
+        {name: int(reply.usage_metadata[name]) for name in ("input_tokens", "output_tokens")}
+        if (reply.usage_metadata)
+        else {}
+    )
+    if not text or _DECLINES.match(text):
+        return Answer(question, (), (), "unknown", None, (*notes, "the LLM found no answer in the passages"), (), usage)
+    statements = []
+    for statement, numbers in split_markers(text, language):
+        known = [Citation.of(packed.documents[n - 1]) for n in numbers if 1 <= n <= len(packed.documents)]
+        statements.append((statement, known, None))
+    numbered, citations = cite_all(statements)
+    return Answer(question, numbered, citations, "cited", None, notes, (), usage)
+
+
+def split_markers(text: str, language: str = "en") -> list[tuple[str, list[int]]]:
+    """Cut an LLM's answer into sentences without markers, each with the numbers of its markers.
+
+    A marker belongs to the sentence it stands in; one that follows the full stop, to the sentence before.
+    """
+    plain, markers = [], []
+    position = length = 0
+    for match in _MARKER.finditer(text):
+        piece = text[position : match.start()]
+        plain.append(piece)
+        length += len(piece)
+        markers.append((length, [int(number) for number in match.group(1).split(",")]))
+        position = match.end()
+    plain.append(text[position:])
+    stripped = "".join(plain)
+    spans = sentences(stripped, language=language)
+    found: list[tuple[str, list[int]]] = [(stripped[span.start : span.end], []) for span in spans]
+    for at, numbers in markers:
+        owner = max((i for i, span in enumerate(spans) if span.start < at), default=None)
+        if owner is not None:
+            found[owner][1].extend(numbers)
+    return [(re.sub(r"\s+([.,;:!?])", r"\1", " ".join(sentence.split())), numbers) for sentence, numbers in found]

@@ -1,0 +1,9 @@
+"""Errors of answering."""
+
+from __future__ import annotations
+
+from ...errors import RagloomError
+
+
+class GenerateError(RagloomError):
+    """An answer cannot be made from what was given."""

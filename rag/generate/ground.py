@@ -1,0 +1,85 @@
+"""Checking an answer against the passages: what they do not carry is left out, and the reader is told.
+
+A sentence stands if some sentence of the passages is near it (cosine), their words carry it (K-precision over its
+content terms, see `support`), its numbers are theirs, it denies nothing that they affirm, and it is a whole sentence.
+It is then cited to the exact sentences that carry it, whatever passage the LLM named. If nothing stands, the answer
+falls back to exact quotes and says so.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import numpy as np
+
+from .evidence import Evidence
+from .quote import quote
+from .support import ContentTerms
+from .types import Answer, Citation, Statement, cite_all
+
+MIN_PRECISION = 0.9
+"""Least share of a sentence's content terms that its supporting sentences must have."""
+
+MIN_SIMILARITY = 0.7
+"""Least cosine of a sentence to the best of its supporting sentences."""
+
+MAX_SUPPORT = 2
+"""Most sentences cited for one statement."""
+
+_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+_NEGATION = re.compile(r"\b(not|no|never|none|neither|nor|cannot|without)\b|n['’]t\b", re.IGNORECASE)
+
+
+def ground(draft: Answer, evidence: Evidence) -> Answer:
+    """Keep what the passages carry; `how` is `grounded`, or `quoted` when the draft falls.
+
+    The fallback is taken when the draft declined, or when no sentence of it stands.
+    """
+    once = {" ".join(statement.text.lower().split()): statement for statement in draft.statements}
+    checked = [_check(statement, evidence) for statement in once.values()]
+    standing = [(statement.text, citations, support) for statement, citations, support in checked if citations]
+    dropped = tuple(
+        replace(statement, citations=(), support=support) for statement, citations, support in checked if not citations
+    )
+    if not standing:
+        reason = "the LLM found no answer" if not draft.statements else "the passages do not carry what the LLM wrote"
+        fallback = quote(evidence)
+        return replace(fallback, notes=(*draft.notes, f"{reason}: exact quotes"), dropped=dropped, usage=draft.usage)
+    statements, citations = cite_all(standing)
+    notes = (*draft.notes, f"{len(dropped)} unsupported sentences left out") if dropped else draft.notes
+    return Answer(draft.question, statements, citations, "grounded", evidence.confidence, notes, dropped, draft.usage)
+
+
+def _check(statement: Statement, evidence: Evidence) -> tuple[Statement, list[Citation], float]:
+    """The sentences that carry a statement, and its K-precision on them; none if it does not stand."""
+    if not evidence.sentences:
+        return statement, [], 0.0
+    similarity = evidence.vectors @ evidence.encoder.encode([statement.text])[0]
+    best = [int(i) for i in np.argsort(-similarity, kind="stable")[:MAX_SUPPORT]]
+    terms = ContentTerms(evidence.language)
+    carriers: list[int] = []
+    precision = 0.0
+    for i in best:
+        words = " ".join(_words(evidence.sentences[j]) for j in [*carriers, i])
+        if (better := terms.precision(statement.text, words)) > precision:
+            carriers, precision = [*carriers, i], better
+    support = " ".join(evidence.sentences[i].text for i in carriers)
+    stands = (
+        statement.text.rstrip().endswith((".", "!", "。", "！"))
+        and precision >= MIN_PRECISION
+        and similarity[best[0]] >= MIN_SIMILARITY
+        and set(_NUMBER.findall(statement.text)) <= set(_NUMBER.findall(support))
+        and _negated(statement.text) == _negated(evidence.sentences[best[0]].text)
+    )
+    return statement, [evidence.sentences[i] for i in sorted(carriers)] if stands else [], precision
+
+
+def _negated(sentence: str) -> bool:
+    """Whether a sentence denies something (in English): words alone would let "is not" pass for "is"."""
+    return _NEGATION.search(sentence) is not None
+
+
+def _words(citation: Citation) -> str:
+    """A sentence in its place: the headings over it say what it is about."""
+    return " ".join([citation.title, *citation.heading, citation.text])

@@ -1,0 +1,57 @@
+"""Numbered passages: what an LLM gets to read, packed to a budget of tokens that is never exceeded silently."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from langchain_core.documents import Document
+
+from .errors import GenerateError
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """Documents that fit.
+
+    Attributes:
+        documents: those that fit, in the order given; number n of a marker `[n]` is `documents[n - 1]`.
+        text: the passages as the prompt shows them.
+        tokens: what `text` costs.
+        left_out: documents that did not fit.
+    """
+
+    documents: tuple[Document, ...]
+    text: str
+    tokens: int
+    left_out: tuple[Document, ...]
+
+
+def pack(documents: Sequence[Document], count_tokens: Callable[[str], int], budget: int) -> Packed:
+    """Take documents, whole and in order, while they fit into `budget` tokens; what does not fit is reported.
+
+    Raises:
+        GenerateError: not even the first document fits; both numbers are in the message.
+    """
+    taken: list[Document] = []
+    blocks: list[str] = []
+    used = 0
+    for document in documents:
+        block = _block(len(taken) + 1, document)
+        cost = count_tokens(block + "\n\n")
+        if used + cost > budget:
+            break
+        taken.append(document)
+        blocks.append(block)
+        used += cost
+    if documents and not taken:
+        need = count_tokens(_block(1, documents[0]))
+        raise GenerateError(f"the first passage has {need} tokens, but only {budget} are free; use smaller chunks")
+    return Packed(tuple(taken), "\n\n".join(blocks), used, tuple(documents[len(taken) :]))
+
+
+def _block(number: int, document: Document) -> str:
+    title = " > ".join(
+        dict.fromkeys(part for part in (document.metadata.get("title"), *document.metadata.get("heading", ())) if part)
+    )
+    return f"[{number}] {title}\n{document.page_content}" if title else f"[{number}] {document.page_content}"

@@ -1,0 +1,34 @@
+"""How well a passage carries a sentence.
+
+K-precision: the share of the sentence's content terms (stemmed, without stop words) that occur in the passage.
+Adlakha et al., "Evaluating Correctness and Faithfulness of Instruction-Following Models for Question Answering", TACL
+2024, section 4.2, found it to agree with people best among the measures of faithfulness that need no model.
+"""
+
+from __future__ import annotations
+
+import tantivy
+
+from ...stores.lexical import STEMMERS, UNSTEMMED
+
+
+class ContentTerms:
+    """The words of a text that carry its meaning: lower-cased, stemmed, without stop words."""
+
+    def __init__(self, language: str = "en") -> None:
+        """Analyse texts in `language`; `other` keeps every word."""
+        builder = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple()).filter(tantivy.Filter.lowercase())
+        if language != UNSTEMMED and language in STEMMERS:
+            builder = builder.filter(tantivy.Filter.stopword(STEMMERS[language]))
+            builder = builder.filter(tantivy.Filter.stemmer(STEMMERS[language]))
+        self._analyzer = builder.build()
+
+    def __call__(self, text: str) -> list[str]:
+        """The content terms of a text, in order."""
+        return list(self._analyzer.analyze(text))
+
+    def precision(self, sentence: str, passage: str) -> float:
+        """K-precision: the share of the sentence's content terms that the passage has; 0 for a sentence without any."""
+        terms = self(sentence)
+        known = set(self(passage))
+        return sum(term in known for term in terms) / len(terms) if terms else 0.0

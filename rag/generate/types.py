@@ -1,0 +1,135 @@
+"""Answers, and what they rest on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from langchain_core.documents import Document
+
+UNKNOWN = "I don't know: nothing in the documents answers this."
+
+How = Literal["cited", "grounded", "quoted", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """A place in a document: `text` is exactly `source.text[start:end]`.
+
+    Attributes:
+        source_id: key of the source in its corpus.
+        source: what a reader knows it by: a path, a URL, a name.
+        title: the document's title.
+        heading: the headings it stands under, outermost first.
+        start: offset of its first character in the source's stored text.
+        end: offset after its last character.
+        text: the words themselves.
+        page: page in a PDF, from 1.
+    """
+
+    source_id: str
+    source: str
+    title: str
+    heading: tuple[str, ...]
+    start: int
+    end: int
+    text: str
+    page: int | None = None
+
+    @classmethod
+    def of(cls, document: Document, start: int = 0, end: int | None = None) -> Citation:
+        """Cite `page_content[start:end]` of a chunk, with the offsets of its source."""
+        text = document.page_content[start:end]
+        metadata = document.metadata
+        begin = int(metadata.get("start", 0)) + start
+        name = str(metadata.get("source", "") or metadata.get("source_id", "") or document.id or "")
+        return cls(
+            source_id=str(metadata.get("source_id", name)),
+            source=name,
+            title=str(metadata.get("title", "")),
+            heading=tuple(metadata.get("heading", ())),
+            start=begin,
+            end=begin + len(text),
+            text=text,
+            page=metadata.get("page"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One sentence of an answer.
+
+    Attributes:
+        text: the sentence, without markers.
+        citations: numbers of the answer's citations that it rests on, from 1.
+        support: how well those citations carry it, 0 to 1; None where nobody checked.
+    """
+
+    text: str
+    citations: tuple[int, ...] = ()
+    support: float | None = None
+
+    def __str__(self) -> str:
+        return " ".join([self.text, *(f"[{number}]" for number in self.citations)])
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a reader is told.
+
+    Attributes:
+        question: what was asked.
+        statements: the answer, sentence by sentence.
+        citations: what the statements refer to by number, from 1.
+        how: `cited` by the LLM and unchecked, `grounded` after checking, `quoted` word for word, or `unknown`.
+        confidence: how sure the path that made it is that the documents answer the question, 0 to 1.
+        notes: what the reader should know about how it came about.
+        dropped: sentences that were left out because nothing supported them.
+        usage: tokens of the LLM: `input_tokens`, `output_tokens`.
+    """
+
+    question: str
+    statements: tuple[Statement, ...]
+    citations: tuple[Citation, ...]
+    how: How
+    confidence: float | None = None
+    notes: tuple[str, ...] = ()
+    dropped: tuple[Statement, ...] = ()
+    usage: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """The answer with its `[n]` markers, or that there is none."""
+        return " ".join(map(str, self.statements)) or UNKNOWN
+
+    @property
+    def known(self) -> bool:
+        """Whether there is an answer."""
+        return self.how != "unknown"
+
+    def __str__(self) -> str:
+        return self.text
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-serialisable form."""
+        from dataclasses import asdict
+
+        return {"answer": self.text, **asdict(self)}
+
+
+def unknown(question: str, *notes: str, confidence: float | None = None) -> Answer:
+    """The honest answer when there is none."""
+    return Answer(question, (), (), "unknown", confidence, notes)
+
+
+def cite_all(
+    statements: Sequence[tuple[str, Sequence[Citation], float | None]],
+) -> tuple[tuple[Statement, ...], tuple[Citation, ...]]:
+    """Number the citations of statements in order of appearance; equal places share a number."""
+    numbers: dict[Citation, int] = {}
+    numbered = []
+    for text, citations, support in statements:
+        own = dict.fromkeys(numbers.setdefault(citation, len(numbers) + 1) for citation in citations)
+        numbered.append(Statement(text, tuple(own), support))
+    return tuple(numbered), tuple(numbers)

@@ -1,0 +1,200 @@
+"""`ChatLlama`: a GGUF model on this machine as a LangChain chat model."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.language_models import BaseChatModel, ModelProfile
+from langchain_core.language_models.chat_models import agenerate_from_stream
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.messages.ai import UsageMetadata
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.tools import BaseTool
+from pydantic import ConfigDict, Field, PrivateAttr
+
+from ...settings import read_settings
+from .engine import Delta, Engine
+from .errors import ModelError
+from .messages import to_turns
+from .models import find_model
+from .sampling import Sampling, SamplingFields
+from .template import ChatTemplate
+from .weights import Weights
+
+_DEFAULT_CONTEXT = 8192  # tokens; what a model was trained for may be 131,072, and gigabytes of KV cache
+
+
+class ChatLlama(SamplingFields, BaseChatModel):
+    """A chat model that runs in this process, by llama.cpp.
+
+    The weights are loaded when it is made (0.5 s for the embedded model). Callers from several threads are answered one
+    after the other; the async methods do not block the event loop. `close()`, `with`, garbage collection and the
+    interpreter's exit free the memory.
+
+    Example:
+        >>> with ChatLlama(model="embedded") as llm:
+        ...     llm.invoke("Hi").text
+        'Hello! How can I assist you today?'
+
+    Attributes:
+        model: `embedded`, the path of a GGUF file, or `hf:owner/repo/file.gguf`.
+        n_gpu_layers: how many layers go to the GPU; -1: all.
+        n_ctx: room for prompt and answer, in tokens; None: what the model was trained for, at most 8,192.
+        temperature: as `top_p`, `max_tokens`, `seed` and `stop` in `SamplingFields`; all may also be given per call.
+    """
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    model: str | Path = "embedded"
+    n_gpu_layers: int = Field(default=0, ge=-1)
+    n_ctx: int | None = Field(default=None, ge=1)
+
+    _name: str = PrivateAttr()
+    _engine: Engine = PrivateAttr()
+    _template: ChatTemplate = PrivateAttr()
+
+    def model_post_init(self, context: Any, /) -> None:  # noqa: ARG002
+        """Load the model.
+
+        Raises:
+            ModelError: it cannot be found or loaded.
+        """
+        file = find_model(self.model)
+        self._name = file.name
+        with ExitStack() as undo:
+            weights = Weights(file.path, n_gpu_layers=self.n_gpu_layers)
+            undo.callback(weights.close)
+            self._template = ChatTemplate(weights)
+            self._engine = Engine(weights, n_ctx=self._room(weights), threads=read_settings().threads)
+            undo.pop_all()
+
+    def _room(self, weights: Weights) -> int:
+        trained = weights.trained_context
+        if self.n_ctx is not None and self.n_ctx > trained:
+            raise ModelError(f"n_ctx={self.n_ctx} is more than the {trained} tokens that {self._name} was trained for")
+        return self.n_ctx or min(trained, _DEFAULT_CONTEXT)
+
+    @property
+    def model_name(self) -> str:
+        """What the model is called in answers and traces."""
+        return self._name
+
+    @property
+    def context_size(self) -> int:
+        """Room for prompt and answer together, in tokens."""
+        return self._engine.n_ctx
+
+    def count_tokens(self, text: str) -> int:
+        """How many tokens `text` is, by the model's own tokenizer."""
+        return len(self._engine.weights.tokenize(text))
+
+    def close(self) -> None:
+        """Cancel what runs and free the memory; a second call does nothing."""
+        self._engine.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    @property
+    def _llm_type(self) -> str:
+        return "ragloom-llama"
+
+    @property
+    def _identifying_params(self) -> dict[str, Any]:
+        file = str(self._engine.weights.path)
+        return {
+            "model_name": self._name,
+            "file": file,
+            "n_ctx": self.context_size,
+            **self._sampling(None, {}).model_dump(),
+        }
+
+    def _resolve_model_profile(self) -> ModelProfile:
+        return ModelProfile(
+            max_input_tokens=self.context_size - 1, text_inputs=True, text_outputs=True, tool_calling=False
+        )
+
+    def get_token_ids(self, text: str) -> list[int]:
+        """The tokens of `text`, by the model's own tokenizer."""
+        return self._engine.weights.tokenize(text)
+
+    def get_num_tokens_from_messages(
+        self,
+        messages: list[BaseMessage],
+        tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool] | None = None,
+    ) -> int:
+        """How many tokens `messages` are as a prompt, with all that the chat template adds."""
+        if tools:
+            raise ModelError("local models answer in text only and take no tools")
+        return len(self._template.tokens(to_turns(messages)))
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,  # noqa: ARG002
+        **kwargs: Any,
+    ) -> ChatResult:
+        prompt = self._template.tokens(to_turns(messages))
+        deltas = list(self._engine.stream(prompt, self._sampling(stop, kwargs)))
+        message = AIMessage(
+            content="".join(delta.text for delta in deltas),
+            usage_metadata=_usage(prompt, deltas[-1]),
+            response_metadata=self._response_metadata(deltas[-1]),
+        )
+        return ChatResult(generations=[ChatGeneration(message=message)])
+
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
+        prompt = self._template.tokens(to_turns(messages))
+        for delta in self._engine.stream(prompt, self._sampling(stop, kwargs)):
+            if delta.finish_reason:
+                last = AIMessageChunk(
+                    content=delta.text,
+                    usage_metadata=_usage(prompt, delta),
+                    response_metadata=self._response_metadata(delta),
+                    chunk_position="last",
+                )
+                chunk = ChatGenerationChunk(message=last)
+            elif delta.text:
+                chunk = ChatGenerationChunk(message=AIMessageChunk(content=delta.text))
+            else:
+                continue
+            if run_manager:
+                run_manager.on_llm_new_token(delta.text, chunk=chunk)
+            yield chunk
+
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,  # noqa: ARG002
+        **kwargs: Any,
+    ) -> ChatResult:
+        # By way of the stream, so that a cancelled task also cancels the generation.
+        chunks: AsyncIterator[ChatGenerationChunk] = self._astream(messages, stop=stop, **kwargs)
+        return await agenerate_from_stream(chunks)
+
+    def _sampling(self, stop: list[str] | None, options: dict[str, Any]) -> Sampling:
+        mine = {name: getattr(self, name) for name in Sampling.model_fields}
+        return Sampling.of({**mine, **options} if stop is None else {**mine, **options, "stop": stop})
+
+    def _response_metadata(self, last: Delta) -> dict[str, Any]:
+        return {"model_name": self._name, "finish_reason": last.finish_reason}
+
+
+def _usage(prompt: Sequence[int], last: Delta) -> UsageMetadata:
+    return UsageMetadata(input_tokens=len(prompt), output_tokens=last.tokens, total_tokens=len(prompt) + last.tokens)

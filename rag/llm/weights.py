@@ -1,0 +1,150 @@
+"""A GGUF file in memory: its weights, its vocabulary and its metadata, through llama.cpp's C interface.
+
+llama-cpp-python's own `Llama` class is not used: while it loads a file it points file descriptors 1 and 2 of the whole
+process at /dev/null, so whatever other threads print meanwhile is lost (and two loads at once can leave them there).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import os
+import threading
+from functools import cached_property
+from pathlib import Path
+
+import llama_cpp
+
+from .errors import ModelError
+from .logs import collect_errors, reason, route_logs
+
+logger = logging.getLogger(__name__)
+
+_ALL_LAYERS = 0x7FFFFFFF
+_CONTROL = llama_cpp.LLAMA_TOKEN_ATTR_CONTROL | llama_cpp.LLAMA_TOKEN_ATTR_UNKNOWN
+
+
+class Weights:
+    """A loaded model. Its methods may be called from any thread, until `close`."""
+
+    def __init__(self, path: Path, *, n_gpu_layers: int = 0) -> None:
+        """Load the file; `n_gpu_layers` of its layers go to the GPU, -1 means all of them.
+
+        Raises:
+            ModelError: llama.cpp cannot load the file.
+        """
+        route_logs()
+        llama_cpp.llama_backend_init()
+        if n_gpu_layers and not llama_cpp.llama_supports_gpu_offload():
+            logger.warning(
+                "n_gpu_layers=%d has no effect: llama-cpp-python was built without GPU support", n_gpu_layers
+            )
+        params = llama_cpp.llama_model_default_params()
+        params.n_gpu_layers = _ALL_LAYERS if n_gpu_layers < 0 else n_gpu_layers
+        with collect_errors() as errors:
+            pointer = llama_cpp.llama_model_load_from_file(os.fsencode(path), params)
+        if not pointer:
+            raise ModelError(f"cannot load {path}: {reason(errors)}")
+        vocab = llama_cpp.llama_model_get_vocab(pointer)
+        if not vocab:
+            raise ModelError(f"cannot use {path}: it has no vocabulary")
+        self.path = path
+        self._pointer: llama_cpp.llama_model_p | None = pointer
+        self._vocab = vocab
+        self._lock = threading.Lock()
+
+    @property
+    def pointer(self) -> llama_cpp.llama_model_p:
+        """The model for llama.cpp's functions.
+
+        Raises:
+            ModelError: the model was closed.
+        """
+        if self._pointer is None:
+            raise ModelError(f"the model {self.path.name} was closed; load it again")
+        return self._pointer
+
+    @cached_property
+    def trained_context(self) -> int:
+        """The number of tokens that the model was trained to read at once."""
+        return int(llama_cpp.llama_model_n_ctx_train(self.pointer))
+
+    def metadata(self, key: str) -> str | None:
+        """A value of the file's metadata, or None."""
+        with self._lock:
+            size = llama_cpp.llama_model_meta_val_str(self.pointer, key.encode(), None, 0)
+            if size < 0:
+                return None
+            buffer = ctypes.create_string_buffer(size + 1)
+            llama_cpp.llama_model_meta_val_str(self.pointer, key.encode(), buffer, size + 1)
+            return buffer.value.decode("utf-8", "replace")
+
+    def tokenize(self, text: str, *, special: bool = False) -> list[int]:
+        """Split `text` into tokens, without adding any.
+
+        Args:
+            text: the text; lone surrogates become question marks.
+            special: whether the text of a control token, such as `<|im_end|>`, becomes that token.
+        """
+        data = text.encode("utf-8", "replace")
+        size = len(data) + 8  # a token has at least a byte; some tokenizers put a space in front
+        buffer = (llama_cpp.llama_token * size)()
+        with self._lock:
+            _ = self.pointer
+            count = llama_cpp.llama_tokenize(self._vocab, data, len(data), buffer, size, False, special)
+        if count < 0:
+            raise ModelError(f"llama.cpp cannot tokenize a text of {len(data)} bytes")
+        return buffer[:count]
+
+    def piece(self, token: int) -> bytes:
+        """The bytes that a token stands for; a control token has none."""
+        size = 64
+        with self._lock:
+            _ = self.pointer
+            while True:
+                buffer = ctypes.create_string_buffer(size)
+                count = llama_cpp.llama_token_to_piece(self._vocab, token, buffer, size, 0, False)
+                if count >= 0:
+                    return buffer.raw[:count]
+                size = -count
+
+    def is_end(self, token: int) -> bool:
+        """Whether the model says by this token that it is done."""
+        return bool(llama_cpp.llama_vocab_is_eog(self._vocab, token))
+
+    @cached_property
+    def control_texts(self) -> tuple[str, ...]:
+        """The texts that `tokenize(special=True)` turns into control tokens, longest first."""
+        with self._lock:
+            _ = self.pointer
+            texts = {
+                llama_cpp.llama_vocab_get_text(self._vocab, token).decode("utf-8", "replace")
+                for token in range(llama_cpp.llama_vocab_n_tokens(self._vocab))
+                if llama_cpp.llama_vocab_get_attr(self._vocab, token) & _CONTROL
+            }
+        return tuple(sorted(texts - {""}, key=lambda text: (-len(text), text)))
+
+    @cached_property
+    def begin(self) -> tuple[int, str]:
+        """The token that begins a text, -1 for none, and how a chat template writes it."""
+        return self._named(llama_cpp.llama_vocab_bos(self._vocab))
+
+    @cached_property
+    def end(self) -> tuple[int, str]:
+        """The token that ends a text, -1 for none, and how a chat template writes it."""
+        return self._named(llama_cpp.llama_vocab_eos(self._vocab))
+
+    @cached_property
+    def wants_begin(self) -> bool:
+        """Whether every text has to start with the `begin` token."""
+        return bool(llama_cpp.llama_vocab_get_add_bos(self._vocab))
+
+    def close(self) -> None:
+        """Free the memory; a second call does nothing."""
+        with self._lock:
+            if self._pointer is not None:
+                llama_cpp.llama_model_free(self._pointer)
+                self._pointer = None
+
+    def _named(self, token: int) -> tuple[int, str]:
+        return (token, llama_cpp.llama_vocab_get_text(self._vocab, token).decode("utf-8")) if token >= 0 else (-1, "")

@@ -1,0 +1,153 @@
+"""Answers: citations point to the words they quote, and nothing unsupported stands."""
+
+from __future__ import annotations
+
+import pytest
+from fakes import HashingEmbedder
+from hypothesis import given
+from hypothesis import strategies as st
+from langchain_core.documents import Document
+from langchain_core.language_models import FakeListChatModel
+from ragloom.rag.generate.cited import cited, split_markers
+from ragloom.rag.generate.errors import GenerateError
+from ragloom.rag.generate.evidence import Evidence, gather
+from ragloom.rag.generate.ground import ground
+from ragloom.rag.generate.passages import pack
+from ragloom.rag.generate.quote import quote
+from ragloom.rag.generate.support import ContentTerms
+from ragloom.rag.generate.types import UNKNOWN, Answer, Statement
+
+TOAD = "Toad lives at Toad Hall. He bought a canary-yellow cart. Later he stole a motor-car and was sent to prison."
+MOLE = "Mole lives underground. Mole met Rat by the river in spring."
+
+
+def document(text: str, key: str, start: int = 0) -> Document:
+    metadata = {"source_id": key, "source": key, "title": "", "heading": [], "start": start, "section": [start, 9999]}
+    return Document(id=key, page_content=text, metadata=metadata)
+
+
+DOCUMENTS = [document(TOAD, "toad"), document(MOLE, "mole", start=100)]
+
+
+def evidence(question: str) -> Evidence:
+    return gather(question, DOCUMENTS, HashingEmbedder(dimension=256))
+
+
+def test_quote_shows_the_sentence_that_shares_the_questions_words() -> None:
+    answer = quote(evidence("Who stole a motor-car?"))
+    assert answer.how == "quoted"
+    assert "Later he stole a motor-car and was sent to prison." in [s.text for s in answer.statements]
+
+
+def test_every_quoted_sentence_is_the_exact_span_of_its_source() -> None:
+    answer = quote(evidence("Where does Mole live, and Toad?"))
+    texts = {"toad": TOAD, "mole": " " * 100 + MOLE}
+    assert answer.citations
+    for statement in answer.statements:
+        assert statement.citations
+    for citation in answer.citations:
+        assert texts[citation.source_id][citation.start : citation.end] == citation.text
+
+
+def test_documents_without_prose_give_an_honest_unknown() -> None:
+    answer = quote(gather("What?", [document("```\nx = 1\n```", "code")], HashingEmbedder()))
+    assert not answer.known
+    assert answer.text == UNKNOWN
+
+
+def test_evidence_for_no_documents_is_not_answerable() -> None:
+    found = gather("Who?", [], HashingEmbedder())
+    assert not found.answerable
+    assert not quote(found).known
+
+
+def test_a_heading_that_names_the_subject_lifts_its_sentences() -> None:
+    text = "Return a list of the words. The words may be empty."
+    plain = document(text, "plain")
+    named = document(text.replace("words", "parts"), "named")
+    named.metadata["heading"] = ["str.split(sep)"]
+    found = gather("What does str.split do?", [plain, named], HashingEmbedder(dimension=256))
+    best = found.sentences[int(found.similarity.argmax())]
+    assert (best.source_id, best.text) == ("named", "Return a list of the parts.")
+
+
+def test_cited_turns_markers_into_citations_of_the_passages() -> None:
+    llm = FakeListChatModel(responses=["Toad stole a motor-car [1]. Mole met Rat [2, 7]."])
+    answer = cited("What happened?", DOCUMENTS, llm)
+    assert answer.how == "cited"
+    assert [s.text for s in answer.statements] == ["Toad stole a motor-car.", "Mole met Rat."]
+    assert [[answer.citations[n - 1].source_id for n in s.citations] for s in answer.statements] == [["toad"], ["mole"]]
+    assert answer.text == "Toad stole a motor-car. [1] Mole met Rat. [2]"
+
+
+@pytest.mark.parametrize("reply", ["I don't know.", "I do not know the answer.", "", "Unknown"])
+def test_cited_is_unknown_when_the_llm_declines(reply: str) -> None:
+    answer = cited("What?", DOCUMENTS, FakeListChatModel(responses=[reply]))
+    assert answer.how == "unknown"
+
+
+def test_cited_refuses_an_empty_question() -> None:
+    with pytest.raises(GenerateError, match="question is empty"):
+        cited("  ", DOCUMENTS, FakeListChatModel(responses=["x"]))
+
+
+def test_grounding_keeps_what_a_passage_says_and_cites_the_sentence() -> None:
+    found = evidence("What did Toad steal?")
+    draft = cited("What did Toad steal?", DOCUMENTS, FakeListChatModel(responses=["Later he stole a motor-car [2]."]))
+    answer = ground(draft, found)
+    assert answer.how == "grounded"
+    assert [citation.text for citation in answer.citations] == ["Later he stole a motor-car and was sent to prison."]
+
+
+def test_grounding_drops_an_invention_and_falls_back_to_quotes() -> None:
+    found = evidence("What did Toad steal?")
+    invented = "Toad piloted a submarine through Antarctica with seven penguins."
+    draft = Answer("What did Toad steal?", (Statement(invented),), (), "cited")
+    answer = ground(draft, found)
+    assert answer.how == "quoted"
+    assert [statement.text for statement in answer.dropped] == [invented]
+    assert any("exact quotes" in note for note in answer.notes)
+    assert invented not in answer.text
+
+
+def test_grounding_rejects_a_number_that_no_passage_has() -> None:
+    found = gather(
+        "When?", [document("The hall was built in 1908 by the river.", "hall")], HashingEmbedder(dimension=256)
+    )
+    draft = Answer("When?", (Statement("The hall was built in 1909 by the river."),), (), "cited")
+    assert ground(draft, found).how == "quoted"
+
+
+@pytest.mark.parametrize("twisted", ["The hall was not built by the river.", "The hall was never built by the river."])
+def test_grounding_rejects_a_negation_that_the_passage_does_not_have(twisted: str) -> None:
+    found = gather("Where?", [document("The hall was built by the river.", "hall")], HashingEmbedder(dimension=256))
+    assert ground(Answer("Where?", (Statement(twisted),), (), "cited"), found).how == "quoted"
+
+
+def test_k_precision_counts_content_terms_only() -> None:
+    terms = ContentTerms()
+    assert terms.precision("The toads are stealing", "A toad steals.") == 1.0
+    assert terms.precision("Toad flew home", "Toad drove home") == pytest.approx(2 / 3)
+    assert terms.precision("the of and", "anything") == 0.0
+
+
+def test_packing_stops_at_the_budget_and_reports_the_rest() -> None:
+    packed = pack(DOCUMENTS, lambda text: len(text.split()), budget=25)
+    assert packed.documents == (DOCUMENTS[0],)
+    assert packed.left_out == (DOCUMENTS[1],)
+    assert packed.tokens <= 25
+
+
+def test_packing_says_when_not_even_one_passage_fits() -> None:
+    with pytest.raises(GenerateError, match="only 3 are free"):
+        pack(DOCUMENTS, lambda text: len(text.split()), budget=3)
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["Toad drives.", "Rat rows a boat.", "Mole digs!"]), st.integers(1, 99)), max_size=6
+    )
+)
+def test_markers_return_to_the_sentence_they_stand_behind(pieces: list[tuple[str, int]]) -> None:
+    text = " ".join(f"{sentence} [{number}]" for sentence, number in pieces)
+    assert split_markers(text) == [(sentence, [number]) for sentence, number in pieces]
