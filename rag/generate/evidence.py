@@ -81,10 +81,9 @@ def gather(
         language: of the documents.
 
     Raises:
-        GenerateError: the question is empty.
+        GenerateError: the question is empty, or longer than what the embedder reads.
     """
-    if not question.strip():
-        raise GenerateError("the question is empty; ask something")
+    _check_question(question, encoder)
     found: dict[Citation, int] = {}
     for number, document in enumerate(documents):
         text = document.page_content
@@ -108,6 +107,17 @@ def gather(
         encoder=encoder,
         language=language,
     )
+
+
+def _check_question(question: str, encoder: TextEncoder) -> None:
+    if not question.strip():
+        raise GenerateError("the question is empty; ask something")
+    tokenizer = encoder.tokenizer
+    tokens = len(tokenizer.encode(question).ids) if tokenizer else 0
+    if tokens > encoder.max_tokens:
+        raise GenerateError(
+            f"the question has {tokens} tokens, but the embedder reads {encoder.max_tokens} of a text; shorten it"
+        )
 
 
 def _in_its_place(citation: Citation) -> str:
