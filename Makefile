@@ -4,6 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 EXTRAS ?= all,dev
 export HF_HUB_OFFLINE = 1
+export NO_MKDOCS_2_WARNING = 1
 
 # llama-cpp-python is compiled for the CPU it is built on (about 5 minutes). The wheel is kept per CPU and CMAKE_ARGS, so
 # that a second virtual environment takes seconds; without the folder everything works the same, only slower.

@@ -13,10 +13,10 @@ import data
 import numpy as np
 from langchain_core.documents import Document
 from ragloom import Embedder
-from ragloom.rag.generate.cited import cited
+from ragloom.rag.generate.citing import cited
 from ragloom.rag.generate.evidence import MIN_CONFIDENCE, Evidence, gather
-from ragloom.rag.generate.ground import ground
-from ragloom.rag.generate.quote import quote
+from ragloom.rag.generate.grounding import ground
+from ragloom.rag.generate.quoting import quote
 from ragloom.rag.generate.types import Answer
 from ragloom.rag.llm import load
 from report import interval, write

@@ -18,16 +18,17 @@ from ..stores.corpus import Corpus
 from ..stores.query import Mode
 from ..stores.types import Hit
 from ..stores.where import Where
-from .generate.cited import cited
+from .generate.citing import cited
 from .generate.evidence import Evidence, gather
-from .generate.ground import ground
-from .generate.quote import quote
+from .generate.grounding import ground
+from .generate.quoting import quote
 from .generate.types import Answer, unknown
-from .retrieve.expand import expand
+from .llm import load
+from .retrieve.expansion import expand
 
 PASSAGES = 8
 
-LLM = BaseChatModel | Callable[[], BaseChatModel]
+LLM = BaseChatModel | Callable[[], BaseChatModel] | str
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,15 +97,19 @@ def ask(
     Args:
         question: what to answer.
         corpus: where to look.
-        llm: a LangChain chat model, or a function that gives one (called only when it is needed); None: quotes only.
+        llm: a LangChain chat model; what `load` takes, or a function that gives a model, which are called only when
+            one is needed; None: quotes only.
         k: how many chunks to find.
         mode: how to find them.
         where: metadata conditions.
 
     Raises:
         QueryError: the question is empty, or `k` is below 1.
-        GenerateError: the question does not fit into the LLM's context.
+        GenerateError: the question is longer than what the embedder or the LLM reads.
+        TypeError: `corpus` is not an open corpus.
     """
+    if not isinstance(corpus, Corpus):
+        raise TypeError(f"ask takes an open corpus: ask(question, Corpus({str(corpus)!r}))")
     steps = _Steps()
     with steps.step("retrieve") as detail:
         hits = corpus.search(question, k=k, mode=mode, where=where)
@@ -113,7 +118,8 @@ def ask(
         evidence = _evidence(question, hits, corpus)
         detail.append(f"{len(evidence.sentences)} sentences, confidence {evidence.confidence:.2f}")
     if not evidence.answerable:
-        answer = unknown(question, "nothing found speaks to the question", confidence=evidence.confidence)
+        reason = "nothing found speaks to the question" if hits else "nothing was found"
+        answer = unknown(question, reason if len(corpus) else "the index is empty", confidence=evidence.confidence)
         return Reply(answer, tuple(hits), tuple(steps.done))
     answer = _answer(question, corpus, hits, evidence, llm, steps)
     return Reply(answer, tuple(hits), tuple(steps.done))
@@ -128,7 +134,7 @@ def _answer(
             detail.append(f"{len(answer.statements)} sentences")
         return answer
     with steps.step("cited") as detail:
-        model = llm if isinstance(llm, BaseChatModel) else llm()
+        model = _model(llm)
         passages = [hit.document for hit in expand(corpus, hits)]
         draft = cited(question, passages, model, language=corpus.language)
         detail.append(f"{len(passages)} passages, {draft.usage.get('input_tokens', 0)} tokens in")
@@ -137,6 +143,12 @@ def _answer(
         answer = ground(draft, evidence)
         detail.append(f"{len(draft.statements)} sentences -> {len(answer.statements)} {answer.how}")
     return answer
+
+
+def _model(llm: LLM) -> BaseChatModel:
+    if isinstance(llm, str):
+        return load(llm)
+    return llm if isinstance(llm, BaseChatModel) else llm()
 
 
 def _evidence(question: str, hits: list[Hit], corpus: Corpus) -> Evidence:

@@ -1,12 +1,18 @@
 """The `ragloom` command: parse, call, print.
 
-Exit codes: 0 done; 1 done, but there is nothing to show for it (no hit, "I don't know", a check that failed); 2 bad
-input or a fault, told in one line on standard error; 130 interrupted.
+Exit codes: 0 done; 1 done, but there is nothing to show for it (no hit, "I don't know", a check that failed, nobody who
+reads the output to its end); 2 bad input or a fault, told in one line on standard error; 130 interrupted.
+
+Whatever can be checked without loading a model is checked first.
 """
 
 from __future__ import annotations
 
+import io
+import os
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,8 +21,11 @@ import typer
 from ..errors import RagloomError
 
 if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+
     from ..stores.corpus import Corpus
     from .display import Display
+    from .ingest import IngestProgress, IngestReport
 
 NOTHING = 1
 FAULT = 2
@@ -24,29 +33,50 @@ INTERRUPTED = 130
 
 DEFAULT_INDEX = Path("ragloom-index")
 
+LONG_QUESTION = 1000
+"""From so many characters on a question is measured against the LLM's context; no model's is that small."""
+
 app = typer.Typer(
     help="Answers from your own documents, on your own machine.",
     epilog="Exit codes: 0 done; 1 nothing found or a check failed; 2 bad input or a fault; 130 interrupted.",
-    no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-corpus_app = typer.Typer(help="Look after an index.", no_args_is_help=True, rich_markup_mode=None)
-cache_app = typer.Typer(
-    help="Look after the cache of prepared models and demo data.", no_args_is_help=True, rich_markup_mode=None
-)
+corpus_app = typer.Typer(help="Look after an index.", rich_markup_mode=None)
+cache_app = typer.Typer(help="Look after the cache of prepared models and demo data.", rich_markup_mode=None)
 app.add_typer(corpus_app, name="corpus")
 app.add_typer(cache_app, name="cache")
+
+
+def _whole(least: int) -> Callable[[str], int]:
+    """A parser for whole numbers; typer's own does not repeat the value that it refuses."""
+
+    def parse(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = least - 1
+        if number < least:
+            raise typer.BadParameter(f"{text!r} is not a whole number from {least}")
+        return number
+
+    return parse
+
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Index = Annotated[Path, typer.Option("--index", "-i", help="Folder of the index.")]
 Model = Annotated[
     str, typer.Option("--model", "-m", help="LLM: embedded, a GGUF file, hf:OWNER/REPO/FILE, or a server's URL.")
 ]
-GpuLayers = Annotated[int, typer.Option("--gpu-layers", help="Layers of the LLM to put on the GPU; -1: all.")]
-TopK = Annotated[int, typer.Option("-k", help="How many chunks to find.")]
+GpuLayers = Annotated[
+    int,
+    typer.Option(
+        "--gpu-layers", parser=_whole(-1), metavar="INTEGER", help="Layers of the LLM to put on the GPU; -1: all."
+    ),
+]
+TopK = Annotated[int, typer.Option("-k", parser=_whole(1), metavar="INTEGER", help="How many chunks to find.")]
 QuoteOnly = Annotated[bool, typer.Option("--quote", help="Exact quotes only; no LLM is loaded.")]
 ModeOption = Annotated[str, typer.Option("--mode", help="hybrid, dense or lexical.")]
 WhereOption = Annotated[str, typer.Option("--where", help="""Metadata conditions as JSON: {"year": {"$gte": 2020}}.""")]
@@ -55,22 +85,39 @@ WhereOption = Annotated[str, typer.Option("--where", help="""Metadata conditions
 def main() -> None:
     """Run the command; every foreseen fault becomes one line on standard error."""
     try:
-        app(standalone_mode=True)
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")  # a letter that the terminal lacks is no fault
+        code = app(standalone_mode=False)
+        sys.stdout.flush()
+    except typer.TyperException as error:
+        context = getattr(error, "ctx", None)
+        hint = f" (see {context.command_path} --help)" if context else ""
+        code = _fault(f"{error.format_message().rstrip('.')}{hint}")
     except RagloomError as error:
-        sys.exit(_fault(str(error)))
+        code = _fault(str(error))
     except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(FAULT)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes at exit
+        code = NOTHING
     except OSError as error:
         where = f": {error.filename}" if error.filename else ""
-        sys.exit(_fault(f"{error.strerror or error}{where}"))
+        code = _fault(f"{error.strerror or error}{where}")
     except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+        code = INTERRUPTED
+    sys.exit(code)
 
 
 def _fault(message: str) -> int:
     print(f"ragloom: {' '.join(message.split())}", file=sys.stderr)
     return FAULT
+
+
+@app.callback(invoke_without_command=True)
+@corpus_app.callback(invoke_without_command=True)
+@cache_app.callback(invoke_without_command=True)
+def _help(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help(), err=True)
+        raise typer.Exit(FAULT)
 
 
 @app.command()
@@ -87,10 +134,13 @@ def demo(
     from . import demo as demo_module
 
     display = _display(json)
+    questions = [question] if question is not None else demo_module.QUESTIONS
+    _check_questions(questions)
     llm = None if quote else _llm(model, gpu_layers)
-    with display.progress("indexing Python's reference, once") as progress:
-        corpus = demo_module.open_corpus(progress)
-    _ask_all(display, [question] if question is not None else demo_module.QUESTIONS, corpus, llm)
+    with _progress(display, "indexing Python's reference, once") as on_progress:
+        corpus = demo_module.open_corpus(on_progress)
+    with corpus:
+        _ask_all(display, questions, corpus, llm)
 
 
 @app.command()
@@ -111,7 +161,10 @@ def ingest(
     check_paths(paths)
     display = _display(json)
     with Corpus(into, language=language, embedder=embedder) as corpus:
-        _ingest(display, paths, corpus, include=include, exclude=exclude, text_field=text_field)
+        report = _ingest(display, paths, corpus, include=include, exclude=exclude, text_field=text_field)
+        _check_not_empty(corpus, paths)
+        display.data(report.as_dict())
+        display.line(report.summary())
 
 
 @app.command()
@@ -131,9 +184,13 @@ def ask(
 ) -> None:
     """Answer a question from an index, with citations."""
     display = _display(json)
+    _check_questions([question], k, mode)
     conditions = _where(where)
-    llm = None if quote else _llm(model, gpu_layers)
-    with _corpus_over(display, over) if over is not None else _open(index) as corpus:
+    with _open(index) if over is None else _open_over(over) as corpus:
+        llm = None if quote else _llm(model, gpu_layers)
+        if over is not None:
+            _ingest(display, [str(over)], corpus)
+            _check_not_empty(corpus, [str(over)])
         _ask_all(display, [question], corpus, llm, k=k, mode=mode, where=conditions)
 
 
@@ -148,8 +205,9 @@ def search(
 ) -> None:
     """Find chunks in an index."""
     display = _display(json)
+    conditions = _where(where)
     with _open(index) as corpus:
-        hits = corpus.search(query, k=k, mode=mode, where=_where(where))  # type: ignore[arg-type]  # search checks it
+        hits = corpus.search(query, k=k, mode=mode, where=conditions)  # type: ignore[arg-type]  # search checks it
     display.hits(hits)
     if not hits:
         display.line("nothing found")
@@ -227,7 +285,7 @@ def doctor(
     from .doctor import examine
 
     display = _display(json)
-    findings = examine(index)
+    findings = examine(index.expanduser() if index else None)
     display.data([asdict(finding) for finding in findings])
     display.table(
         ["", "what", "found"], [["ok" if finding.ok else "!!", finding.name, finding.value] for finding in findings]
@@ -254,7 +312,7 @@ def _open(index: Path, embedder: str | None = None) -> Corpus:
     return Corpus(index, create=False, embedder=embedder)
 
 
-def _llm(model: str, gpu_layers: int) -> Any:
+def _llm(model: str, gpu_layers: int) -> Callable[[], BaseChatModel]:
     """Check the model now, load it in the background: importing the embedder takes as long."""
     from .llm.preload import preload
 
@@ -266,54 +324,88 @@ def _where(text: str) -> dict[str, Any] | None:
         return None
     import json
 
+    from ..stores.where import to_sql
+
     try:
         conditions = json.loads(text)
     except ValueError as error:
-        raise RagloomError(f"--where is not JSON ({error}): {text}") from error
+        raise RagloomError(
+            f'--where is not JSON ({error}): {text}; write it like --where \'{{"year": {{"$gte": 2020}}}}\''
+        ) from error
     if not isinstance(conditions, dict):
-        raise RagloomError(f"--where must be a JSON object, not {text}")
+        raise RagloomError(f'--where must be a JSON object such as {{"year": 2020}}, not {text}')
+    to_sql(conditions)  # refuses unknown operators before a model is loaded
     return conditions
 
 
-def _ingest(display: Display, paths: list[str], corpus: Corpus, **options: Any) -> None:
+def _check_questions(questions: list[str], k: int = 1, mode: str = "hybrid") -> None:
+    """Refuse what no search can use before anything is loaded."""
+    from ..stores.query import Query
+
+    for question in questions:
+        Query.checked(question, None, k, mode)
+
+
+def _check_length(question: str, llm: Callable[[], BaseChatModel]) -> None:
+    """Refuse a question that leaves no room in the context, even where nothing is found that the LLM could read."""
+    if len(question) < LONG_QUESTION:
+        return
+    model = llm()
+    context = (getattr(model, "profile", None) or {}).get("max_input_tokens")
+    tokens = model.get_num_tokens(question)
+    if context is not None and tokens >= context:
+        raise RagloomError(
+            f"the question has {tokens} tokens, but the model's context of {context} has to hold passages and answer"
+            " too; shorten the question"
+        )
+
+
+def _check_not_empty(corpus: Corpus, paths: list[str]) -> None:
+    if not len(corpus):
+        raise RagloomError(
+            f"there is nothing to read in {', '.join(paths)}; "
+            "ragloom reads Markdown, text, HTML, PDF, DOCX, JSONL and CSV files"
+        )
+
+
+@contextmanager
+def _progress(display: Display, what: str) -> Iterator[Callable[[IngestProgress], None]]:
+    with display.progress(what) as show:
+        yield lambda event: show(event.done, event.total, event.path)
+
+
+def _ingest(display: Display, paths: list[str], corpus: Corpus, **options: Any) -> IngestReport:
     from .ingest import ingest as ingest_paths
 
-    with display.progress("ingesting") as progress:
-        report = ingest_paths(paths, corpus, on_progress=lambda p: progress(p.done, p.total, p.path), **options)
-    display.data(report.as_dict())
+    with _progress(display, "indexing") as on_progress:
+        report = ingest_paths(paths, corpus, on_progress=on_progress, **options)
     for skipped in report.skipped:
         display.note(f"skipped {skipped.path}: {skipped.reason}")
-    display.line(report.summary())
-    if not len(corpus):
-        raise typer.Exit(NOTHING)
+    return report
 
 
-def _corpus_over(display: Display, over: Path) -> Corpus:
+def _open_over(over: Path) -> Corpus:
     from ..stores.corpus import Corpus
     from .cache import index_over
     from .ingest import check_paths
-    from .ingest import ingest as ingest_paths
 
     check_paths([str(over)])
-    corpus = Corpus(index_over(over))
-    with display.progress(f"indexing {over.name}") as progress:
-        report = ingest_paths([str(over)], corpus, on_progress=lambda p: progress(p.done, p.total, p.path))
-    for skipped in report.skipped:
-        display.note(f"skipped {skipped.path}: {skipped.reason}")
-    return corpus
+    return Corpus(index_over(over))
 
 
-def _ask_all(display: Display, questions: list[str], corpus: Corpus, llm: Any, **options: Any) -> None:
+def _ask_all(
+    display: Display, questions: list[str], corpus: Corpus, llm: Callable[[], BaseChatModel] | None, **options: Any
+) -> None:
     from .ask import ask as ask_corpus
 
     replies = []
     for question in questions:
+        if llm is not None:
+            _check_length(question, llm)
         if len(questions) > 1:
-            display.heading(f"\n> {question}")
-        reply = ask_corpus(question, corpus, llm=llm, **options)
-        replies.append(reply)
-        if not display.as_json:
-            display.reply(reply)
+            display.heading(f"\n> {question}" if replies else f"> {question}")
+        replies.append(ask_corpus(question, corpus, llm=llm, **options))
+        display.reply(replies[-1])
     display.data(replies[0].as_dict() if len(replies) == 1 else [reply.as_dict() for reply in replies])
     if not any(reply.answer.known for reply in replies):
         raise typer.Exit(NOTHING)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from ..stores.corpus import Corpus
 from .cache import folder
-from .ingest import ingest
+from .ingest import IngestProgress, ingest
 
 QUESTIONS = [
     "What is the difference between a list and a tuple?",
@@ -17,8 +17,8 @@ QUESTIONS = [
 """The last one is not answered by the reference: the demo shows what happens then."""
 
 
-def open_corpus(on_progress: Callable[[int, int | None, str], None] | None = None) -> Corpus:
-    """Open the index of this Python's reference; it is made on first use."""
+def open_corpus(on_progress: Callable[[IngestProgress], None] | None = None) -> Corpus:
+    """Open the index of this Python's reference; it is made on first use, and only then `on_progress` is told."""
     corpus = Corpus(folder() / "demo" / f"python-{platform.python_version()}")
-    ingest(["pydoc:"], corpus, on_progress=(lambda p: on_progress(p.done, p.total, p.path)) if on_progress else None)
+    ingest(["pydoc:"], corpus, on_progress=None if len(corpus) else on_progress)
     return corpus

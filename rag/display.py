@@ -6,6 +6,7 @@ Library code never prints; this module and `cli` do.
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
@@ -28,6 +29,7 @@ class Display:
         """Print JSON alone if `as_json`; tables in colour if standard output is a terminal."""
         self.as_json = as_json
         self.terminal = sys.stdout.isatty() and not as_json
+        self.width = min(WIDTH, shutil.get_terminal_size().columns) if self.terminal else WIDTH
 
     def line(self, text: str = "") -> None:
         """A line for people; nothing in JSON mode."""
@@ -41,7 +43,8 @@ class Display:
     def data(self, value: Any) -> None:
         """The result as one JSON document; nothing in the other modes."""
         if self.as_json:
-            print(json.dumps(value, ensure_ascii=False, default=str))
+            readable = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+            print(json.dumps(value, ensure_ascii=not readable, default=str))
 
     def heading(self, text: str) -> None:
         """A line that stands out on a terminal."""
@@ -84,30 +87,37 @@ class Display:
 
     def reply(self, reply: Reply) -> None:
         """An answer, the passages that it cites, and what was done."""
-        if self.as_json:
-            self.data(reply.as_dict())
-            return
         answer = reply.answer
         for statement in answer.statements:
-            for row in textwrap.wrap(" ".join(str(statement).split()), WIDTH):
-                print(row)
+            self.text(str(statement))
         if not answer.known:
-            print(answer.text)
+            self.text(answer.text)
         for note in answer.notes:
-            print(f"({note})")
+            self.text(f"({note})")
         if answer.citations:
-            print()
+            self.line()
         for number, citation in enumerate(answer.citations, start=1):
-            print(f"[{number}] {place(citation)}")
-            for row in textwrap.wrap(" ".join(citation.text.split()), WIDTH - 4)[:6]:
-                print(f"    {row}")
+            self.heading(f"[{number}] {place(citation)}")
+            self.text(citation.text, indent=4, rows=6)
         self.steps(reply.steps)
+
+    def text(self, text: str, *, indent: int = 0, rows: int | None = None) -> None:
+        """A paragraph, wrapped; at most `rows` rows of it."""
+        margin = " " * indent
+        wrapped = textwrap.wrap(
+            " ".join(text.split()),
+            self.width,
+            initial_indent=margin,
+            subsequent_indent=margin,
+            max_lines=rows,
+            placeholder=" …",
+        )
+        for row in wrapped:
+            self.line(row)
 
     def steps(self, steps: Sequence[Step]) -> None:
         """What each step did and cost."""
-        if self.as_json:
-            return
-        print()
+        self.line()
         rows = [[step.name, f"{step.milliseconds:,.0f}", step.detail] for step in steps]
         total = sum(step.milliseconds for step in steps)
         self.table(["step", "ms", "what it did"], [*rows, ["total", f"{total:,.0f}", ""]])
@@ -119,13 +129,12 @@ class Display:
             metadata = hit.document.metadata
             where = _place(metadata.get("source", ""), metadata.get("title", ""), metadata.get("heading", ()))
             self.heading(f"{hit.rank}. {where} [{metadata['start']}:{metadata['end']}]  score {hit.score:.4f}")
-            for row in textwrap.wrap(" ".join(hit.document.page_content.split()), WIDTH - 4)[:4]:
-                self.line(f"    {row}")
+            self.text(hit.document.page_content, indent=4, rows=4)
 
     @contextmanager
     def progress(self, what: str) -> Iterator[Callable[[int, int | None, str], None]]:
         """Show `(done, total, detail)` as a bar on a terminal, else as a line for each tenth."""
-        if sys.stderr.isatty() and not self.as_json:
+        if sys.stderr.isatty():
             with _bar(what) as update:
                 yield update
         else:
@@ -157,13 +166,14 @@ def _bar(what: str) -> Iterator[Callable[[int, int | None, str], None]]:
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[detail]}"),
+        TextColumn("{task.fields[detail]}", markup=False),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(what, total=None, detail="")
 
         def update(done: int, total: int | None, detail: str) -> None:
-            progress.update(task, completed=done, total=total, detail=detail[:40])
+            # Of a single thing a bar would show nothing until it is done.
+            progress.update(task, completed=done, total=None if total == 1 else total, detail=Path(detail).name)
 
         yield update
 

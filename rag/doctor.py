@@ -53,22 +53,28 @@ def _extras() -> Iterator[Finding]:
 
 
 def _machine() -> Iterator[Finding]:
-    import torch
+    def cpu() -> str:
+        import torch
 
-    settings = read_settings()
-    yield Finding("cpu", True, f"{settings.threads} threads, {torch.backends.cpu.get_cpu_capability()}")
-    from ..stores.embedder import cpu_has_bfloat16
+        return f"{read_settings().threads} threads, {torch.backends.cpu.get_cpu_capability()}"
 
-    native = "native: used for embedding" if cpu_has_bfloat16() else "not native: embedding runs in float32"
-    yield Finding("bfloat16", True, native)
-    import llama_cpp
+    def bfloat16() -> str:
+        from ..stores.embedder import cpu_has_bfloat16
 
-    offload = llama_cpp.llama_supports_gpu_offload()
-    yield Finding("gpu offload", True, "available: try --gpu-layers -1" if offload else "not in this build")
-    existing = next(path for path in (settings.cache, *settings.cache.parents) if path.exists())
-    free = shutil.disk_usage(existing).free
-    fix = "free some space, or set RAGLOOM_CACHE to a folder with more"
-    yield Finding("cache", free > NEEDED_BYTES, f"{settings.cache}, {free / 1e9:.1f} GB free", fix)
+        return "native: used for embedding" if cpu_has_bfloat16() else "not native: embedding runs in float32"
+
+    def offload() -> str:
+        import llama_cpp
+
+        return "available: try --gpu-layers -1" if llama_cpp.llama_supports_gpu_offload() else "not in this build"
+
+    yield _tried("cpu", cpu, "pip install torch")
+    yield _tried("bfloat16", bfloat16, "pip install torch")
+    yield _tried("gpu offload", offload, "pip install --force-reinstall --no-cache-dir llama-cpp-python")
+    cache = read_settings().cache
+    free = _free(cache)
+    fix = "free some space, or set RAGLOOM_CACHE to a folder with more: ragloom cache info says what is in this one"
+    yield Finding("cache", free > NEEDED_BYTES, f"{cache}, {free / 1e9:.1f} GB free", fix)
 
 
 def _models() -> Iterator[Finding]:
@@ -92,19 +98,40 @@ def _index(path: Path) -> Iterator[Finding]:
         from ..stores.corpus import Corpus
 
         with Corpus(path, create=False) as corpus:
-            problems = corpus.inconsistencies()
-            if problems:
+            if problems := corpus.inconsistencies():
                 raise RagloomError("; ".join(problems))
             return f"{len(corpus)} chunks, database and both indexes agree"
 
+    def embedder() -> str:
+        from ..stores.corpus import Corpus
+
+        with Corpus(path, create=False) as corpus:
+            recorded = corpus.embedder_fingerprint
+            if recorded is not None and recorded != corpus.embedder.fingerprint:
+                raise RagloomError(f"{recorded.describe()}, which is not {corpus.embedder.fingerprint.describe()}")
+            return recorded.describe() if recorded else "none yet"
+
+    if not (path / "corpus.sqlite3").exists() and not (path / "lexical.json").exists():
+        yield Finding(f"index {path}", False, "not there", f"ragloom ingest FOLDER --into {path}")
+        return
     yield _tried(f"index {path}", health, f"ragloom corpus repair {path}")
+    yield _tried("its embedder", embedder, f"ragloom corpus repair {path} --reembed")
+    free = _free(path)
+    yield Finding(
+        "its disk", free > NEEDED_BYTES, f"{free / 1e9:.1f} GB free", f"free some space on the disk of {path}"
+    )
+
+
+def _free(path: Path) -> int:
+    """Bytes free where `path` is, or would be made."""
+    return shutil.disk_usage(next(folder for folder in (path, *path.absolute().parents) if folder.exists())).free
 
 
 def _tried(name: str, check: Callable[[], str], fix: str) -> Finding:
     try:
         return Finding(name, True, check())
-    except RagloomError as error:
-        return Finding(name, False, str(error), fix)
+    except (RagloomError, ImportError, OSError) as error:  # a package that is missing or cannot load its libraries
+        return Finding(name, False, " ".join(str(error).split()), fix)
 
 
 def _version(package: str) -> str | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from ragloom import Corpus, Embedder, Reply, ask, load
-from ragloom.rag.generate.cited import cited
+from ragloom.rag.generate.citing import cited
 from ragloom.rag.generate.errors import GenerateError
 from ragloom.rag.llm.preload import preload
 from ragloom.stores.errors import QueryError

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from ragloom import Chunk, Corpus, Source
-from ragloom.rag.retrieve.expand import _window, expand
+from ragloom.rag.retrieve.expansion import _window, expand
 
 TEXT = "One little duck. Two little ducks. Three little ducks. Four little ducks swam away."
 CUTS = [0, 17, 35, 55, len(TEXT)]

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.documents import Document
 from langchain_core.language_models import FakeListChatModel
-from ragloom.rag.generate.cited import cited, split_markers
+from ragloom.rag.generate.citing import cited, split_markers
 from ragloom.rag.generate.errors import GenerateError
 from ragloom.rag.generate.evidence import Evidence, gather
-from ragloom.rag.generate.ground import ground
+from ragloom.rag.generate.grounding import ground
 from ragloom.rag.generate.passages import pack
-from ragloom.rag.generate.quote import quote
+from ragloom.rag.generate.quoting import quote
 from ragloom.rag.generate.support import ContentTerms
 from ragloom.rag.generate.types import UNKNOWN, Answer, Statement
 

@@ -1,0 +1,31 @@
+"""Answers: gather the evidence, let an LLM cite or quote exactly, ground what was written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..._lazy import lazy
+
+if TYPE_CHECKING:
+    from .citing import cited as cited
+    from .evidence import Evidence as Evidence
+    from .evidence import gather as gather
+    from .grounding import ground as ground
+    from .quoting import quote as quote
+    from .types import Answer as Answer
+    from .types import Citation as Citation
+    from .types import Statement as Statement
+
+__all__ = ["Answer", "Citation", "Evidence", "Statement", "cited", "gather", "ground", "quote"]
+
+_HOMES = {
+    "Answer": ".types",
+    "Citation": ".types",
+    "Evidence": ".evidence",
+    "Statement": ".types",
+    "cited": ".citing",
+    "gather": ".evidence",
+    "ground": ".grounding",
+    "quote": ".quoting",
+}
+__getattr__ = lazy(__name__, _HOMES)

@@ -42,8 +42,8 @@ class Evidence:
         passage: index into `documents` of the passage that a sentence stands in.
         vectors: unit vectors of the sentences, shape (sentences, dimension).
         similarity: cosine of each sentence to the question, shape (sentences,).
-        confidence: how sure one can be that the documents answer the question, -1 to 1.
-        encoder: what embedded them.
+        confidence: how sure one can be that the documents answer the question, 0 to 1.
+        embedder: what embedded them.
         language: of the documents.
     """
 
@@ -54,7 +54,7 @@ class Evidence:
     vectors: NDArray[np.float32]
     similarity: NDArray[np.float32]
     confidence: float
-    encoder: TextEncoder
+    embedder: TextEncoder
     language: str
 
     @property
@@ -66,7 +66,7 @@ class Evidence:
 def gather(
     question: str,
     documents: Sequence[Document],
-    encoder: TextEncoder,
+    embedder: TextEncoder,
     *,
     passage_vectors: NDArray[np.float32] | None = None,
     language: str = "en",
@@ -76,26 +76,26 @@ def gather(
     Args:
         question: what was asked.
         documents: the passages, best first.
-        encoder: the embedder.
+        embedder: the embedder.
         passage_vectors: unit vectors of the passages, shape (documents, dimension), where a corpus has them already.
         language: of the documents.
 
     Raises:
         GenerateError: the question is empty, or longer than what the embedder reads.
     """
-    _check_question(question, encoder)
+    _check_question(question, embedder)
     found: dict[Citation, int] = {}
     for number, document in enumerate(documents):
         text = document.page_content
         for span in sentences(text, language=language):
             if is_prose(text[span.start : span.end]):
                 found.setdefault(Citation.of(document, span.start, span.end), number)
-    query = encoder.encode_query(question)
-    vectors = encoder.encode([_in_its_place(citation) for citation in found])
+    query = embedder.encode_query(question)
+    vectors = embedder.encode([_in_its_place(citation) for citation in found])
     if passage_vectors is None:
-        passage_vectors = encoder.encode([document.page_content for document in documents])
+        passage_vectors = embedder.encode([document.page_content for document in documents])
     similarity: NDArray[np.float32] = vectors @ query if found else np.zeros(0, np.float32)
-    nearest = [float(scores.max()) if len(scores) else 0.0 for scores in (similarity, passage_vectors @ query)]
+    nearness = passage_vectors @ query if documents else np.zeros(0, np.float32)
     return Evidence(
         question=question,
         documents=tuple(documents),
@@ -103,20 +103,20 @@ def gather(
         passage=tuple(found.values()),
         vectors=vectors,
         similarity=similarity,
-        confidence=sum(nearest) / 2,
-        encoder=encoder,
+        confidence=float(similarity.max(initial=0) + nearness.max(initial=0)) / 2,
+        embedder=embedder,
         language=language,
     )
 
 
-def _check_question(question: str, encoder: TextEncoder) -> None:
+def _check_question(question: str, embedder: TextEncoder) -> None:
     if not question.strip():
         raise GenerateError("the question is empty; ask something")
-    tokenizer = encoder.tokenizer
+    tokenizer = embedder.tokenizer
     tokens = len(tokenizer.encode(question).ids) if tokenizer else 0
-    if tokens > encoder.max_tokens:
+    if tokens > embedder.max_tokens:
         raise GenerateError(
-            f"the question has {tokens} tokens, but the embedder reads {encoder.max_tokens} of a text; shorten it"
+            f"the question has {tokens} tokens, but the embedder reads {embedder.max_tokens} of a text; shorten it"
         )
 
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 
 from .evidence import Evidence
-from .quote import quote
+from .quoting import quote
 from .support import ContentTerms
 from .types import Answer, Citation, Statement, cite_all
 
@@ -55,7 +55,7 @@ def _check(statement: Statement, evidence: Evidence) -> tuple[Statement, list[Ci
     """The sentences that carry a statement, and its K-precision on them; none if it does not stand."""
     if not evidence.sentences:
         return statement, [], 0.0
-    similarity = evidence.vectors @ evidence.encoder.encode([statement.text])[0]
+    similarity = evidence.vectors @ evidence.embedder.encode([statement.text])[0]
     best = [int(i) for i in np.argsort(-similarity, kind="stable")[:MAX_SUPPORT]]
     terms = ContentTerms(evidence.language)
     carriers: list[int] = []

@@ -1,0 +1,188 @@
+"""The documentation is true: its code runs and prints what it says, its links lead somewhere, its commands exist.
+
+`python tests/test_docs.py` writes the generated part of docs/cli.md anew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import platform
+import re
+import shlex
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import typer
+from ragloom.rag import cache
+from ragloom.rag.cli import app
+from ragloom.stores import Corpus
+from ragloom.stores.errors import CorpusLockedError, CorpusNotFoundError
+from typer.testing import CliRunner
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+CLI_PAGE = ROOT / "docs" / "cli.md"
+GENERATED = "<!-- From here on written by `python tests/test_docs.py`. -->\n"
+
+NOT_RUN = {
+    "docs/llm.md": ["not run: downloads a model", "not run: needs a server"],
+}
+"""Every block that is not executed, by page. A block is added here together with its reason, or it runs."""
+
+_FENCE = re.compile(r"^```python(?: title=\"(?P<title>[^\"]*)\")?\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
+_ANY_PYTHON_FENCE = re.compile(r"^\s*(?:```|~~~)\s*\{?\.?py", re.MULTILINE)
+_EXPECTED = re.compile(r"# -> (.*)$", re.MULTILINE)
+_LINK = re.compile(r"(?<!!)\[[^\]]*\]\((?!https?:)([^)\s#]*)(?:#[^)]*)?\)")
+_SHELL_FENCE = re.compile(r"^ *```(?:sh|bat)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
+_INDENTED = re.compile(r"^ {4}.*$", re.MULTILINE)
+_COMMAND = re.compile(r"^ *(?:\.venv/bin/)?ragloom ([^|\n]*)", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A fenced block of Python, with the line of the page that its code begins on."""
+
+    line: int
+    title: str
+    code: str
+
+    @property
+    def expected(self) -> list[str]:
+        return [text.rstrip() for text in _EXPECTED.findall(self.code)]
+
+    def run(self, page: Path, namespace: dict[str, object]) -> list[str]:
+        """Execute it; returns the lines it printed. Tracebacks show the page's own lines."""
+        printed = io.StringIO()
+        code = compile("\n" * (self.line - 1) + self.code, str(page), "exec", dont_inherit=True)
+        with contextlib.redirect_stdout(printed):
+            exec(code, namespace)
+        return [line.rstrip() for line in printed.getvalue().splitlines()]
+
+
+def blocks(page: Path) -> list[Block]:
+    text = page.read_text(encoding="utf-8")
+    return [
+        Block(text.count("\n", 0, match.start("code")) + 1, match["title"] or "", match["code"])
+        for match in _FENCE.finditer(text)
+    ]
+
+
+def name(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
+def with_code() -> list[Path]:
+    return [page for page in PAGES if blocks(page)]
+
+
+def matches(printed: str, expected: str) -> bool:
+    """Whether a line is as its comment says, where `…` stands for anything."""
+    return re.fullmatch(".*".join(map(re.escape, expected.split("…"))), printed) is not None
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def copy_demo_index(to: Path) -> None:
+    """Begin with the demo's index where there is one: `ingest(["pydoc:"], …)` then embeds nothing."""
+    demo = cache.folder() / "demo" / f"python-{platform.python_version()}"
+    absent_or_busy = contextlib.suppress(CorpusNotFoundError, CorpusLockedError)  # then the page only takes longer
+    with absent_or_busy, Corpus(demo, create=False) as corpus, corpus.writing():
+        shutil.copytree(demo, to, ignore=shutil.ignore_patterns("*-shm", "*.lock", "*.holder", "*.turn"))
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("page", with_code(), ids=name)
+def test_the_code_of_a_page_runs_and_prints_what_it_says(page: Path, workplace: Path) -> None:
+    if page.name == "README.md":
+        copy_demo_index(workplace / "index")
+    namespace: dict[str, object] = {"__name__": "__main__"}
+    for block in blocks(page):
+        if block.title.startswith("not run"):
+            continue
+        printed = block.run(page, namespace)
+        if block.expected:
+            where = f"{name(page)}, block at line {block.line}"
+            shown = f"{where} printed\n  " + "\n  ".join(printed) + "\nbut says\n  " + "\n  ".join(block.expected)
+            assert len(printed) == len(block.expected), shown
+            assert all(map(matches, printed, block.expected)), shown
+
+
+def test_only_the_listed_blocks_are_not_run() -> None:
+    found = {name(page): [block.title for block in blocks(page) if block.title] for page in PAGES}
+    assert {page: titles for page, titles in found.items() if titles} == NOT_RUN
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_no_python_is_fenced_so_that_it_escapes_the_tests(page: Path) -> None:
+    assert len(_ANY_PYTHON_FENCE.findall(page.read_text(encoding="utf-8"))) == len(blocks(page))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_every_relative_link_leads_to_a_file(page: Path) -> None:
+    targets = [target for target in _LINK.findall(page.read_text(encoding="utf-8")) if target]
+    assert [target for target in targets if not (page.parent / target).is_file()] == []
+
+
+def test_every_page_is_in_the_navigation() -> None:
+    nav = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    assert [page.name for page in PAGES if page.parent.name == "docs" and f": {page.name}" not in nav] == []
+
+
+def shown_commands() -> list[str]:
+    """The arguments of every `ragloom` in a shell fence or an indented line."""
+    texts = [page.read_text(encoding="utf-8") for page in PAGES]
+    code = [part for text in texts for part in (*_SHELL_FENCE.findall(text), *_INDENTED.findall(text))]
+    return [command.strip() for part in code for command in _COMMAND.findall(part)]
+
+
+@pytest.mark.parametrize("line", dict.fromkeys(shown_commands()))
+def test_a_command_that_is_shown_exists_and_takes_these_options(line: str) -> None:
+    command, words = typer.main.get_command(app), shlex.split(line, comments=True)
+    while isinstance(command, typer.core.TyperGroup):
+        command = command.commands[words.pop(0)]
+    command.make_context(line, words)
+
+
+def commands(command: object, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Every command that does something, and the groups above it, as the words one types."""
+    yield path
+    if isinstance(command, typer.core.TyperGroup):
+        for word, child in command.commands.items():
+            yield from commands(child, (*path, word))
+
+
+def cli_reference() -> str:
+    """The help of every command, as `ragloom … --help` prints it in 100 columns."""
+    sections = []
+    for path in commands(typer.main.get_command(app)):
+        heading = " ".join(["ragloom", *path])
+        shown = CliRunner().invoke(
+            app, [*path, "--help"], prog_name="ragloom", terminal_width=100, max_content_width=100
+        )
+        assert shown.exit_code == 0, shown.output
+        help_text = "\n".join(line.rstrip() for line in shown.output.strip().splitlines())
+        sections.append(f"## {heading}\n\n```text\n{help_text}\n```\n")
+    return GENERATED + "\n" + "\n".join(sections)
+
+
+def test_the_page_about_the_command_is_what_the_command_prints() -> None:
+    page = CLI_PAGE.read_text(encoding="utf-8")
+    shown = GENERATED + page.partition(GENERATED)[2]
+    assert shown == cli_reference(), "docs/cli.md is out of date; write it anew with: python tests/test_docs.py"
+
+
+def main() -> None:
+    by_hand = CLI_PAGE.read_text(encoding="utf-8").partition(GENERATED)[0]
+    CLI_PAGE.write_text(by_hand + cli_reference(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

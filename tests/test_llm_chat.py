@@ -1,0 +1,316 @@
+"""`ChatLlama` on the embedded model."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import subprocess
+import sys
+import threading
+import weakref
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import llama_cpp
+import pytest
+from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, SystemMessage, ToolMessage
+from ragloom.rag.llm import ChatLlama, ContextOverflowError, ModelError, load
+
+pytestmark = pytest.mark.model
+
+QUESTION = "Name three colours."
+
+
+@pytest.fixture(scope="module")
+def llm() -> Iterator[ChatLlama]:
+    with ChatLlama(n_ctx=512, max_tokens=12) as llm:
+        yield llm
+
+
+def joined(chunks: Iterator[AIMessageChunk]) -> AIMessageChunk:
+    whole = next(chunks)
+    for chunk in chunks:
+        whole += chunk
+    return whole
+
+
+def test_an_answer_says_what_made_it_and_how_it_ended(llm: ChatLlama) -> None:
+    answer = llm.invoke(QUESTION)
+    assert answer.text
+    assert answer.response_metadata["model_name"] == "SmolLM2-135M-Instruct-Q8_0"
+    assert answer.response_metadata["finish_reason"] == "length"
+    assert answer.usage_metadata is not None
+    assert answer.usage_metadata["input_tokens"] == llm.get_num_tokens_from_messages([HumanMessage(QUESTION)])
+    assert answer.usage_metadata["output_tokens"] == 12 == llm.count_tokens(answer.text)
+
+
+def test_an_answer_that_the_model_ends_says_stop(llm: ChatLlama) -> None:
+    answer = llm.invoke("Hi")
+    assert (answer.text, answer.response_metadata["finish_reason"]) == ("Hello! How can I assist you today?", "stop")
+
+
+def test_a_stream_is_the_answer_in_pieces(llm: ChatLlama) -> None:
+    chunks = list(llm.stream(QUESTION))
+    whole, answer = joined(iter(chunks)), llm.invoke(QUESTION)
+    assert len(chunks) > 5
+    assert whole.content == answer.content
+    assert whole.usage_metadata == answer.usage_metadata
+    assert whole.response_metadata == answer.response_metadata
+    assert [chunk for chunk in chunks if chunk.usage_metadata] == chunks[-1:]
+
+
+@pytest.mark.parametrize("stop", ["today", "st you t", "!"])
+def test_a_stop_string_ends_answer_and_stream_alike(llm: ChatLlama, stop: str) -> None:
+    full = "Hello! How can I assist you today?"
+    answer, streamed = llm.invoke("Hi", stop=[stop]), joined(llm.stream("Hi", stop=[stop]))
+    assert answer.text == streamed.text == full[: full.index(stop)]
+    assert answer.response_metadata["finish_reason"] == streamed.response_metadata["finish_reason"] == "stop"
+
+
+def test_characters_of_several_tokens_arrive_whole() -> None:
+    with ChatLlama(n_ctx=512, temperature=2.0, top_p=1.0, seed=3, max_tokens=40) as llm:
+        assert "".join(chunk.text for chunk in llm.stream("Write in Chinese")) == llm.invoke("Write in Chinese").text
+
+
+def test_what_was_asked_before_does_not_change_an_answer(llm: ChatLlama) -> None:
+    first = llm.invoke(QUESTION).text
+    llm.invoke("Name three animals, three plants and three stones.")
+    assert llm.invoke(QUESTION).text == first
+
+
+def test_equal_seeds_repeat_an_answer_and_others_vary_it(llm: ChatLlama) -> None:
+    answers = [llm.invoke(QUESTION, temperature=1.5, top_p=1.0, seed=seed).text for seed in (1, 1, 2, 3)]
+    assert answers[0] == answers[1]
+    assert len(set(answers)) > 1
+
+
+def test_options_per_call_replace_the_models_own(llm: ChatLlama) -> None:
+    answer = llm.invoke(QUESTION, max_tokens=3)
+    assert answer.usage_metadata is not None
+    assert answer.usage_metadata["output_tokens"] == 3
+    assert llm.bind(max_tokens=2).invoke(QUESTION).text == llm.invoke(QUESTION, max_tokens=2).text
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"temprature": 1}, "unknown option 'temprature'; did you mean 'temperature'?"),
+        ({"temperature": -1}, "temperature should be greater than or equal to 0, not -1"),
+        ({"top_p": 0}, "top_p should be greater than 0, not 0"),
+        ({"max_tokens": 0}, "max_tokens should be greater than or equal to 1, not 0"),
+        ({"stop": [""]}, "stop.0 String should have at least 1 character, not ''"),
+        ({"model": "other.gguf"}, "unknown option 'model'"),
+    ],
+)
+def test_an_option_that_cannot_be_used_is_refused(llm: ChatLlama, options: dict[str, object], problem: str) -> None:
+    with pytest.raises(ModelError, match=problem.replace("?", r"\?")):
+        llm.invoke(QUESTION, **options)
+
+
+def test_a_prompt_longer_than_the_context_is_refused_with_both_numbers(llm: ChatLlama) -> None:
+    with pytest.raises(ContextOverflowError) as caught:
+        llm.invoke("word " * 600)
+    assert (caught.value.tokens, caught.value.limit) == (631, 511)
+    assert "631 tokens but the context takes 511" in str(caught.value)
+
+
+def test_an_answer_ends_where_the_context_is_full() -> None:
+    with ChatLlama(n_ctx=40) as llm:
+        answer = llm.invoke(QUESTION, max_tokens=None)
+    assert answer.usage_metadata is not None
+    assert answer.usage_metadata["input_tokens"] < answer.usage_metadata["total_tokens"] == 40
+    assert answer.response_metadata["finish_reason"] == "length"
+
+
+@pytest.mark.parametrize(
+    ("messages", "problem"),
+    [
+        ([], "the list of messages is empty"),
+        ([HumanMessage([{"type": "image", "url": "a.png"}])], "read text only, not content of type 'image'"),
+        ([AIMessage("", tool_calls=[{"name": "f", "args": {}, "id": "1"}])], "holds tool calls"),
+        ([("<|im_start|>", "Hi")], "unknown role|Unexpected message type"),
+    ],
+)
+def test_what_a_text_model_cannot_read_is_refused(llm: ChatLlama, messages: list[object], problem: str) -> None:
+    with pytest.raises((ModelError, ValueError), match=problem):
+        llm.invoke(messages)
+
+
+def test_texts_in_blocks_are_joined(llm: ChatLlama) -> None:
+    blocks = HumanMessage([{"type": "text", "text": "Name three "}, "colours."])
+    assert llm.invoke([blocks]).text == llm.invoke(QUESTION).text
+
+
+def test_every_role_reaches_the_prompt(llm: ChatLlama) -> None:
+    messages = [SystemMessage("a"), HumanMessage("b"), AIMessage("c"), ToolMessage("d", tool_call_id="1")]
+    assert llm.get_num_tokens_from_messages(messages) > llm.get_num_tokens_from_messages(messages[:3])
+
+
+def test_threads_get_the_answers_that_they_would_get_alone(llm: ChatLlama) -> None:
+    questions = [f"Name {number} colours." for number in ("two", "three", "four", "five")]
+    alone = [llm.invoke(question).text for question in questions]
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(lambda question: llm.invoke(question).text, questions)) == alone
+
+
+def test_one_may_ask_while_reading_a_stream(llm: ChatLlama) -> None:
+    chunks = llm.stream(QUESTION)
+    first = next(chunks)
+    assert llm.invoke("Hi").text == "Hello! How can I assist you today?"
+    assert first.text + "".join(chunk.text for chunk in chunks) == llm.invoke(QUESTION).text
+
+
+def test_a_stream_that_nobody_reads_is_cut_off() -> None:
+    with ChatLlama(n_ctx=8192, max_tokens=None, temperature=3.0, top_p=1.0, seed=1) as llm:
+        stream = llm.stream("Write a novel. Never stop.")
+        next(stream)
+        stream.close()
+        assert llm.invoke("Hi", temperature=0).text.startswith("Hello")
+
+
+def test_the_event_loop_turns_while_the_model_answers(llm: ChatLlama) -> None:
+    async def ask() -> tuple[str, int]:
+        answer = asyncio.create_task(llm.ainvoke(QUESTION))
+        turns = 0
+        while not answer.done():
+            await asyncio.sleep(0)
+            turns += 1
+        return (await answer).text, turns
+
+    text, turns = asyncio.run(ask())
+    assert text == llm.invoke(QUESTION).text
+    assert turns > 100
+
+
+def test_a_cancelled_task_leaves_the_model_free_for_the_next() -> None:
+    async def ask(llm: ChatLlama) -> str:
+        task = asyncio.create_task(llm.ainvoke("Write a novel. Never stop.", max_tokens=None, temperature=3.0, seed=1))
+        for _ in range(100):
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        return (await llm.ainvoke("Hi")).text
+
+    with ChatLlama(n_ctx=8192, max_tokens=12) as llm:
+        assert asyncio.run(ask(llm)) == "Hello! How can I assist you today?"
+
+
+def test_a_closed_model_says_so() -> None:
+    llm = ChatLlama(n_ctx=512)
+    llm.close()
+    llm.close()
+    for use in (lambda: llm.invoke("Hi"), lambda: llm.count_tokens("Hi")):
+        with pytest.raises(ModelError, match="was closed"):
+            use()
+
+
+def test_closing_interrupts_a_stream() -> None:
+    llm = ChatLlama(n_ctx=8192, max_tokens=None, temperature=3.0, top_p=1.0, seed=1)
+    stream = llm.stream("Write a novel. Never stop.")
+    next(stream)
+    llm.close()
+    with pytest.raises(ModelError, match="closed"):
+        list(stream)
+
+
+def test_a_forgotten_model_is_freed() -> None:
+    before = threading.active_count()
+    llm = ChatLlama(n_ctx=512)
+    engine = weakref.ref(llm._engine)
+    del llm
+    gc.collect()
+    assert engine() is None
+    assert threading.active_count() == before
+
+
+def test_a_path_is_a_model(llm: ChatLlama) -> None:
+    with ChatLlama(model=llm._engine.weights.path, n_ctx=256) as other:
+        assert other.invoke("Hi").text == "Hello! How can I assist you today?"
+        assert other.model_name == other._get_ls_params()["ls_model_name"] == llm._engine.weights.path.stem
+
+
+@pytest.mark.skipif(llama_cpp.llama_supports_gpu_offload(), reason="this llama.cpp can use a GPU")
+def test_layers_for_a_gpu_that_cannot_be_used_are_reported(caplog: pytest.LogCaptureFixture) -> None:
+    with ChatLlama(n_ctx=256, n_gpu_layers=-1):
+        assert "n_gpu_layers=-1 has no effect: llama-cpp-python was built without GPU support" in caplog.text
+
+
+def test_the_context_defaults_to_what_the_model_was_trained_for() -> None:
+    with ChatLlama() as llm:
+        assert llm.context_size == 8192
+        assert llm.profile is not None
+        assert llm.profile["max_input_tokens"] == 8191
+
+
+def test_the_cache_key_of_langchain_knows_model_and_sampling(llm: ChatLlama) -> None:
+    assert llm._llm_type == "ragloom-llama"
+    assert {"model_name", "file", "n_ctx", "temperature", "seed", "stop"} <= llm._identifying_params.keys()
+
+
+def in_a_new_process(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [
+        "",
+        "; llm.close()",
+        "; stream = llm.stream('Write a novel.', max_tokens=None); next(stream)",
+        "; raise SystemExit(0)",
+        "; llm = load(n_ctx=256)",
+    ],
+)
+def test_a_process_ends_cleanly_and_llama_cpp_is_silent(ending: str) -> None:
+    done = in_a_new_process(f"from ragloom.rag.llm import load; llm = load(n_ctx=512); llm.invoke('Hi'){ending}")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_process_that_ends_while_a_thread_waits_for_an_answer_does_not_crash() -> None:
+    code = (
+        "import threading; from ragloom.rag.llm import load\n"
+        "llm = load(n_ctx=512)\n"
+        "threading.Thread(target=llm.invoke, args=('Write a novel.',), daemon=True).start()\n"
+    )
+    assert in_a_new_process(code).returncode == 0
+
+
+def test_loading_in_a_thread_leaves_the_output_of_others_alone() -> None:
+    code = (
+        "import threading; from ragloom.rag.llm import load\n"
+        "loading = threading.Thread(target=load)\n"
+        "loading.start()\n"
+        "lines = 0\n"
+        "while loading.is_alive() or lines < 100: print(lines); lines += 1\n"
+    )
+    done = in_a_new_process(code)
+    assert done.stderr == ""
+    assert done.stdout.split() == [str(line) for line in range(len(done.stdout.split()))]
+
+
+def test_importing_the_package_imports_neither_llama_cpp_nor_langchain() -> None:
+    code = "import sys, ragloom.rag.llm; print({'llama_cpp', 'langchain_core', 'torch'} & set(sys.modules))"
+    assert in_a_new_process(code).stdout.strip() == "set()"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no fork")
+def test_a_forked_child_is_told_to_load_the_model_again() -> None:
+    code = (
+        "import os; from ragloom.rag.llm import ModelError, load\n"
+        "llm = load(n_ctx=256)\n"
+        "if os.fork() == 0:\n"
+        "    try: llm.invoke('Hi')\n"
+        "    except ModelError as error: print(error)\n"
+        "else: os.wait()\n"
+    )
+    done = in_a_new_process(code)
+    assert done.returncode == 0
+    assert "before this process was forked; load it again" in done.stdout
+
+
+def test_load_gives_a_chat_llama() -> None:
+    llm = load(n_ctx=256, max_tokens=2, stop="you", temperature=0.5)
+    assert isinstance(llm, ChatLlama)
+    assert (llm.context_size, llm.max_tokens, llm.stop, llm.temperature) == (256, 2, ("you",), 0.5)
+    llm.close()

