@@ -1,7 +1,7 @@
 """The cache folder: prepared models, the demo's index, indexes that `--over` made. All of it can be made again.
 
-`RAGLOOM_CACHE` may name a folder that holds other things too, so only what ragloom made is ever listed or deleted: models
-and indexes are known by their names, an index by its files too.
+`RAGLOOM_CACHE` may name a folder that holds other things too, so only what ragloom made is ever listed or deleted:
+models and indexes are known by their names, an index by its files too.
 """
 
 from __future__ import annotations

@@ -1,29 +1,35 @@
 """Indexes that are derived from the database and can be made again from it.
 
 A derived index lives in a folder of its own; a small JSON file beside it, the *pointer*, names that folder and the
-generation of the database that it has followed. The pointer is replaced atomically and only after the index's own
-commit, so after a crash an index is at worst behind, and following the same writes once more changes nothing: catching
-up drops keys before it adds them. A rebuild fills a new folder and then moves the pointer.
+state of the database that it has followed. The pointer is replaced atomically and only after the index's own commit,
+so after a crash an index is at worst behind, and following the same writes once more changes nothing: catching up drops
+keys before it adds them. A rebuild fills a new folder and then moves the pointer.
+
+The pointer also holds marks of the index's files. An engine that changes its files in place says so in the pointer
+before it begins (`whole: false`): if it dies half-way, the marks tell whether it had touched them, and the index is
+made again if it had. Marks that differ without such a beginning are damage, and the engine never sees the file.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
+import threading
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import RagloomError
-from .database import Database
-from .errors import CorpusCorruptError, CorpusFullError
+from .database import Database, State
+from .errors import CorpusCorruptError, CorpusFullError, from_os_error
+from .marks import Mark, first_changed, mark_files
+from .pointer import Pointer, read_pointer, write_pointer
 
 BATCH = 2000
 """Chunks handed to an index at once while it catches up."""
@@ -31,132 +37,275 @@ BATCH = 2000
 Entry = tuple[int, str, NDArray[np.float32]]
 """What an index is told of a chunk: key, text to index, unit vector."""
 
+NOWHERE = -1
+"""The generation of an index that has to be opened anew before it can follow."""
 
-@dataclass(frozen=True, slots=True)
-class Pointer:
-    """Which folder holds the index, and the database generation it has followed."""
+_FULL_SIGNS = ("no space left", "disk is full", "os error 27", "os error 28", "os error 122", "(code: 778)")
+_LITTLE_ROOM = 4 << 20
 
-    folder: str
-    generation: int
+Handle = TypeVar("Handle")
+Answer = TypeVar("Answer")
 
 
-class DerivedIndex(ABC):
-    """An index over chunks that follows the database by generation."""
+class DerivedIndex(ABC, Generic[Handle]):
+    """An index over chunks that follows the database; `Handle` is what its engine gives to an open index."""
 
     name: str
     """What the index is called in file names and messages."""
+
+    catalogue: str
+    """The engine's own list of what there is, a file in the index's folder."""
+
+    in_place = False
+    """Whether the engine changes files that it has already written."""
 
     def __init__(self, root: Path) -> None:
         """Use the index of the corpus at `root`; nothing is opened yet."""
         self._root = root
         self._pointer_file = root / f"{self.name}.json"
-        self._opened: Pointer | None = None
+        self._switching = threading.RLock()
+        self._opened: tuple[Pointer, Handle] | None = None
 
     @property
-    def generation(self) -> int:
-        """The database generation that what is open has followed; 0 for an index that is not there yet."""
-        return self._opened.generation if self._opened else 0
+    def chunks(self) -> int:
+        """How many chunks what is open holds."""
+        return self._opened[0].chunks if self._opened else 0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is something to search in; it may be behind."""
+        return self._opened is not None
+
+    def is_at(self, state: State) -> bool:
+        """Whether what is open has followed the database up to `state`."""
+        return self._opened is not None and self._opened[0].is_at(state)
+
+    def exists(self) -> bool:
+        """Whether an index was ever finished here."""
+        return self._pointer_file.exists()
+
+    # -- following
 
     def refresh(self) -> None:
-        """Open what the pointer names now, if that is not what is open.
+        """Open what the pointer names now, if it is whole and not open yet.
 
         Raises:
-            CorpusCorruptError: the index cannot be read; the message names the command that rebuilds it.
+            CorpusCorruptError: the index cannot be read; the message names the file and the command that rebuilds it.
         """
-        pointer = self._read_pointer()
-        if pointer is None or pointer == self._opened:
-            return
-        with self.explained():
-            self._open(self._root / pointer.folder)
-        self._opened = pointer
+        with self._switching, self.explained(), self.shared():
+            pointer = self._read_pointer()
+            if pointer is not None and pointer.whole and self._folder(pointer).is_dir():
+                self._open_pointer(pointer)
 
     def catch_up(self, database: Database) -> None:
-        """Follow the database; the caller holds the corpus' writer lock."""
-        self.refresh()
-        generation = database.generation
-        if self._opened is None:
+        """Follow the database; the caller holds the corpus' writer lock.
+
+        Raises:
+            CorpusCorruptError: the index cannot be read.
+            CorpusFullError: the disk is full; nothing is lost, and the next catching up goes on.
+        """
+        state = database.state()
+        with self._switching, self.explained():
+            if self.is_at(state) and self._is_current():
+                return
+            with self.exclusive():
+                pointer = self._read_pointer()
+                handle = self._open_to_follow(pointer, state) if pointer is not None else None
+                if pointer is not None and handle is not None:
+                    if not pointer.is_at(state):
+                        self._follow(pointer, handle, database, state)
+                    return
             self.rebuild(database)
-        elif self._opened.generation != generation:
-            behind = self._opened.generation
-            with self.explained():
-                self._apply(database.removed_since(behind), database.added_since(behind, BATCH))
-            self._opened = self._write_pointer(Pointer(self._opened.folder, generation))
 
     def rebuild(self, database: Database) -> None:
         """Make the index again from the database; the caller holds the corpus' writer lock."""
-        generation = database.generation
+        state = database.state()
         folder = self._root / f"{self.name}-{uuid.uuid4().hex[:8]}"
-        with self.explained():
-            folder.mkdir()
-            self._open(folder)
-            self._apply([], database.added_since(0, BATCH))
-        self._opened = self._write_pointer(Pointer(folder.name, generation))
-        self._remove_other_folders()
+        handle: Handle | None = None
+        with self._switching, self.explained():
+            try:
+                folder.mkdir()
+                handle = self._open(folder)
+                self._apply(handle, [], database.added_since(0, BATCH))
+                pointer = self._commit(folder, handle, database, state, {})
+            except BaseException:
+                if handle is not None:
+                    self._release(handle)
+                shutil.rmtree(folder, ignore_errors=True)
+                raise
+            self._switch((pointer, handle))
+            with self.exclusive():
+                self._remove_other_folders(folder)
+
+    def _open_to_follow(self, pointer: Pointer, state: State) -> Handle | None:
+        """Open the index, unless it has to be made again."""
+        folder = self._folder(pointer)
+        if not folder.is_dir() or pointer.epoch != state.epoch or pointer.generation > state.generation:
+            return None
+        if pointer.whole:
+            return self._open_pointer(pointer)
+        if set(self._guarded(folder)) != set(pointer.marks) or first_changed(folder, pointer.marks) is not None:
+            return None
+        try:
+            return self._open_pointer(pointer)
+        except CorpusCorruptError:
+            return None  # whoever died or ran out of room here left it so
+
+    def _is_current(self) -> bool:
+        pointer = self._read_pointer()
+        return pointer is not None and self._opened is not None and pointer == self._opened[0]
+
+    def _open_pointer(self, pointer: Pointer) -> Handle:
+        if self._opened is not None and self._opened[0] == pointer:
+            return self._opened[1]
+        folder = self._folder(pointer)
+        changed = first_changed(folder, pointer.marks, missing_ok=not self.in_place)
+        if changed is not None:
+            raise self._damaged(folder / changed, "it is not what was written")
+        with self.explained(folder):
+            handle = self._open(folder)
+        # An engine that only adds files may be ahead of its pointer: its writer is about to move it, or has died.
+        if self.in_place and pointer.whole and (found := self._size(handle)) != pointer.chunks:
+            self._release(handle)
+            raise self._damaged(folder, f"it holds {found} chunks instead of {pointer.chunks}")
+        self._switch((pointer, handle))
+        return handle
+
+    def _follow(self, pointer: Pointer, handle: Handle, database: Database, state: State) -> None:
+        if self.in_place and pointer.whole:
+            write_pointer(self._pointer_file, replace(pointer, whole=False))
+        try:
+            behind = pointer.generation
+            self._apply(handle, database.removed_since(behind), database.added_since(behind, BATCH))
+            pointer = self._commit(self._folder(pointer), handle, database, state, pointer.marks)
+        except BaseException:
+            # What the engine holds may differ from its files now: good to read, but opened anew before it writes.
+            self._opened = (replace(pointer, generation=NOWHERE), handle)
+            raise
+        self._opened = (pointer, handle)
+
+    def _commit(
+        self, folder: Path, handle: Handle, database: Database, state: State, known: dict[str, Mark]
+    ) -> Pointer:
+        chunks, expected = self._size(handle), database.count("chunks")
+        if chunks != expected:
+            raise self._damaged(folder, f"it holds {chunks} chunks instead of {expected}")
+        self._check_written(folder)
+        marks = mark_files(folder, self._guarded(folder), known)
+        pointer = Pointer(folder.name, state.epoch, state.generation, whole=True, chunks=chunks, marks=marks)
+        write_pointer(self._pointer_file, pointer)
+        return pointer
+
+    def _switch(self, opened: tuple[Pointer, Handle] | None) -> None:
+        before, self._opened = self._opened, opened
+        if before is not None and (opened is None or before[1] is not opened[1]):
+            self._release(before[1])
 
     def close(self) -> None:
         """Let go of the files."""
-        self._opened = None
-        self._release()
+        with self._switching:
+            self._switch(None)
+
+    # -- reading
+
+    def read(self, ask: Callable[[Handle], Answer], nothing: Answer) -> Answer:
+        """What `ask` answers about the open index; `nothing` where none is open.
+
+        Another thread may switch to a newer index while this one is asked, and another process may remove its
+        folder: then the newer one is asked.
+        """
+        while True:
+            opened = self._opened
+            if opened is None:
+                return nothing
+            try:
+                with self.explained(), self.shared():
+                    return ask(opened[1])
+            except CorpusCorruptError:
+                self.refresh()
+                if self._opened is opened:
+                    raise
+
+    # -- errors
 
     @contextmanager
-    def explained(self) -> Iterator[None]:
+    def explained(self, folder: Path | None = None) -> Iterator[None]:
         """Turn what the engine underneath raises into an error that a user can act on."""
         try:
             yield
-        except RagloomError:
+        except (RagloomError, MemoryError):
             raise
+        except OSError as error:
+            raise from_os_error(error, self._root) from error
         except BaseException as error:
             # Rust panics reach Python as a BaseException of a type that cannot be imported.
             if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
                 raise
-            raise self._explain(error) from error
+            raise self._explain(error, folder) from error
 
-    def _explain(self, error: BaseException) -> RagloomError:
+    def _explain(self, error: BaseException, folder: Path | None) -> RagloomError:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
-        if any(sign in reason.lower() for sign in ("no space left", "disk is full", "os error 28")):
-            return CorpusFullError(
-                f"no room for the {self.name} index in {self._root} ({reason}); free some space and run the same "
-                "again: what was acknowledged before is safe"
-            )
+        little_room = shutil.disk_usage(self._root).free < _LITTLE_ROOM  # engines do not always say why they failed
+        if little_room or any(sign in reason.lower() for sign in _FULL_SIGNS):
+            return CorpusFullError(self._root, reason)
+        if folder is None:
+            folder = self._folder(self._opened[0]) if self._opened else self._root
+        return self._damaged(folder / self.catalogue, reason)
+
+    def _damaged(self, place: Path, reason: str) -> CorpusCorruptError:
         return CorpusCorruptError(
-            f"the {self.name} index in {self._root} cannot be used ({reason}); "
-            f"make it again with: ragloom corpus repair {self._root}"
+            f"{place} is damaged ({reason}); make the {self.name} index again with: ragloom corpus repair {self._root}"
         )
+
+    # -- the pointer and the files
+
+    def _folder(self, pointer: Pointer) -> Path:
+        return self._root / pointer.folder
 
     def _read_pointer(self) -> Pointer | None:
         try:
-            return Pointer(**json.loads(self._pointer_file.read_text(encoding="utf-8")))
-        except FileNotFoundError:
-            return None
-        except (ValueError, TypeError) as error:
-            raise self._explain(error) from error
+            return read_pointer(self._pointer_file)
+        except ValueError as error:
+            raise self._damaged(self._pointer_file, "it is not what was written") from error
 
-    def _write_pointer(self, pointer: Pointer) -> Pointer:
-        temporary = self._pointer_file.with_suffix(".tmp")
-        with self.explained(), temporary.open("w", encoding="utf-8") as file:
-            json.dump(asdict(pointer), file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(self._pointer_file)
-        return pointer
-
-    def _remove_other_folders(self) -> None:
+    def _remove_other_folders(self, kept: Path) -> None:
         for folder in self._root.glob(f"{self.name}-*"):
-            if folder.is_dir() and self._opened and folder.name != self._opened.folder:
+            if folder.is_dir() and folder != kept:
                 shutil.rmtree(folder, ignore_errors=True)
+
+    # -- what an engine provides
+
+    def shared(self) -> AbstractContextManager[None]:
+        """Held while an index is opened or read."""
+        return nullcontext()
+
+    def exclusive(self) -> AbstractContextManager[None]:
+        """Held while files change that others may have open."""
+        return nullcontext()
 
     @abstractmethod
     def keys(self) -> set[int]:
         """Every key in the index."""
 
     @abstractmethod
-    def _open(self, folder: Path) -> None:
-        """Open the index in `folder`, or create it there; what was open before is let go."""
+    def _open(self, folder: Path) -> Handle:
+        """Open the index in `folder`, or create it there."""
 
     @abstractmethod
-    def _apply(self, removed: Sequence[int], batches: Iterable[Sequence[Entry]]) -> None:
+    def _apply(self, handle: Handle, removed: Sequence[int], batches: Iterable[Sequence[Entry]]) -> None:
         """Drop keys, then add entries (dropping their keys first), and commit."""
 
     @abstractmethod
-    def _release(self) -> None:
-        """Let go of what is open."""
+    def _size(self, handle: Handle) -> int:
+        """How many chunks the index holds."""
+
+    @abstractmethod
+    def _guarded(self, folder: Path) -> Iterable[str]:
+        """Names of the files that must be as they were left; the engine would read them unchecked."""
+
+    def _check_written(self, folder: Path) -> None:
+        """Raise CorpusFullError where the engine did not notice that a file was cut short."""
+
+    @abstractmethod
+    def _release(self, handle: Handle) -> None:
+        """Let go of what is open; another thread may be in the middle of asking it."""

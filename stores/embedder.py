@@ -33,7 +33,7 @@ EMBEDDED = "all-MiniLM-L6-v2"
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """What makes two embedders the same: equal fingerprints give comparable vectors.
+    """What tells embedders apart.
 
     Attributes:
         name: the model's name, for people.
@@ -45,9 +45,19 @@ class Fingerprint:
     dimension: int
     sha256: str
 
+    def matches(self, other: Fingerprint) -> bool:
+        """Whether the vectors of both can be compared: they have the same weights, or, where unknown, the same name."""
+        if self.sha256 and other.sha256:
+            return (self.dimension, self.sha256) == (other.dimension, other.sha256)
+        return self == other
+
     def as_dict(self) -> dict[str, Any]:
         """JSON-serialisable form."""
         return asdict(self)
+
+    def describe(self) -> str:
+        """In a message: name, dimension and the beginning of the hash."""
+        return f"{self.name} ({self.dimension} dimensions, {self.sha256[:8] or 'no hash'})"
 
 
 @runtime_checkable
@@ -94,7 +104,8 @@ class Embedder(Embeddings):
                 `RAGLOOM_EMBED_DTYPE`, else `auto`.
             batch_size: texts embedded at once.
         """
-        self.model = str(model)
+        is_folder = str(model) != "embedded" and Path(model).is_dir()
+        self.model = str(Path(model).resolve()) if is_folder else str(model)
         self.device = device
         self.dtype = dtype or read_settings().embed_dtype
         self.batch_size = batch_size
@@ -182,7 +193,7 @@ class Embedder(Embeddings):
             raise EmbedderError(
                 f"cannot load the embedder {self.model!r}: {reason}; give a sentence-transformers folder or 'embedded'"
             ) from error
-        if self.dtype == "bfloat16" or (self.dtype == "auto" and self.device == "cpu" and _cpu_has_bfloat16()):
+        if self.dtype == "bfloat16" or (self.dtype == "auto" and self.device == "cpu" and cpu_has_bfloat16()):
             model.bfloat16()
         return model.eval()
 
@@ -241,7 +252,8 @@ def _model_folder(model: str) -> Path | None:
     return Path(found.origin).parent / "model"
 
 
-def _cpu_has_bfloat16() -> bool:
+def cpu_has_bfloat16() -> bool:
+    """Whether the CPU multiplies bfloat16 natively, which makes embedding nearly twice as fast."""
     import torch
 
     checks = (getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))

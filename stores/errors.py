@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 from ..errors import RagloomError
+
+_FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
 class CorpusError(RagloomError):
@@ -30,6 +33,13 @@ class CorpusCorruptError(CorpusError):
 class CorpusFullError(CorpusError):
     """The disk has no room for the write; what was acknowledged before is safe."""
 
+    def __init__(self, path: Path, reason: str) -> None:
+        """Name the `path` that could not be written and the `reason` that the system gave."""
+        super().__init__(
+            f"no room to write to {path} ({reason}); free some space and run the same again: "
+            "what was acknowledged before is safe"
+        )
+
 
 class EmbedderMismatchError(CorpusError):
     """The corpus was embedded by another model, so its vectors mean nothing to this one."""
@@ -41,3 +51,11 @@ class QueryError(CorpusError, ValueError):
 
 class EmbedderError(RagloomError):
     """An embedding model cannot be loaded or used."""
+
+
+def from_os_error(error: OSError, path: Path) -> CorpusError:
+    """Say what an `OSError` at `path` means for a corpus."""
+    reason = error.strerror or type(error).__name__
+    if error.errno in _FULL:
+        return CorpusFullError(path, reason)
+    return CorpusError(f"cannot use {path}: {reason}; a corpus needs a folder that can be written, even to search it")

@@ -1,12 +1,14 @@
 """The lexical index: BM25 over tantivy.
 
-Texts are split at everything that is neither letter nor digit, lower-cased, and stemmed where the corpus' language has
-a stemmer. Chinese and Japanese, which write without spaces, are indexed character by character. Scores are Okapi BM25
-(Robertson and Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond", 2009) with k1 = 1.2, b = 0.75.
+Texts are brought to Unicode's compatibility form (NFKC, so that a PDF's `ﬁ` is `fi`), split at everything that is
+neither letter, mark nor digit, lower-cased, and stemmed where the corpus' language has a stemmer. Chinese and Japanese,
+which write without spaces, are indexed character by character. Scores are Okapi BM25 (Robertson and Zaragoza, "The
+Probabilistic Relevance Framework: BM25 and Beyond", 2009) with k1 = 1.2, b = 0.75.
 """
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -28,8 +30,21 @@ UNSTEMMED = "other"
 """The language code for every language without a stemmer."""
 
 _TOKEN = r"[\p{Han}\p{Hiragana}\p{Katakana}]|[[\p{L}\p{M}\p{N}]--[\p{Han}\p{Hiragana}\p{Katakana}]]+"
-_LONGEST_TOKEN = 60
+_LONGEST_TOKEN = 130
+"""In bytes of UTF-8: a SHA-512 in hexadecimal can be found, a picture in base64 does not fill the index."""
+
 _WRITER_MEMORY = 30_000_000
+
+
+def check_language(language: str) -> str:
+    """Return the language code if there is an analyser for it.
+
+    Raises:
+        QueryError: the language is neither `other` nor one with a stemmer.
+    """
+    if language != UNSTEMMED and language not in STEMMERS:
+        raise QueryError(f"unknown language {language!r}; use {UNSTEMMED!r} or one of {', '.join(sorted(STEMMERS))}")
+    return language
 
 
 def analyzer(language: str) -> tantivy.TextAnalyzer:
@@ -38,39 +53,34 @@ def analyzer(language: str) -> tantivy.TextAnalyzer:
     Raises:
         QueryError: the language is neither `other` nor one with a stemmer.
     """
-    if language != UNSTEMMED and language not in STEMMERS:
-        raise QueryError(f"unknown language {language!r}; use {UNSTEMMED!r} or one of {', '.join(sorted(STEMMERS))}")
-    tokenizer = tantivy.Tokenizer.regex(_TOKEN) if language == UNSTEMMED else tantivy.Tokenizer.simple()
-    builder = tantivy.TextAnalyzerBuilder(tokenizer)
+    builder = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.regex(_TOKEN))
     builder = builder.filter(tantivy.Filter.remove_long(_LONGEST_TOKEN)).filter(tantivy.Filter.lowercase())
-    if language != UNSTEMMED:
+    if check_language(language) != UNSTEMMED:
         builder = builder.filter(tantivy.Filter.stemmer(STEMMERS[language]))
     return builder.build()
 
 
-class LexicalIndex(DerivedIndex):
+class LexicalIndex(DerivedIndex[tantivy.Index]):
     """BM25 over the text of the chunks."""
 
     name = "lexical"
+    catalogue = "meta.json"
 
     def __init__(self, root: Path, language: str) -> None:
         """Index the corpus at `root`, whose texts are in `language` (a key of `STEMMERS`, or `other`)."""
         super().__init__(root)
         self._analyzer = analyzer(language)
         builder = tantivy.SchemaBuilder()
-        builder.add_integer_field("key", stored=True, indexed=True, fast=True)
+        builder.add_integer_field("key", indexed=True, fast=True)
         builder.add_text_field("text", tokenizer_name="ragloom", index_option="freq")
         self._schema = builder.build()
-        self._index: tantivy.Index | None = None
 
     def terms(self, text: str) -> list[str]:
         """The terms of a text as they are indexed, in order."""
-        return list(self._analyzer.analyze(text))
+        return list(self._analyzer.analyze(_normal(text)))
 
     def search(self, query: str, k: int, keys: Sequence[int] | None = None) -> list[tuple[int, float]]:
         """The best `k` chunks as `(key, BM25 score)`, best first; only among `keys`, if given."""
-        if self._index is None:
-            return []
         terms = Counter(self.terms(query))
         clauses = [
             (tantivy.Occur.Should, tantivy.Query.boost_query(self._term(term), float(count)))
@@ -80,49 +90,74 @@ class LexicalIndex(DerivedIndex):
             return []
         parsed = tantivy.Query.boolean_query(clauses)
         if keys is not None:
-            allowed = tantivy.Query.const_score_query(
-                tantivy.Query.term_set_query(self._schema, "key", list(keys)), 0.0
-            )
-            parsed = tantivy.Query.boolean_query([(tantivy.Occur.Must, parsed), (tantivy.Occur.Must, allowed)])
-        with self.explained():
-            searcher = self._index.searcher()
-            hits = searcher.search(parsed, limit=k, count=False).hits
-            found = searcher.fast_field_values("key", [address for _, address in hits])
-        return [(cast("int", key), cast("float", score)) for key, (score, _) in zip(found, hits, strict=True)]
+            among = tantivy.Query.const_score_query(tantivy.Query.term_set_query(self._schema, "key", list(keys)), 0.0)
+            parsed = tantivy.Query.boolean_query([(tantivy.Occur.Must, parsed), (tantivy.Occur.Must, among)])
+        return self.read(lambda index: _best(index.searcher(), parsed, k), [])
 
-    def document_frequency(self, term: str) -> int:
-        """In how many chunks a term (as `terms` gives it) occurs."""
-        return 0 if self._index is None else int(self._index.searcher().doc_freq("text", term))
+    def document_frequencies(self, terms: Iterable[str]) -> tuple[int, dict[str, int]]:
+        """How many chunks there are, and in how many of them each term (as `terms` gives it) occurs."""
+
+        def count(index: tantivy.Index) -> tuple[int, dict[str, int]]:
+            searcher = index.searcher()
+            total = searcher.num_docs
+            # A term's frequency counts deleted chunks until their segment is merged.
+            return total, {term: min(total, int(searcher.doc_freq("text", term))) for term in terms}
+
+        return self.read(count, (0, dict.fromkeys(terms, 0)))
 
     def keys(self) -> set[int]:
         """Every key in the index."""
-        if self._index is None:
-            return set()
-        searcher = self._index.searcher()
-        hits = searcher.search(tantivy.Query.all_query(), limit=max(1, searcher.num_docs), count=False).hits
-        return set(cast("list[int]", searcher.fast_field_values("key", [address for _, address in hits])))
+
+        def all_of(index: tantivy.Index) -> set[int]:
+            searcher = index.searcher()
+            return {key for key, _ in _best(searcher, tantivy.Query.all_query(), searcher.num_docs)}
+
+        return self.read(all_of, set())
 
     def _term(self, term: str) -> tantivy.Query:
         return tantivy.Query.term_query(self._schema, "text", term, index_option="freq")
 
-    def _open(self, folder: Path) -> None:
-        if self._index is None or self._opened is None or folder.name != self._opened.folder:
-            self._index = tantivy.Index(self._schema, path=str(folder))
-            self._index.register_tokenizer("ragloom", self._analyzer)
-        self._index.reload()
+    def _open(self, folder: Path) -> tantivy.Index:
+        # Where its catalogue is missing, tantivy would begin a new index among the files of the old one.
+        is_new = not any(folder.iterdir())
+        index = tantivy.Index(self._schema, path=str(folder)) if is_new else tantivy.Index.open(str(folder))
+        index.register_tokenizer("ragloom", self._analyzer)
+        index.reload()
+        return index
 
-    def _apply(self, removed: Sequence[int], batches: Iterable[Sequence[Entry]]) -> None:
-        assert self._index is not None
-        writer = self._index.writer(heap_size=_WRITER_MEMORY, num_threads=1)
-        for key in removed:
-            writer.delete_documents_by_term("key", key)
-        for batch in batches:
-            for key, text, _ in batch:
+    def _apply(self, handle: tantivy.Index, removed: Sequence[int], batches: Iterable[Sequence[Entry]]) -> None:
+        writer = handle.writer(heap_size=_WRITER_MEMORY, num_threads=1)
+        try:
+            for key in removed:
                 writer.delete_documents_by_term("key", key)
-                writer.add_document(tantivy.Document(key=key, text=text))
-        writer.commit()
-        writer.wait_merging_threads()
-        self._index.reload()
+            for batch in batches:
+                for key, text, _ in batch:
+                    writer.delete_documents_by_term("key", key)
+                    writer.add_document(tantivy.Document(key=key, text=_normal(text)))
+            writer.commit()
+            writer.wait_merging_threads()
+        finally:
+            del writer  # an error's traceback would keep it, and with it tantivy's lock, alive
+        handle.reload()
 
-    def _release(self) -> None:
-        self._index = None
+    def _size(self, handle: tantivy.Index) -> int:
+        return int(handle.searcher().num_docs)
+
+    def _guarded(self, folder: Path) -> Iterable[str]:
+        return [file.name for file in folder.iterdir() if not file.name.startswith(".") and file.name != "meta.json"]
+
+    def _release(self, handle: tantivy.Index) -> None:
+        """Nothing to do: tantivy's files are mapped, and close with the last searcher."""
+
+
+def _normal(text: str) -> str:
+    return unicodedata.normalize("NFKC", text)
+
+
+def _best(searcher: tantivy.Searcher, query: tantivy.Query, k: int) -> list[tuple[int, float]]:
+    limit = min(k, searcher.num_docs)
+    if limit == 0:
+        return []
+    hits = searcher.search(query, limit=limit, count=False).hits
+    found = searcher.fast_field_values("key", [address for _, address in hits])
+    return [(cast("int", key), cast("float", score)) for key, (score, _) in zip(found, hits, strict=True)]

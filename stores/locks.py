@@ -12,6 +12,7 @@ import json
 import os
 import socket
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -19,17 +20,22 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from .errors import CorpusLockedError
+from .errors import CorpusLockedError, from_os_error
 
 WAIT_S = 0.5
 """How long a second writer waits for the first before it gives up."""
 
 
 class WriterLock:
-    """An exclusive lock on a corpus, re-entrant within one object."""
+    """An exclusive lock on a corpus, re-entrant within a thread.
+
+    Threads that share the object queue up; another object on the same path, in this process or in another, is told
+    who holds the lock.
+    """
 
     def __init__(self, path: Path) -> None:
         """Lock by the file at `path`; `<path>.holder` beside it says who holds it."""
+        self._threads = threading.RLock()
         self._lock = FileLock(path, thread_local=False)
         self._holder = path.with_suffix(".holder")
 
@@ -37,19 +43,42 @@ class WriterLock:
     def hold(self, wait_s: float = WAIT_S) -> Iterator[None]:
         """Hold the lock.
 
+        Args:
+            wait_s: how long to wait for another object's holder; with 0 the threads of this object do not queue either.
+
         Raises:
-            CorpusLockedError: another process still holds it after `wait_s` seconds; the message names it.
+            CorpusLockedError: it is still held after `wait_s` seconds; the message names the holder.
+            CorpusFullError: the disk is full.
+            CorpusError: the folder cannot be written.
         """
+        if not self._threads.acquire(blocking=wait_s > 0):
+            raise self._refusal()
+        try:
+            self._acquire(wait_s)
+            try:
+                yield
+            finally:
+                self._lock.release()
+        finally:
+            self._threads.release()
+
+    def _acquire(self, wait_s: float) -> None:
         try:
             self._lock.acquire(timeout=wait_s)
         except Timeout:
-            raise CorpusLockedError(f"{self._lock.lock_file} is held by {self._describe_holder()}") from None
+            raise self._refusal() from None
+        except OSError as error:
+            raise from_os_error(error, self._holder.parent) from error
+        if self._lock.lock_counter > 1:
+            return
         try:
-            if self._lock.lock_counter == 1:
-                self._write_holder()
-            yield
-        finally:
+            self._write_holder()
+        except OSError as error:
             self._lock.release()
+            raise from_os_error(error, self._holder.parent) from error
+
+    def _refusal(self) -> CorpusLockedError:
+        return CorpusLockedError(f"{self._holder.parent} is being written by {self._describe_holder()}")
 
     def _write_holder(self) -> None:
         command = " ".join([Path(sys.argv[0] or "python").name, *sys.argv[1:]])[:200]
@@ -64,12 +93,12 @@ class WriterLock:
                 f"process {holder['pid']} on {holder['host']} ({holder['command']}) since {holder['since']}; "
                 "wait for it, or stop it"
             )
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError, KeyError, TypeError):
             return "another process; wait for it, or stop it"
 
 
 class ReadersWriterLock:
-    """Any number of readers, or one writer, across threads and processes."""
+    """Any number of readers, or one writer, across threads and processes; not re-entrant."""
 
     def __init__(self, path: Path) -> None:
         """Lock by the file at `path` and a turnstile beside it."""

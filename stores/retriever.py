@@ -9,7 +9,8 @@ from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever
 from pydantic import ConfigDict, Field
 
-from .corpus import Corpus, Mode
+from .corpus import Corpus
+from .query import Mode
 
 
 class CorpusRetriever(BaseRetriever):

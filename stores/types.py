@@ -7,7 +7,8 @@ Unicode code points of that text. A `Chunk` is a span of a source; a `Hit` is a 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -71,8 +72,7 @@ class Chunk:
                 f"chunk [{self.start}:{self.end}] of {self.source.id!r} lies outside its {size} characters"
             )
         if not self.id:
-            parts = "\0".join([self.source.id, *self.heading, self.text])
-            object.__setattr__(self, "id", hashlib.sha256(parts.encode("utf-8", "surrogatepass")).hexdigest()[:32])
+            object.__setattr__(self, "id", _digest([self.source.id, *self.heading, self.text]))
 
     @property
     def text(self) -> str:
@@ -91,9 +91,10 @@ class Chunk:
 
     @classmethod
     def from_text(cls, text: str, *, id: str = "", title: str = "", metadata: Mapping[str, Any] | None = None) -> Chunk:  # noqa: A002
-        """Make a chunk that is a whole document by itself; its key is `id`, or a hash of the text."""
-        key = id or hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
-        return cls(Source(key, text, title, metadata or {}), 0, len(text), id=key)
+        """Make a chunk that is a whole document by itself; its key is `id`, or a hash of text, title and metadata."""
+        metadata = metadata or {}
+        key = id or _digest([text, title, repr(sorted(metadata.items(), key=repr))])
+        return cls(Source(key, text, title, metadata), 0, len(text), id=key)
 
     @classmethod
     def from_document(cls, document: Document) -> Chunk:
@@ -110,7 +111,8 @@ class Hit:
 
     Attributes:
         document: `page_content` is the chunk's text, `id` its key; `metadata` holds the source's and the chunk's
-            metadata and `source`, `title`, `heading`, `start`, `end`.
+            metadata, with `source` (its id) and `title` where they say nothing else, and always `source_id`,
+            `heading`, `start`, `end` and `section`, which hide metadata of those names.
         score: higher is better; its scale depends on the search mode (RRF sum, cosine, BM25).
         rank: 1 for the best.
     """
@@ -125,10 +127,10 @@ class AddReport:
     """What an `add` did.
 
     Attributes:
-        added: keys of the chunks that are new or changed, in the order given.
-        unchanged: how many chunks were already there just so.
+        added: keys of the chunks that are new or have another text, in the order given.
+        unchanged: how many chunks were there already, or came twice; their place and metadata are as given now.
         removed: how many chunks of replaced documents are gone.
-        embedded: how many texts went through the embedder (a known text keeps its vector).
+        embedded: how many texts went through the embedder (a known chunk keeps its vector).
         seconds: wall time by stage: `embed`, `store`, `lexical`, `dense`.
     """
 
@@ -174,3 +176,7 @@ class RepairReport:
     chunks: int
     reembedded: bool
     inconsistencies: tuple[str, ...]
+
+
+def _digest(parts: Sequence[str]) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]

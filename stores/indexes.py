@@ -1,0 +1,94 @@
+"""The two derived indexes of a corpus, kept in step with its database."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from .adding import Tally
+from .database import Database, State
+from .derived import DerivedIndex
+from .errors import CorpusFullError, CorpusLockedError
+from .lexical import LexicalIndex
+from .locks import WAIT_S, WriterLock
+from .vectors import DenseIndex
+
+
+class Indexes:
+    """BM25 and vectors, and who lets them follow the truth: writers after each commit, readers before each search."""
+
+    def __init__(self, root: Path, language: str, database: Database, writer: WriterLock) -> None:
+        """Use the indexes of the corpus at `root`; nothing is opened yet."""
+        self.lexical = LexicalIndex(root, language)
+        self.dense = DenseIndex(root)
+        self._both: tuple[DerivedIndex[Any], ...] = (self.lexical, self.dense)
+        self._database = database
+        self._writer = writer
+        self._seen: State | None = None
+
+    def follow(self, tally: Tally | None = None) -> None:
+        """Let both indexes catch up; the caller holds the writer's lock.
+
+        Raises:
+            CorpusCorruptError: an index cannot be read.
+            CorpusFullError: the disk is full; nothing is lost.
+        """
+        tally = tally or Tally()
+        for index in self._both:
+            with tally.clock(index.name):
+                index.catch_up(self._database)
+        self._seen = self._database.state()
+
+    def refresh(self) -> State:
+        """See what others have written since, and finish what a killed writer left undone.
+
+        Raises:
+            CorpusCorruptError: an index cannot be read.
+            CorpusLockedError: an index is being made again by another process, and there is no older one.
+        """
+        state = self._database.state()
+        if state == self._seen:
+            return state
+        for index in self._both:
+            index.refresh()
+        if all(index.is_at(state) for index in self._both):
+            self._seen = state
+        else:
+            self._finish()
+        return state
+
+    def _finish(self) -> None:
+        """The last write has not reached both indexes: wait for its writer only where there is nothing older to use."""
+        usable = all(index.is_open or not index.exists() for index in self._both)
+        try:
+            with self._writer.hold(wait_s=0 if usable else WAIT_S):
+                self.follow()
+        except (CorpusLockedError, CorpusFullError):
+            if not usable:
+                raise
+            # That write is not acknowledged: what is open holds everything that is.
+
+    def rebuild(self) -> None:
+        """Make both indexes again from the database; the caller holds the writer's lock.
+
+        Raises:
+            CorpusFullError: the disk is full; nothing is lost.
+        """
+        for index in self._both:
+            index.rebuild(self._database)
+
+    def inconsistencies(self) -> tuple[str, ...]:
+        """What differs between the database and its indexes, a line each; empty when all is well."""
+        self.refresh()
+        truth = self._database.all_keys()
+        lines = []
+        for index in self._both:
+            keys = index.keys()
+            if keys != truth:
+                lines.append(f"{index.name} index: {len(truth - keys)} chunks missing, {len(keys - truth)} too many")
+        return tuple(lines)
+
+    def close(self) -> None:
+        """Let go of the files."""
+        for index in self._both:
+            index.close()
