@@ -130,7 +130,7 @@ def _answer(
 ) -> Answer:
     if llm is None:
         with steps.step("quote") as detail:
-            answer = quote(evidence)
+            answer = quote(evidence, passages=1)
             detail.append(f"{len(answer.statements)} sentences")
         return answer
     with steps.step("cited") as detail:
@@ -140,7 +140,7 @@ def _answer(
         detail.append(f"{len(passages)} passages, {draft.usage.get('input_tokens', 0)} tokens in")
         detail.append(f"{draft.usage.get('output_tokens', 0)} out")
     with steps.step("ground") as detail:
-        answer = ground(draft, evidence)
+        answer = ground(draft, evidence, passages=1)
         detail.append(f"{len(draft.statements)} sentences -> {len(answer.statements)} {answer.how}")
     return answer
 

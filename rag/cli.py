@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
     from ..stores.corpus import Corpus
+    from .ask import Reply
     from .display import Display
     from .ingest import IngestProgress, IngestReport
 
@@ -33,8 +34,6 @@ INTERRUPTED = 130
 
 DEFAULT_INDEX = Path("ragloom-index")
 
-LONG_QUESTION = 1000
-"""From so many characters on a question is measured against the LLM's context; no model's is that small."""
 
 app = typer.Typer(
     help="Answers from your own documents, on your own machine.",
@@ -346,20 +345,6 @@ def _check_questions(questions: list[str], k: int = 1, mode: str = "hybrid") -> 
         Query.checked(question, None, k, mode)
 
 
-def _check_length(question: str, llm: Callable[[], BaseChatModel]) -> None:
-    """Refuse a question that leaves no room in the context, even where nothing is found that the LLM could read."""
-    if len(question) < LONG_QUESTION:
-        return
-    model = llm()
-    context = (getattr(model, "profile", None) or {}).get("max_input_tokens")
-    tokens = model.get_num_tokens(question)
-    if context is not None and tokens >= context:
-        raise RagloomError(
-            f"the question has {tokens} tokens, but the model's context of {context} has to hold passages and answer"
-            " too; shorten the question"
-        )
-
-
 def _check_not_empty(corpus: Corpus, paths: list[str]) -> None:
     if not len(corpus):
         raise RagloomError(
@@ -398,10 +383,8 @@ def _ask_all(
 ) -> None:
     from .ask import ask as ask_corpus
 
-    replies = []
+    replies: list[Reply] = []
     for question in questions:
-        if llm is not None:
-            _check_length(question, llm)
         if len(questions) > 1:
             display.heading(f"\n> {question}" if replies else f"> {question}")
         replies.append(ask_corpus(question, corpus, llm=llm, **options))

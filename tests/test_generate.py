@@ -96,7 +96,16 @@ def test_grounding_keeps_what_a_passage_says_and_cites_the_sentence() -> None:
     draft = cited("What did Toad steal?", DOCUMENTS, FakeListChatModel(responses=["Later he stole a motor-car [2]."]))
     answer = ground(draft, found)
     assert answer.how == "grounded"
-    assert [citation.text for citation in answer.citations] == ["Later he stole a motor-car and was sent to prison."]
+    first = answer.statements[0]
+    assert first.text == "Later he stole a motor-car."
+    cited_texts = [answer.citations[number - 1].text for number in first.citations]
+    assert cited_texts == ["Later he stole a motor-car and was sent to prison."]
+
+
+def test_a_whole_passage_is_quoted_as_one_place() -> None:
+    answer = quote(evidence("Who stole a motor-car?"), passages=1)
+    assert (answer.statements[0].text, answer.citations[0].text) == (TOAD, TOAD)
+    assert answer.statements[0].citations == (1,)
 
 
 def test_grounding_drops_an_invention_and_falls_back_to_quotes() -> None:

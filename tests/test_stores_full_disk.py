@@ -77,21 +77,21 @@ def test_a_disk_that_fills_up_loses_nothing_and_the_same_add_goes_on(disk: Path,
 
 @pytest.mark.parametrize("kilobytes", [0, 8, 40, 80, 120, 200, 400, 800])
 def test_every_stage_calls_a_full_disk_full_and_finishes_when_there_is_room(disk: Path, kilobytes: int) -> None:
-    """At 1,000 vectors Chroma saves its graph, and does not notice by itself that it was cut short."""
+    """The add brings Chroma to save its graph, and it does not notice by itself that it was cut short."""
     embedder = HashingEmbedder(256)
     with Corpus(disk / "index", embedder=embedder) as corpus:
-        corpus.add(TEXTS[:990])
+        corpus.add(TEXTS[:1000])
         filler = leave_room(disk, kilobytes * 1024)
         with pytest.raises(CorpusFullError):
-            corpus.add(TEXTS[990:1010])
+            corpus.add(TEXTS[1000:1030])
         assert corpus.search(TEXTS[5], k=1)[0].document.page_content == TEXTS[5]
         filler.unlink()
-        corpus.add(TEXTS[990:1010])
-        assert embedder.embedded in {1010, 1030}, "embedded once more only where SQLite had no room"
+        corpus.add(TEXTS[1000:1030])
+        assert embedder.embedded in {1030, 1060}, "embedded once more only where SQLite had no room"
         assert corpus.inconsistencies() == ()
-        check_found(corpus, TEXTS[:1010])
+        check_found(corpus, TEXTS[:1030])
     with Corpus(disk / "index", embedder=embedder) as corpus:
-        check_found(corpus, TEXTS[:1010])
+        check_found(corpus, TEXTS[:1030])
 
 
 def test_a_repair_without_room_leaves_the_old_indexes(disk: Path) -> None:

@@ -43,6 +43,7 @@ class Evidence:
         passage: index into `documents` of the passage that a sentence stands in.
         vectors: unit vectors of the sentences, shape (sentences, dimension).
         similarity: cosine of each sentence to the question, shape (sentences,).
+        nearness: cosine of each passage to the question, shape (documents,).
         confidence: how sure one can be that the documents answer the question, 0 to 1.
         embedder: what embedded them.
         language: of the documents.
@@ -54,6 +55,7 @@ class Evidence:
     passage: tuple[int, ...]
     vectors: NDArray[np.float32]
     similarity: NDArray[np.float32]
+    nearness: NDArray[np.float32]
     confidence: float
     embedder: TextEncoder
     language: str
@@ -104,6 +106,7 @@ def gather(
         passage=tuple(found.values()),
         vectors=vectors,
         similarity=similarity,
+        nearness=nearness,
         confidence=float(similarity.max(initial=0) + nearness.max(initial=0)) / 2,
         embedder=embedder,
         language=language,

@@ -31,11 +31,15 @@ _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _NEGATION = re.compile(r"\b(not|no|never|none|neither|nor|cannot|without)\b|n['’]t\b", re.IGNORECASE)
 
 
-def ground(draft: Answer, evidence: Evidence) -> Answer:
-    """Keep what the passages carry; `how` is `grounded`, or `quoted` when the draft falls.
+def ground(draft: Answer, evidence: Evidence, *, passages: int = 0) -> Answer:
+    """Keep what the passages carry, then let them speak; `how` is `grounded`, or `quoted` when nothing stands.
 
-    The fallback is taken when the draft declined, or when no sentence of it stands.
+    Args:
+        draft: an answer that nobody has checked.
+        evidence: what was gathered for its question.
+        passages: how many of the best passages to quote in full, see `quote`.
     """
+    quotes = quote(evidence, passages=passages)
     once = {" ".join(statement.text.lower().split()): statement for statement in draft.statements}
     checked = [_check(statement, evidence) for statement in once.values()]
     standing = [(statement.text, citations, support) for statement, citations, support in checked if citations]
@@ -44,9 +48,14 @@ def ground(draft: Answer, evidence: Evidence) -> Answer:
     )
     if not standing:
         reason = "the LLM found no answer" if not draft.statements else "the passages do not carry what the LLM wrote"
-        fallback = quote(evidence)
-        return replace(fallback, notes=(*draft.notes, f"{reason}: exact quotes"), dropped=dropped, usage=draft.usage)
-    statements, citations = cite_all(standing)
+        return replace(quotes, notes=(*draft.notes, f"{reason}: exact quotes"), dropped=dropped, usage=draft.usage)
+    cited = {citation for _, citations, _ in standing for citation in citations}
+    own_words = [
+        (statement.text, [quotes.citations[number - 1] for number in statement.citations], statement.support)
+        for statement in quotes.statements
+        if not cited.issuperset(quotes.citations[number - 1] for number in statement.citations)
+    ]
+    statements, citations = cite_all([*standing, *own_words])
     notes = (*draft.notes, f"{len(dropped)} unsupported sentences left out") if dropped else draft.notes
     return Answer(draft.question, statements, citations, "grounded", evidence.confidence, notes, dropped, draft.usage)
 

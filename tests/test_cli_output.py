@@ -1,0 +1,163 @@
+"""What the command prints: one JSON document on request, plain text in a pipe, tables and a bar on a terminal."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from command import here
+from fakes import HashingEmbedder
+
+QUESTION = "How many weeks of leave do parents get?"
+
+
+@pytest.fixture(autouse=True)
+def _hashing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("ragloom.stores.corpus.as_encoder", lambda _given: HashingEmbedder())
+    monkeypatch.setenv("RAGLOOM_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def pages(tmp_path: Path) -> Path:
+    folder = tmp_path / "pages"
+    folder.mkdir()
+    (folder / "leave.md").write_text("# Leave\n\n## Parents\n\nParents get sixteen weeks of leave.\n", "utf-8")
+    (folder / "café.txt").write_text("Crème brûlée is served on Fridays.\n", "utf-8")
+    return folder
+
+
+@pytest.fixture
+def index(tmp_path: Path, pages: Path) -> Path:
+    assert here("ingest", pages, "--into", tmp_path / "index").code == 0
+    return tmp_path / "index"
+
+
+def test_every_command_prints_one_json_document(index: Path, pages: Path) -> None:
+    assert here("ingest", pages, "--into", index, "--json").document["unchanged"] == 2
+    (hit,) = here("search", "parents", "--index", index, "-k", 1, "--json").document
+    assert hit["rank"] == 1
+    assert "sixteen weeks" in hit["text"]
+    reply = here("ask", QUESTION, "--index", index, "--quote", "--json").document
+    assert {"answer", "statements", "citations", "how", "steps"} <= reply.keys()
+    assert here("corpus", "stats", index, "--json").document["chunks"] == 2
+    assert here("corpus", "repair", index, "--json").document["inconsistencies"] == []
+    assert here("cache", "info", "--json").document["entries"] == []
+    assert here("cache", "clear", "--json").document == {"freed_bytes": 0}
+
+
+def test_the_demo_with_several_questions_is_one_json_document(monkeypatch: pytest.MonkeyPatch) -> None:
+    topics = {"try": "The else clause runs when the try clause raises nothing.\n"}
+    monkeypatch.setattr("pydoc_data.topics.topics", topics)
+    replies = here("demo", "--quote", "--json").document
+    assert [reply["question"] for reply in replies][1] == "When does the else clause of a try statement run?"
+    second = here("demo", "--quote", "--json", "else clause?")
+    assert second.document["question"] == "else clause?"
+    assert second.err == "", "the reference is indexed once, so there is no progress to show"
+
+
+def test_json_is_readable_where_the_encoding_allows_it(index: Path) -> None:
+    assert "Crème brûlée" in here("search", "brûlée", "--index", index, "--mode", "lexical", "--json").out
+
+
+def test_an_answer_comes_first_then_its_passages_then_the_steps(index: Path) -> None:
+    done = here("ask", QUESTION, "--index", index, "--quote")
+    answer, passage, quoted, *steps = [row for row in done.out.splitlines() if row]
+    assert answer == "Parents get sixteen weeks of leave. [1]"
+    assert passage == f"[1] {Path('pages/leave.md')} (Leave > Parents) [21:56]"
+    assert quoted.strip() == "Parents get sixteen weeks of leave."
+    assert [row.split()[0] for row in steps] == ["step", "retrieve", "evidence", "quote", "total"]
+    assert "\x1b" not in done.out
+
+
+def test_a_pipe_gets_plain_lines_and_progress_on_standard_error(index: Path, pages: Path) -> None:
+    (pages / "third.txt").write_text("A third page.")
+    done = here("ingest", pages, "--into", index)
+    assert done.out.splitlines() == [
+        "3 files; documents: 1 added, 0 changed, 2 unchanged, 0 removed; 1 chunks made, 1 embedded; 0 skipped"
+    ]
+    assert [row.split()[:2] for row in done.err.splitlines()][-1] == ["indexing:", "3/3"]
+    assert "\x1b" not in done.out + done.err
+
+
+def test_what_is_skipped_is_told_one_by_one(index: Path, pages: Path) -> None:
+    (pages / "empty.md").write_text("")
+    (pages / "broken.pdf").write_bytes(b"%PDF-1.4 not really")
+    done = here("ingest", pages, "--into", index)
+    assert done.code == 0
+    assert sorted(Path(row.split()[1]).name for row in done.err.splitlines() if row.startswith("skipped")) == [
+        "broken.pdf:",
+        "empty.md:",
+    ]
+
+
+def test_ask_over_a_folder_indexes_it_once_and_forgets_what_vanished(pages: Path, tmp_path: Path) -> None:
+    first = here("ask", QUESTION, "--over", pages, "--quote", "--json")
+    assert first.document["citations"][0]["source"] == (pages / "leave.md").as_posix()
+    (index,) = (tmp_path / "cache" / "over").iterdir()
+    generation = here("corpus", "stats", index, "--json").document["generation"]
+    assert here("ask", QUESTION, "--over", pages, "--quote").code == 0
+    assert here("corpus", "stats", index, "--json").document["generation"] == generation, "nothing was written"
+    (pages / "leave.md").unlink()
+    here("ask", QUESTION, "--over", pages, "--quote")
+    assert here("corpus", "stats", index, "--json").document["sources"] == 1
+    assert "leave" not in here("search", "leave", "--index", index, "--mode", "lexical").out
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")
+@pytest.mark.parametrize("columns", [80, 120])
+def test_a_terminal_gets_a_bar_and_tables_that_fit(columns: int, index: Path, pages: Path) -> None:
+    (pages / "third.txt").write_text("A third page that is new, so there is something to index. " * 20)
+    shown = on_terminal(columns, "ingest", str(pages), "--into", str(index))
+    assert "━" in shown
+    assert "indexing" in shown
+    shown = on_terminal(columns, "search", "third page", "--index", str(index))
+    assert "\x1b[" in shown
+    assert max(map(len, plain(shown).splitlines())) <= columns
+    stats = plain(on_terminal(columns, "corpus", "stats", str(index)))
+    assert "─" in stats
+    assert max(map(len, stats.splitlines())) <= columns
+
+
+WITH_SCRIPTED_EMBEDDER = f"""
+import sys
+sys.path.append({str(Path(__file__).parent)!r})
+from fakes import HashingEmbedder
+import ragloom.stores.corpus
+ragloom.stores.corpus.as_encoder = lambda _given: HashingEmbedder()
+from ragloom.rag.cli import main
+main()
+"""
+
+
+def on_terminal(columns: int, *args: str) -> str:
+    """Run the command in a process whose three streams are a pseudo-terminal of that width; what it shows."""
+    import pty
+    import termios
+
+    terminal, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (40, columns))
+    environment = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES", "NO_COLOR"}}
+    command = [sys.executable, "-c", WITH_SCRIPTED_EMBEDDER, *args]
+    child = subprocess.Popen(
+        command, stdin=theirs, stdout=theirs, stderr=theirs, env={**environment, "TERM": "xterm-256color"}
+    )
+    os.close(theirs)
+    shown = b""
+    try:
+        while block := os.read(terminal, 4096):
+            shown += block
+    except OSError:  # the child is gone, and its end of the terminal with it
+        pass
+    os.close(terminal)
+    assert child.wait() == 0, shown.decode()
+    return shown.decode()
+
+
+def plain(shown: str) -> str:
+    """Without colours."""
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown).replace("\r", "")
