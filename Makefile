@@ -10,7 +10,8 @@ export NO_MKDOCS_2_WARNING = 1
 # that a second virtual environment takes seconds; without the folder everything works the same, only slower.
 CPU := $(shell (grep -m1 -E '^(flags|Features)' /proc/cpuinfo || sysctl -n machdep.cpu.brand_string; uname -sm; echo "$(CMAKE_ARGS)") 2>/dev/null | cksum | cut -d' ' -f1)
 WHEELS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/ragloom/wheels/$(CPU)
-LLAMA := $(shell grep '^llama-cpp-python==' constraints.txt)
+LLAMA := $(shell grep "^llama-cpp-python==" constraints.txt)
+LLAMA_WHEEL = $(WHEELS)/llama_cpp_python-$(subst llama-cpp-python==,,$(LLAMA))-*.whl
 
 .PHONY: setup demo test lint bench docs clean
 
@@ -21,9 +22,9 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	@mkdir -p "$(WHEELS)"
-	@ls "$(WHEELS)"/llama_cpp_python-$(LLAMA:llama-cpp-python==%=%)-*.whl >/dev/null 2>&1 || \
+	@ls $(LLAMA_WHEEL) >/dev/null 2>&1 || \
 		echo "Compiling $(LLAMA) for this CPU: about 5 minutes on 2 cores, once."
-	@ls "$(WHEELS)"/llama_cpp_python-$(LLAMA:llama-cpp-python==%=%)-*.whl >/dev/null 2>&1 || \
+	@ls $(LLAMA_WHEEL) >/dev/null 2>&1 || \
 		$(BIN)/python -m pip wheel --quiet --no-deps --no-cache-dir --wheel-dir "$(WHEELS)" "$(LLAMA)"
 	$(BIN)/python -m pip install --quiet --find-links "$(WHEELS)" --constraint constraints.txt torch
 	$(BIN)/python -m pip install --quiet --find-links "$(WHEELS)" --constraint constraints.txt --editable ".[$(EXTRAS)]"

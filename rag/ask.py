@@ -12,14 +12,17 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from langchain_core.documents import Document
 from langchain_core.language_models import BaseChatModel
 
 from ..stores.corpus import Corpus
+from ..stores.errors import CorpusError
 from ..stores.query import Mode
 from ..stores.types import Hit
 from ..stores.where import Where
 from .generate.citing import cited
-from .generate.evidence import Evidence, gather
+from .generate.errors import PassageTooLongError
+from .generate.evidence import MIN_CONFIDENCE, Evidence, gather
 from .generate.grounding import ground
 from .generate.quoting import quote
 from .generate.types import Answer, unknown
@@ -75,7 +78,7 @@ class _Steps:
         self.done.append(Step(name, (time.perf_counter() - started) * 1000, ", ".join(detail)))
 
 
-def ask(
+def ask(  # noqa: PLR0913 - the knobs of one question
     question: str,
     corpus: Corpus,
     *,
@@ -83,6 +86,7 @@ def ask(
     k: int = PASSAGES,
     mode: Mode = "hybrid",
     where: Where | None = None,
+    min_confidence: float = MIN_CONFIDENCE,
 ) -> Reply:
     """Answer a question from a corpus.
 
@@ -102,6 +106,8 @@ def ask(
         k: how many chunks to find.
         mode: how to find them.
         where: metadata conditions.
+        min_confidence: below this the answer is "I don't know", see `rag.generate.evidence`; the default was measured
+            with the embedded embedder, another one wants its own.
 
     Raises:
         QueryError: the question is empty, or `k` is below 1.
@@ -117,7 +123,7 @@ def ask(
     with steps.step("evidence") as detail:
         evidence = _evidence(question, hits, corpus)
         detail.append(f"{len(evidence.sentences)} sentences, confidence {evidence.confidence:.2f}")
-    if not evidence.answerable:
+    if evidence.confidence < min_confidence or not evidence.sentences:
         reason = "nothing found speaks to the question" if hits else "nothing was found"
         answer = unknown(question, reason if len(corpus) else "the index is empty", confidence=evidence.confidence)
         return Reply(answer, tuple(hits), tuple(steps.done))
@@ -136,13 +142,20 @@ def _answer(
     with steps.step("cited") as detail:
         model = _model(llm)
         passages = [hit.document for hit in expand(corpus, hits)]
-        draft = cited(question, passages, model, language=corpus.language)
+        draft = _draft(question, passages, model, corpus.language)
         detail.append(f"{len(passages)} passages, {draft.usage.get('input_tokens', 0)} tokens in")
         detail.append(f"{draft.usage.get('output_tokens', 0)} out")
     with steps.step("ground") as detail:
         answer = ground(draft, evidence, passages=1)
         detail.append(f"{len(draft.statements)} sentences -> {len(answer.statements)} {answer.how}")
     return answer
+
+
+def _draft(question: str, passages: list[Document], model: BaseChatModel, language: str) -> Answer:
+    try:
+        return cited(question, passages, model, language=language)
+    except PassageTooLongError as error:
+        return unknown(question, str(error))
 
 
 def _model(llm: LLM) -> BaseChatModel:
@@ -153,5 +166,8 @@ def _model(llm: LLM) -> BaseChatModel:
 
 def _evidence(question: str, hits: list[Hit], corpus: Corpus) -> Evidence:
     documents = [hit.document for hit in hits]
-    vectors = corpus.vectors([document.id or "" for document in documents])
+    try:
+        vectors = corpus.vectors([document.id or "" for document in documents])
+    except CorpusError:  # another process has deleted one of them since
+        vectors = None
     return gather(question, documents, corpus.embedder, passage_vectors=vectors, language=corpus.language)

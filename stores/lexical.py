@@ -9,7 +9,6 @@ Probabilistic Relevance Framework: BM25 and Beyond", 2009) with k1 = 1.2, b = 0.
 from __future__ import annotations
 
 import unicodedata
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import cast
@@ -81,11 +80,7 @@ class LexicalIndex(DerivedIndex[tantivy.Index]):
 
     def search(self, query: str, k: int, keys: Sequence[int] | None = None) -> list[tuple[int, float]]:
         """The best `k` chunks as `(key, BM25 score)`, best first; only among `keys`, if given."""
-        terms = Counter(self.terms(query))
-        clauses = [
-            (tantivy.Occur.Should, tantivy.Query.boost_query(self._term(term), float(count)))
-            for term, count in terms.items()
-        ]
+        clauses = [(tantivy.Occur.Should, self._term(term)) for term in self.terms(query)]
         if not clauses:
             return []
         parsed = tantivy.Query.boolean_query(clauses)
@@ -128,6 +123,7 @@ class LexicalIndex(DerivedIndex[tantivy.Index]):
     def _apply(self, handle: tantivy.Index, removed: Sequence[int], batches: Iterable[Sequence[Entry]]) -> None:
         writer = handle.writer(heap_size=_WRITER_MEMORY, num_threads=1)
         try:
+            writer.garbage_collect_files()  # what a killed writer left would be in the way of files of the same name
             for key in removed:
                 writer.delete_documents_by_term("key", key)
             for batch in batches:

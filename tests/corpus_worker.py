@@ -7,6 +7,7 @@ and at last how it ended (`exit`: its exit code, or minus the signal that killed
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import select
@@ -33,15 +34,23 @@ class Workers:
         assert self._forker.stdout is not None
         self._stdin, self._stdout = self._forker.stdin, self._forker.stdout
         self._unread = b""
+        self._heard: list[dict[str, Any]] = []
 
     def start(self, do: str, **options: Any) -> int:
         """Start a worker; its pid."""
         self._stdin.write(json.dumps({"do": do, **options}).encode() + b"\n")
         self._stdin.flush()
-        return int(self.hear("started")["pid"])
+        while "started" not in (said := self._listen(None)):
+            self._heard.append(said)  # of workers that were started before
+        return int(said["pid"])
 
     def hear(self, name: str, wait_s: float | None = None) -> dict[str, Any]:
         """The next thing that a worker says, which must be called `name`; or nothing within `wait_s`."""
+        said = self._heard.pop(0) if self._heard else self._listen(wait_s)
+        assert not said or name in said or (wait_s is not None and "exit" in said), f"expected {name!r}, heard {said}"
+        return said
+
+    def _listen(self, wait_s: float | None) -> dict[str, Any]:
         while b"\n" not in self._unread:
             if wait_s is not None and not select.select([self._stdout], [], [], wait_s)[0]:
                 return {}
@@ -50,7 +59,6 @@ class Workers:
             self._unread += read
         line, self._unread = self._unread.split(b"\n", 1)
         said: dict[str, Any] = json.loads(line)
-        assert name in said or (wait_s is not None and "exit" in said), f"expected {name!r}, heard {said}"
         return said
 
     def kill(self, pid: int) -> list[dict[str, Any]]:
@@ -165,6 +173,7 @@ def work(command: dict[str, Any]) -> None:
 
 
 def main() -> None:
+    importlib.import_module("chromadb.api.rust")  # the corpus imports it late; here once for all workers
     signal.signal(signal.SIGCHLD, report_exits)
     for line in sys.stdin:
         if os.fork() == 0:

@@ -159,4 +159,42 @@ def test_packing_says_when_not_even_one_passage_fits() -> None:
 )
 def test_markers_return_to_the_sentence_they_stand_behind(pieces: list[tuple[str, int]]) -> None:
     text = " ".join(f"{sentence} [{number}]" for sentence, number in pieces)
-    assert split_markers(text) == [(sentence, [number]) for sentence, number in pieces]
+    assert split_markers(text, 99) == [(sentence, [number]) for sentence, number in pieces]
+
+
+def test_an_index_in_brackets_is_text_and_a_leading_marker_belongs_to_what_follows() -> None:
+    assert split_markers("The first item is x[0] and the next x[1] [2].", 3) == [
+        ("The first item is x[0] and the next x[1].", [2])
+    ]
+    assert split_markers("[1] Toad stole a car. [2] Mole met Rat.", 2) == [
+        ("Toad stole a car.", [1]),
+        ("Mole met Rat.", [2]),
+    ]
+
+
+def test_an_answer_that_only_sounds_like_a_refusal_is_an_answer() -> None:
+    llm = FakeListChatModel(responses=["Unknown options raise an error [1]."])
+    assert cited("What?", DOCUMENTS, llm).how == "cited"
+
+
+def test_one_wrong_word_in_a_long_sentence_is_enough_to_fall() -> None:
+    text = "Parental leave lasts sixteen weeks and is fully paid and may be taken in two parts by every parent."
+    found = gather("How long?", [document(text, "leave")], HashingEmbedder(dimension=256))
+    assert ground(Answer("How long?", (Statement(text),), (), "cited"), found).how == "grounded"
+    wrong = Answer("How long?", (Statement(text.replace("sixteen", "eighteen")),), (), "cited")
+    assert ground(wrong, found).how == "quoted"
+
+
+def test_quoted_sentences_are_joined_only_where_nothing_stands_between_them() -> None:
+    text = "Parental leave lasts sixteen weeks.\n\n```\nx = 1\n```\n\nTravel must be approved before you book it."
+    answer = quote(gather("What?", [document(text, "mixed")], HashingEmbedder(dimension=256)), passages=1)
+    assert [citation.text for citation in answer.citations] == [
+        "Parental leave lasts sixteen weeks.",
+        "Travel must be approved before you book it.",
+    ]
+
+
+@pytest.mark.parametrize("metadata", [{"page": [3]}, {"title": None}, {"heading": "Intro"}, {"start": None}, {}])
+def test_a_document_from_anywhere_can_be_quoted(metadata: dict[str, object]) -> None:
+    found = gather("Who?", [Document(page_content=TOAD, metadata=metadata)], HashingEmbedder())
+    assert quote(found, passages=1).citations[0].text == TOAD

@@ -125,7 +125,7 @@ async def test_the_async_methods_answer_too(server: Server) -> None:
 def test_the_key_is_in_no_repr_and_no_trace(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAGLOOM_API_KEY", "s3cret")
     llm = load(server.url)
-    assert "s3cret" not in f"{llm!r} {llm} {llm._get_invocation_params()} {llm.to_json()} {llm.dict()}"
+    assert "s3cret" not in f"{llm!r} {llm} {llm._get_invocation_params()} {llm.to_json()} {llm._identifying_params}"
 
 
 @pytest.mark.parametrize(

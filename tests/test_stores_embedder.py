@@ -145,11 +145,11 @@ def test_threads_get_the_vectors_that_one_gets() -> None:
     different: list[str] = []
 
     def work() -> None:
-        for text, vector in expected.items():
+        for text, vector in list(expected.items())[:4]:
             if not np.allclose(embedder().encode_query(text), vector, atol=1e-5):
                 different.append(text)
 
-    threads = [threading.Thread(target=work) for _ in range(6)]
+    threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:

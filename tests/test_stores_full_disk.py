@@ -75,7 +75,7 @@ def test_a_disk_that_fills_up_loses_nothing_and_the_same_add_goes_on(disk: Path,
         assert corpus.search(TEXTS[0], k=1)[0].document.page_content == TEXTS[0]
 
 
-@pytest.mark.parametrize("kilobytes", [0, 8, 40, 80, 120, 200, 400, 800])
+@pytest.mark.parametrize("kilobytes", [0, 8, 40, 80, 120, 200, 400])
 def test_every_stage_calls_a_full_disk_full_and_finishes_when_there_is_room(disk: Path, kilobytes: int) -> None:
     """The add brings Chroma to save its graph, and it does not notice by itself that it was cut short."""
     embedder = HashingEmbedder(256)

@@ -51,8 +51,10 @@ def test_what_was_acknowledged_survives_twenty_kills_and_a_rerun_embeds_only_the
     total, group = 600, 3
     text_of = {Chunk.from_text(text).id: text for text in numbered(0, total)}
     acknowledged: set[str] = set()
+    stored: set[str] = set()
     for _ in POINTS:
-        pid = workers.start("add", path=str(tmp_path), start=0, stop=total, group=group, save_every=SAVE_EVERY)
+        start = max(0, len(stored) - 3 * group)
+        pid = workers.start("add", path=str(tmp_path), start=start, stop=total, group=group, save_every=SAVE_EVERY)
         said = kill_later(workers, pid, "acknowledged", delay_s=0.05)
         new = [id_ for ids in heard(said, "acknowledged") for id_ in ids if id_ not in acknowledged]
         acknowledged.update(new)

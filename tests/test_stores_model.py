@@ -95,4 +95,4 @@ class CorpusMachine(RuleBasedStateMachine):
 
 
 TestCorpusIsADictionary = CorpusMachine.TestCase
-TestCorpusIsADictionary.settings = settings(max_examples=8, stateful_step_count=15)
+TestCorpusIsADictionary.settings = settings(max_examples=6, stateful_step_count=15)

@@ -8,7 +8,7 @@ dropped. The answer is the LLM's word: `ground` checks it.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from langchain_core.documents import Document
 from langchain_core.language_models import BaseChatModel
@@ -26,9 +26,9 @@ MAX_PROMPT_TOKENS = 800
 MAX_ANSWER_TOKENS = 96
 """Where an answer is cut off by default: three short sentences."""
 
-_MARKER = re.compile(r"\[(\d+(?:\s*,\s*\d+)*)\]")
+_MARKER = re.compile(r"(?:(?<=[\s.,;:!?)\]\"”’])|^)\[(\d+(?:\s*,\s*\d+)*)\]")
 _DECLINES = re.compile(
-    r"^\W*(i (do not|don.t|cannot|can.t) (know|answer|find)|unknown\b|not (mentioned|stated|given)\b)", re.I
+    r"\W*(i (do not|don.t|cannot|can.t) (know|answer|find)\b.{0,60}|unknown|not (mentioned|stated|given))\W*", re.I
 )
 
 
@@ -58,7 +58,7 @@ def cited(
         raise GenerateError("the question is empty; ask something")
     if not documents:
         return unknown(question, "no passages were found")
-    packed = pack(documents, llm.get_num_tokens, _budget(question, llm, max_prompt_tokens, max_answer_tokens))
+    packed = pack(documents, _counter(llm), _budget(question, llm, max_prompt_tokens, max_answer_tokens))
     prompt = load_prompt("cited").render(passages=packed.text, question=question)
     reply = llm.invoke(prompt, max_tokens=max_answer_tokens)
     notes = (f"{len(packed.left_out)} of {len(documents)} passages did not fit",) if packed.left_out else ()
@@ -71,52 +71,64 @@ def _budget(question: str, llm: BaseChatModel, wanted: int, answer: int) -> int:
     if context is None:
         return wanted
     messages = load_prompt("cited").render(passages="", question=question)
-    around = sum(llm.get_num_tokens(str(message.content)) for message in messages) + 64
+    count = _counter(llm)
+    around = sum(count(message.text) for message in messages) + 64
     free = int(context) - around - answer
     if free <= 0:
         raise GenerateError(
-            f"the question has {llm.get_num_tokens(question)} tokens, but the model's context of {context} has to hold"
+            f"the question has {count(question)} tokens, but the model's context of {context} has to hold"
             f" passages and answer too; shorten the question"
         )
     return min(wanted, free)
 
 
 def _read(question: str, reply: AIMessage, packed: Packed, notes: tuple[str, ...], language: str) -> Answer:
-    text = str(reply.content).strip()
+    text = reply.text.strip()
     usage = (
         {name: int(reply.usage_metadata[name]) for name in ("input_tokens", "output_tokens")}
         if (reply.usage_metadata)
         else {}
     )
-    if not text or _DECLINES.match(text):
+    found = [] if _DECLINES.fullmatch(text) else split_markers(text, len(packed.documents), language)
+    if not found:
         return Answer(question, (), (), "unknown", None, (*notes, "the LLM found no answer in the passages"), (), usage)
     statements = []
-    for statement, numbers in split_markers(text, language):
-        known = [Citation.of(packed.documents[n - 1]) for n in numbers if 1 <= n <= len(packed.documents)]
-        statements.append((statement, known, None))
+    for statement, numbers in found:
+        statements.append((statement, [Citation.of(packed.documents[n - 1]) for n in numbers], None))
     numbered, citations = cite_all(statements)
     return Answer(question, numbered, citations, "cited", None, notes, (), usage)
 
 
-def split_markers(text: str, language: str = "en") -> list[tuple[str, list[int]]]:
+def split_markers(text: str, most: int, language: str = "en") -> list[tuple[str, list[int]]]:
     """Cut an LLM's answer into sentences without markers, each with the numbers of its markers.
 
-    A marker belongs to the sentence it stands in; one that follows the full stop, to the sentence before.
+    Only `[1]` to `[most]` after white space or punctuation are markers; `x[0]` is text. A marker belongs to the
+    sentence it stands in or behind; where the answer begins with one, to the sentence after it.
     """
-    plain, markers = [], []
+    plain: list[str] = []
+    markers: list[tuple[int, list[int]]] = []
     position = length = 0
     for match in _MARKER.finditer(text):
-        piece = text[position : match.start()]
-        plain.append(piece)
-        length += len(piece)
-        markers.append((length, [int(number) for number in match.group(1).split(",")]))
+        numbers = [int(number) for number in match.group(1).split(",")]
+        known = [number for number in numbers if 1 <= number <= most]
+        if not known and 0 in numbers:
+            continue
+        plain.append(text[position : match.start()])
+        length += len(plain[-1])
+        markers.append((length, known))
         position = match.end()
-    plain.append(text[position:])
-    stripped = "".join(plain)
+    stripped = "".join([*plain, text[position:]])
     spans = sentences(stripped, language=language)
     found: list[tuple[str, list[int]]] = [(stripped[span.start : span.end], []) for span in spans]
+    before = _MARKER.match(text.lstrip()) is not None
     for at, numbers in markers:
-        owner = max((i for i, span in enumerate(spans) if span.start < at), default=None)
-        if owner is not None:
-            found[owner][1].extend(numbers)
+        owners = [i for i, span in enumerate(spans) if (span.end > at if before else span.start < at)]
+        if owners:
+            found[owners[0] if before else owners[-1]][1].extend(numbers)
     return [(re.sub(r"\s+([.,;:!?])", r"\1", " ".join(sentence.split())), numbers) for sentence, numbers in found]
+
+
+def _counter(llm: BaseChatModel) -> Callable[[str], int]:
+    """The model's own tokenizer, or a guess on the safe side; LangChain's default would fetch GPT-2's from a hub."""
+    own: Callable[[str], int] | None = getattr(llm, "count_tokens", None)
+    return own or (lambda text: len(text.encode()) // 3 + 1)

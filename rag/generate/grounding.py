@@ -1,9 +1,10 @@
 """Checking an answer against the passages: what they do not carry is left out, and the reader is told.
 
-A sentence stands if some sentence of the passages is near it (cosine), their words carry it (K-precision over its
-content terms, see `support`), its numbers are theirs, it denies nothing that they affirm, and it is a whole sentence.
-It is then cited to the exact sentences that carry it, whatever passage the LLM named. If nothing stands, the answer
-falls back to exact quotes and says so.
+A sentence stands if it is whole, some sentence of the passages is near it (cosine), its supporting sentences have
+every word of it that carries meaning (K-precision 1, see `support`; headings count) and every number, and it denies
+nothing that they affirm. It is then cited to those sentences, whatever passage the LLM named, and exact quotes follow
+it: a small LLM's sentence can be true and beside the point. If nothing stands, the quotes are the answer, which says
+so.
 """
 
 from __future__ import annotations
@@ -17,9 +18,6 @@ from .evidence import Evidence
 from .quoting import quote
 from .support import ContentTerms
 from .types import Answer, Citation, Statement, cite_all
-
-MIN_PRECISION = 0.9
-"""Least share of a sentence's content terms that its supporting sentences must have."""
 
 MIN_SIMILARITY = 0.7
 """Least cosine of a sentence to the best of its supporting sentences."""
@@ -53,11 +51,16 @@ def ground(draft: Answer, evidence: Evidence, *, passages: int = 0) -> Answer:
     own_words = [
         (statement.text, [quotes.citations[number - 1] for number in statement.citations], statement.support)
         for statement in quotes.statements
-        if not cited.issuperset(quotes.citations[number - 1] for number in statement.citations)
+        if not any(_within(quotes.citations[number - 1], cited) for number in statement.citations)
     ]
     statements, citations = cite_all([*standing, *own_words])
     notes = (*draft.notes, f"{len(dropped)} unsupported sentences left out") if dropped else draft.notes
     return Answer(draft.question, statements, citations, "grounded", evidence.confidence, notes, dropped, draft.usage)
+
+
+def _within(place: Citation, cited: set[Citation]) -> bool:
+    """Whether a place has been cited already, by itself or as part of a longer one."""
+    return any(c.source_id == place.source_id and c.start <= place.start and place.end <= c.end for c in cited)
 
 
 def _check(statement: Statement, evidence: Evidence) -> tuple[Statement, list[Citation], float]:
@@ -76,9 +79,10 @@ def _check(statement: Statement, evidence: Evidence) -> tuple[Statement, list[Ci
     support = " ".join(evidence.sentences[i].text for i in carriers)
     stands = (
         statement.text.rstrip().endswith((".", "!", "。", "！"))
-        and precision >= MIN_PRECISION
+        and precision == 1.0
         and similarity[best[0]] >= MIN_SIMILARITY
         and set(_NUMBER.findall(statement.text)) <= set(_NUMBER.findall(support))
+        and best[0] in carriers
         and _negated(statement.text) == _negated(evidence.sentences[best[0]].text)
     )
     return statement, [evidence.sentences[i] for i in sorted(carriers)] if stands else [], precision

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from langchain_core.documents import Document
 
-from .errors import GenerateError
+from .errors import PassageTooLongError
+from .types import Citation
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ def pack(documents: Sequence[Document], count_tokens: Callable[[str], int], budg
     """Take documents, whole and in order, while they fit into `budget` tokens; what does not fit is reported.
 
     Raises:
-        GenerateError: not even the first document fits; both numbers are in the message.
+        PassageTooLongError: not even the first document fits; both numbers are in the message.
     """
     taken: list[Document] = []
     blocks: list[str] = []
@@ -46,12 +47,12 @@ def pack(documents: Sequence[Document], count_tokens: Callable[[str], int], budg
         used += cost
     if documents and not taken:
         need = count_tokens(_block(1, documents[0]))
-        raise GenerateError(f"the first passage has {need} tokens, but only {budget} are free; use smaller chunks")
+        raise PassageTooLongError(
+            f"the first passage has {need} tokens, but only {budget} are free; use smaller chunks"
+        )
     return Packed(tuple(taken), "\n\n".join(blocks), used, tuple(documents[len(taken) :]))
 
 
 def _block(number: int, document: Document) -> str:
-    title = " > ".join(
-        dict.fromkeys(part for part in (document.metadata.get("title"), *document.metadata.get("heading", ())) if part)
-    )
-    return f"[{number}] {title}\n{document.page_content}" if title else f"[{number}] {document.page_content}"
+    under = Citation.of(document).under
+    return f"[{number}] {under}\n{document.page_content}" if under else f"[{number}] {document.page_content}"

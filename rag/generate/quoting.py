@@ -13,8 +13,6 @@ it was found, by its own cosine and by that of its best sentence.
 
 from __future__ import annotations
 
-from itertools import groupby
-
 import numpy as np
 
 from ...stores.fusion import rrf
@@ -48,7 +46,7 @@ def quote(
     runs = []
     for passage in order:
         own = sorted(i for i in chosen if evidence.passage[i] == passage)
-        runs += [[i for _, i in run] for _, run in groupby(enumerate(own), key=lambda pair: pair[1] - pair[0])]
+        runs += _runs(evidence, own)
     statements, citations = cite_all([(_words(evidence, run), [_span(evidence, run)], 1.0) for run in runs])
     return Answer(evidence.question, statements, citations, "quoted", evidence.confidence)
 
@@ -62,6 +60,24 @@ def _best_passages(evidence: Evidence) -> list[int]:
     return [passage for passage, _ in rrf([found, by_cosine, by_sentence], k=_STEEP)]
 
 
+def _runs(evidence: Evidence, sentences: list[int]) -> list[list[int]]:
+    """Sentences that follow each other with nothing but white space between them stand together."""
+    runs: list[list[int]] = []
+    for i in sentences:
+        if runs and runs[-1][-1] == i - 1 and not _between(evidence, i).strip():
+            runs[-1].append(i)
+        else:
+            runs.append([i])
+    return runs
+
+
+def _between(evidence: Evidence, i: int) -> str:
+    """What stands between a sentence and the one before it in the same passage."""
+    document = evidence.documents[evidence.passage[i]]
+    offset = Citation.of(document).start
+    return document.page_content[evidence.sentences[i - 1].end - offset : evidence.sentences[i].start - offset]
+
+
 def _words(evidence: Evidence, run: list[int]) -> str:
     return " ".join(" ".join(evidence.sentences[i].text.split()) for i in run)
 
@@ -71,5 +87,5 @@ def _span(evidence: Evidence, run: list[int]) -> Citation:
     if len(run) == 1:
         return evidence.sentences[run[0]]
     document = evidence.documents[evidence.passage[run[0]]]
-    offset = int(document.metadata.get("start", 0))
+    offset = Citation.of(document).start
     return Citation.of(document, evidence.sentences[run[0]].start - offset, evidence.sentences[run[-1]].end - offset)

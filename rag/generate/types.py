@@ -42,18 +42,26 @@ class Citation:
         """Cite `page_content[start:end]` of a chunk, with the offsets of its source."""
         text = document.page_content[start:end]
         metadata = document.metadata
-        begin = int(metadata.get("start", 0)) + start
-        name = str(metadata.get("source", "") or metadata.get("source_id", "") or document.id or "")
+        offset = metadata.get("start")
+        begin = (offset if isinstance(offset, int) else 0) + start
+        name = str(metadata.get("source") or metadata.get("source_id") or document.id or "")
+        heading = metadata.get("heading") or ()
+        page = metadata.get("page")
         return cls(
-            source_id=str(metadata.get("source_id", name)),
+            source_id=str(metadata.get("source_id") or name),
             source=name,
-            title=str(metadata.get("title", "")),
-            heading=tuple(metadata.get("heading", ())),
+            title=str(metadata.get("title") or ""),
+            heading=(heading,) if isinstance(heading, str) else tuple(map(str, heading)),
             start=begin,
             end=begin + len(text),
             text=text,
-            page=metadata.get("page"),
+            page=page if isinstance(page, int) else None,
         )
+
+    @property
+    def under(self) -> str:
+        """Title and headings in one line."""
+        return " > ".join(dict.fromkeys(name for name in (self.title, *self.heading) if name))
 
 
 @dataclass(frozen=True, slots=True)
