@@ -21,6 +21,7 @@ from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 from numpy.typing import NDArray
 
+from .._paths import expand_user
 from .adding import COMMIT_CHUNKS, Tally, as_groups, commit_plan, embed, make_plan
 from .database import Database
 from .embedder import Fingerprint, TextEncoder, as_encoder
@@ -83,7 +84,7 @@ class Corpus:
             CorpusError: it is in another language, or of a newer schema, or the folder cannot be made or written.
             QueryError: there is no such language.
         """
-        self.path = Path(path).expanduser().resolve()
+        self.path = expand_user(path).resolve()
         self._prepare_folder(create)
         language = None if language is None else check_language(language)
         self._database = Database(self.path / DATABASE, language=language or "en")

@@ -112,6 +112,28 @@ def test_broken_front_matter_is_reported_and_the_page_is_read(tmp_path: Path) ->
     assert [loaded.source.text[section.start : section.end] for section in loaded.sections] == ["Still here."]
 
 
+def test_a_date_that_is_none_costs_only_the_front_matter(tmp_path: Path) -> None:
+    skipped, loaded = load(tmp_path / "page.md", "---\nupdated: 2024-13-45\n---\n\nStill here.\n")
+    assert isinstance(skipped, Skipped)
+    assert isinstance(loaded, Loaded)
+    assert [loaded.source.text[section.start : section.end] for section in loaded.sections] == ["Still here."]
+
+
+@pytest.mark.parametrize("between", ["Hello there", "- one\n- two", "42"])
+def test_what_stands_between_two_rules_and_names_no_fields_is_text(tmp_path: Path, between: str) -> None:
+    loaded = one(tmp_path / "page.md", f"---\n{between}\n---\nBody")
+    assert loaded.source.metadata == {}
+    found = [*loaded.sections[-1].heading, *(loaded.source.text[part.start : part.end] for part in loaded.sections)]
+    assert between in "\n".join(found)
+    assert "Body" in found[-1]
+
+
+@pytest.mark.parametrize("fields", ["", "# only a remark\n"])
+def test_front_matter_without_fields_is_none(tmp_path: Path, fields: str) -> None:
+    loaded = one(tmp_path / "page.md", f"---\n{fields}---\nBody")
+    assert [loaded.source.text[section.start : section.end] for section in loaded.sections] == ["Body"]
+
+
 def test_a_rule_further_down_opens_no_front_matter(tmp_path: Path) -> None:
     text = "First.\n\n---\n\nkey: value\n\n---\n\nLast.\n"
     loaded = one(tmp_path / "page.md", text)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -294,6 +295,51 @@ def test_the_report_has_a_json_form_with_every_stage(corpus: Corpus, folder: Pat
     assert list(data["seconds"]) == ["walk", "read", "split", "embed", "store", "lexical", "dense"]
 
 
+def test_a_document_that_cannot_be_split_costs_only_itself_and_is_tried_again(corpus: Corpus, folder: Path) -> None:
+    def astray(path: Path) -> Iterator[Loaded]:
+        good = (Section(0, 8, ("Guide",)),)
+        bad = (Section(0, 3, ("Guide", "A"), opening=999), Section(4, 8, ("Guide", "B")))
+        for name, sections in (("bad", bad), ("good", good), ("worse", bad)):
+            yield Loaded(Source(f"{path.as_posix()}#{name}", f"One two {name}."), sections)
+
+    (folder / "a.odd").write_text("odd")
+    for expected in ((5, 0, 0, 0), (0, 0, 5, 0)):
+        report = ingest(folder, corpus, loaders={".odd": astray})
+        assert [Path(skipped.path).name for skipped in report.skipped] == ["a.odd#bad", "a.odd#worse"]
+        assert all("cannot be split (ValueError: chunk" in skipped.reason for skipped in report.skipped)
+        assert counts(report) == expected
+    assert "a.odd#good" in stored(corpus)
+
+
+def test_ids_and_headings_that_cannot_be_stored_cost_nothing_else(corpus: Corpus, folder: Path) -> None:
+    def broken(path: Path) -> Iterator[Loaded]:
+        for id_ in ("fine", "\ud83d"):
+            yield Loaded(Source(f"{path.as_posix()}#{id_}", "Text."), (Section(0, 5, ("half \ud83d",)),))
+
+    (folder / "a.odd").write_text("odd")
+    (folder / "facts.jsonl").write_text('{"id": "\\ud83d", "text": "Bad."}\n{"id": "b", "text": "Snow is cold."}\n')
+    report = ingest(folder, corpus, loaders={".odd": broken})
+    assert [(Path(skipped.path).name, skipped.reason) for skipped in report.skipped] == [
+        ("a.odd#\ufffd", "its id holds NUL or half a character and cannot be stored"),
+        ("facts.jsonl", "its id holds NUL or half a character: line 1"),
+    ]
+    assert report.added == 4
+
+
+@pytest.mark.skipif(sys.platform in {"win32", "darwin"}, reason="file names are Unicode there")
+def test_a_file_whose_name_is_no_text_is_skipped_and_the_rest_is_read(corpus: Corpus, folder: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.md")
+    (folder / name).write_text("Text.")
+    (folder / os.fsdecode(b"d\xe9p")).mkdir()
+    (folder / os.fsdecode(b"d\xe9p") / "a.md").write_text("Text.")
+    for paths in ([folder], [folder, folder / name, folder / os.fsdecode(b"d\xe9p")]):
+        report = ingest(paths, corpus)
+        names = {Path(skipped.path).name for skipped in report.skipped}
+        assert names == {"caf\ufffd.md", "a.md"}
+        assert all("rename it" in skipped.reason for skipped in report.skipped)
+    assert len(stored(corpus)) == 4
+
+
 def test_wrong_options_change_nothing(corpus: Corpus, folder: Path) -> None:
     with pytest.raises(IngestError, match="nowhere does not exist"):
         ingest([folder, folder / "nowhere"], corpus)
@@ -303,8 +349,10 @@ def test_wrong_options_change_nothing(corpus: Corpus, folder: Path) -> None:
         ingest(folder, corpus, max_tokens=9999)
     with pytest.raises(IngestError, match="list of globs"):
         ingest(folder, corpus, include="*.md")
-    with pytest.raises(IngestError, match="pydoc:for"):
-        ingest("pydoc:for", corpus)
+    with pytest.raises(IngestError, match="'pydoc:for' is not known"):
+        ingest([folder, "pydoc:", "pydoc:for"], corpus)
+    with pytest.raises(IngestError, match="no valid Unicode"):
+        ingest([folder, "pydoc:\udce9"], corpus)
     assert len(corpus) == 0
 
 
@@ -312,6 +360,8 @@ def test_paths_can_be_checked_before_an_index_is_made(folder: Path) -> None:
     check_paths([folder, "pydoc:"])
     with pytest.raises(IngestError, match="wiki:x does not exist"):
         check_paths([folder, "wiki:x"])
+    with pytest.raises(IngestError, match="'pydoc:for' is not known"):
+        check_paths([folder, "pydoc:for"])
 
 
 def test_a_second_writer_is_told_who_holds_the_corpus(corpus: Corpus, folder: Path) -> None:

@@ -53,6 +53,15 @@ def test_faulty_lines_are_named_once_per_fault_and_the_rest_is_read(tmp_path: Pa
     ]
 
 
+@pytest.mark.parametrize("id_", [r"\ud83d", r"a\u0000"])
+def test_an_id_that_cannot_be_stored_costs_only_its_row(tmp_path: Path, id_: str) -> None:
+    path = tmp_path / "facts.jsonl"
+    path.write_text(f'{{"id": "{id_}", "text": "Bad."}}\n{{"id": "b", "text": "Good."}}\n')
+    loaded, faults = split(list(load_jsonl(path)))
+    assert [one.source.text for one in loaded] == ["Good."]
+    assert faults == ["its id holds NUL or half a character: line 1"]
+
+
 def test_many_faults_of_a_kind_stay_one_line(tmp_path: Path) -> None:
     path = tmp_path / "facts.jsonl"
     path.write_text("oops\n" * 2000)

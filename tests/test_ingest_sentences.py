@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from ragloom.rag.ingest.markdown import blocks
 from ragloom.rag.ingest.sentences import is_prose, sentences
 
 TEXTS = st.lists(
@@ -22,6 +23,10 @@ TEXTS = st.lists(
             "| a | b |\n|---|---|\n| c. | d. |",
             "* \n\n    deep. down.",
             "[x]: /url\ntext. after.",
+            "\u00a0\nParents get leave. Ask first.",
+            "> \u3000\n> quoted. More.\n> \u2028",
+            "- \x0c\n  \x85\n  item. More.\u00a0",
+            "One.\n\u00a0\nTwo\0. \x1cThree.",
         ]
     )
     | st.text(max_size=30),
@@ -29,17 +34,43 @@ TEXTS = st.lists(
 ).map("\n\n".join)
 
 
+ODD = st.text(st.sampled_from("ab.>- *\n\t\r\0\x0b\x0c\x1c\x85\u00a0\u2009\u2028\u3000"), max_size=40)
+
+
 def of(text: str, language: str = "en") -> list[str]:
     return [text[span.start : span.end] for span in sentences(text, language=language)]
 
 
-@given(text=TEXTS, cut=st.integers(0, 40))
+@given(text=TEXTS | ODD, cut=st.integers(0, 40))
 def test_spans_are_in_order_within_bounds_and_without_white_space_around_them(text: str, cut: int) -> None:
     end = cut
     for span in sentences(text, cut):
         assert end <= span.start < span.end <= len(text)
         assert text[span.start : span.end].strip() == text[span.start : span.end]
         end = span.end
+
+
+@given(text=ODD)
+def test_each_line_of_a_paragraph_is_where_it_is_said_to_be(text: str) -> None:
+    end = 0
+    for block in blocks(text):
+        for line in block.paragraph:
+            assert end <= line.start
+            assert text[line.start :].startswith(line.text)
+            assert line.text == line.text.strip() != ""
+            end = line.start + len(line.text)
+
+
+@pytest.mark.parametrize("blank", ["\u00a0", "\u3000", "\x0c", "\u2028", "\x0c \u00a0"])
+@pytest.mark.parametrize("mark", ["", "> ", "- "])
+def test_a_line_of_odd_white_space_moves_no_sentence(blank: str, mark: str) -> None:
+    more = mark if mark == "> " else " " * len(mark)
+    text = (
+        f"Leave.\n\n{mark}{blank}\n{more}Parents get ten weeks. Others get\n{more}{blank}\n{more}five.\n{more}{blank}"
+    )
+    first, second, third = sentences(text)
+    assert [text[slice(*first)], text[slice(*second)]] == ["Leave.", "Parents get ten weeks."]
+    assert text[slice(*third)].split() == ["Others", "get", *([">", ">"] * (mark == "> ")), "five."]
 
 
 def test_offsets_count_code_points_not_bytes() -> None:

@@ -34,6 +34,8 @@ BLOCKS = st.lists(
             "你好世界。" * 30,
             "antidisestablishmentarianism" * 6,
             "Zoë 😀 e\u0301.",
+            f"\u00a0\n{SENTENCE}\n\u3000\n{SENTENCE} {SENTENCE}",
+            f"> \x0c\n> {SENTENCE} {SENTENCE}\n> {SENTENCE}\u2028",
         ]
     ),
     max_size=10,
@@ -150,6 +152,23 @@ def test_headings_that_would_fill_the_chunk_are_dropped_from_the_outside() -> No
     chunks = cut(text, title="")
     assert {chunk.heading[-1] for chunk in chunks} == {"Inner"}
     assert all(embedded_tokens(chunk) <= 64 for chunk in chunks)
+
+
+@pytest.mark.parametrize("title", ["你好" * 80, "antidisestablishmentarianism " * 6, f"{WORDS} {WORDS}", "x" * 5000])
+@pytest.mark.parametrize("max_tokens", [32, 64])
+def test_a_title_that_would_fill_the_chunk_is_cut(title: str, max_tokens: int) -> None:
+    chunks = cut(f"# {WORDS}\n\n{SENTENCE} {SENTENCE}", max_tokens, title)
+    assert all(embedded_tokens(chunk) <= max_tokens for chunk in chunks)
+    assert " ".join(chunk.text for chunk in chunks).split() == [*f"{SENTENCE} {SENTENCE}".split()]
+    assert all(chunk.source.title == chunks[0].source.title for chunk in chunks)
+    assert title.startswith(chunks[0].source.title.removesuffix("…"))
+    assert Splitter(None, max_tokens).split(document(SENTENCE, title))
+
+
+def test_a_paragraph_that_begins_with_a_no_break_space_is_cut_like_any_other() -> None:
+    long = " ".join([SENTENCE] * 12)
+    chunks = cut(f"Leave.\n\n\u00a0\n{long}")
+    assert " ".join(chunk.text for chunk in chunks).split() == ["Leave.", *long.split()]
 
 
 def test_a_tokenizer_that_truncates_is_left_as_it_is() -> None:

@@ -12,7 +12,7 @@ from ...errors import MissingExtraError
 from . import plain
 from .errors import IngestError, LoadError
 from .registry import NamedLoader
-from .types import Loaded, Skipped
+from .types import Loaded, Section, Skipped
 
 _log = logging.getLogger(__name__)
 
@@ -67,6 +67,8 @@ def _checked(loaded: Loaded, job: Job) -> Loaded | Skipped:
     source = loaded.source
     if not job.owns(source.id):
         raise LoadError(f"its loader gives the id {source.id!r}, which must be {job.key!r} or begin with it and '#'")
+    if not plain.is_storable(source.id):
+        return Skipped(plain.storable(source.id), "its id holds NUL or half a character and cannot be stored")
     if not loaded.sections:
         return Skipped(source.id, "no text in it")
     edges = [edge for section in loaded.sections for edge in (section.start, section.end)]
@@ -78,5 +80,9 @@ def _checked(loaded: Loaded, job: Job) -> Loaded | Skipped:
         title=plain.title(source.title),
         metadata=plain.jsonable(source.metadata),
     )
-    sections = tuple(replace(section, metadata=plain.jsonable(section.metadata)) for section in loaded.sections)
-    return Loaded(storable, sections)
+    return Loaded(storable, tuple(map(_storable, loaded.sections)))
+
+
+def _storable(section: Section) -> Section:
+    heading = tuple(map(plain.storable, section.heading))
+    return replace(section, heading=heading, metadata=plain.jsonable(section.metadata))

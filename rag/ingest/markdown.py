@@ -22,6 +22,7 @@ from .types import Section
 _FENCE = re.compile(r"^[ \t>]*(?:```|~~~)[^\n]*\n?", re.MULTILINE)
 _LEAVES = {"paragraph_open", "heading_open", "fence", "code_block", "html_block", "table_open", "hr", "list_item_open"}
 _LINE_END = re.compile(r"\r\n?|\n")
+_ODD = re.compile(r"[^\S \t\r\n]|\0")
 
 
 class Line(NamedTuple):
@@ -99,14 +100,18 @@ def outline(text: str, start: int = 0) -> Outline:
 def blocks(text: str, start: int = 0, end: int | None = None) -> Iterator[Block]:
     """The blocks of `text[start:end]` that hold no other, and list items, in order."""
     start += _code_before(text[start:end])
-    part = text[start:end]
+    # To CommonMark a no-break space or a form feed is a character like any other, but markdown-it-py strips it from
+    # paragraphs, whole lines of it too, and replaces NUL; with a letter in its place the lines stay where they are.
+    part = _ODD.sub("x", text[start:end])
     lines = _line_spans(part)
     for token, following in pairwise([*_blocks().parse(part), None]):
         if token and token.map and token.type in _LEAVES:
-            words = following.content.split("\n") if following and token.type == "paragraph_open" else []
-            spans = lines[token.map[0] : token.map[0] + len(words)]
-            located = [_line(part, start, span, content) for span, content in zip(spans, words, strict=True)]
-            yield Block(start + lines[token.map[0]][0], token.level > 0, located)
+            first, last = token.map
+            is_paragraph = following and token.type == "paragraph_open"
+            words = _words_of_lines(part, lines[first:last], following.content) if following and is_paragraph else []
+            places = (_trimmed(text, start + begin, start + end) for begin, end in words)
+            paragraph = [Line(place[0], text[slice(*place)]) for place in places if place]
+            yield Block(start + lines[first][0], token.level > 0, paragraph)
 
 
 def _code_before(part: str) -> int:
@@ -121,11 +126,16 @@ def _code_before(part: str) -> int:
     return 0 if inside else fences[0].end()
 
 
-def _line(part: str, offset: int, span: tuple[int, int], content: str) -> Line:
-    """Locate the words of a line, which end where the line ends but begin after quote marks, bullets, indentation."""
-    words = content.strip()
-    last = span[0] + len(part[span[0] : span[1]].rstrip())
-    return Line(offset + last - len(words), words)
+def _words_of_lines(part: str, lines: list[tuple[int, int]], content: str) -> list[tuple[int, int]]:
+    """Where the words of a paragraph's lines are: up to the line's end, but after quote marks, bullets, indentation.
+
+    Should the lines not end with the words that the parser gives them, they are taken whole.
+    """
+    ends = [start + len(part[start:end].rstrip()) for start, end in lines]
+    words = [line.strip() for line in content.split("\n")]
+    if len(words) == len(ends) and all(part.endswith(line, 0, end) for line, end in zip(words, ends, strict=True)):
+        return [(end - len(line), end) for line, end in zip(words, ends, strict=True)]
+    return lines
 
 
 def _headings(text: str, start: int) -> Iterator[Heading]:

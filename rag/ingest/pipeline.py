@@ -13,6 +13,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+from . import plain
 from .errors import IngestError
 from .job import Job
 from .registry import NamedLoader, find_loaders
@@ -63,7 +64,8 @@ def ingest(  # noqa: PLR0913 - the options of one command
         on_progress: told before each file and once at the end.
 
     Raises:
-        IngestError: a path does not exist, or an option cannot be used; nothing has been changed.
+        IngestError: a path does not exist, or an option cannot be used; nothing has been changed. Or a loader of yours
+            or of a plug-in refuses what follows its scheme; what was committed before is safe.
         CorpusError: the corpus cannot be written; what was committed before is safe.
     """
     if max_tokens is not None and max_tokens < MIN_MAX_TOKENS:
@@ -92,7 +94,7 @@ def check_paths(
     """Check that there is something to ingest at each path, before an index is made for it.
 
     Raises:
-        IngestError: a path does not exist and is no scheme that is known.
+        IngestError: a path does not exist and is no scheme that is known, or what follows the scheme is not.
     """
     _, places = _by_scheme(paths, find_loaders(loaders))
     for place in places:
@@ -107,7 +109,15 @@ def _by_scheme(
     for path in [paths] if isinstance(paths, str | Path) else dict.fromkeys(paths):
         scheme, colon, rest = str(path).partition(":")
         if isinstance(path, str) and colon and f"{scheme}:".lower() in loaders:
-            schemes.append(Job(path, loaders[f"{scheme}:".lower()], rest))
+            schemes.append(_scheme_job(path, loaders[f"{scheme}:".lower()], rest))
         else:
             places.append(path)
     return schemes, places
+
+
+def _scheme_job(path: str, loader: NamedLoader, rest: str) -> Job:
+    if not plain.is_storable(path):
+        raise IngestError(f"{path!r} is no valid Unicode and cannot be stored")
+    if loader.check:
+        loader.check(rest)
+    return Job(path, loader, rest)

@@ -20,6 +20,11 @@ def storable(text: str) -> str:
     return _UNSTORABLE.sub("\ufffd", text)
 
 
+def is_storable(text: str) -> bool:
+    """Whether SQLite can keep the text as it is: for names, of which two must not become one."""
+    return not _UNSTORABLE.search(text)
+
+
 def jsonable(value: Any) -> Any:
     """Turn metadata into values that JSON has: dates into ISO strings, sets into lists, the unknown into its `str`."""
     if isinstance(value, str):

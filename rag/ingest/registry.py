@@ -17,7 +17,7 @@ from .loaders.docx import load_docx
 from .loaders.html import load_html
 from .loaders.markdown import load_markdown
 from .loaders.pdf import load_pdf
-from .loaders.pydoc import load_pydoc
+from .loaders.pydoc import check_pydoc, load_pydoc
 from .loaders.rows import load_csv, load_jsonl
 from .loaders.text import load_text
 from .types import Loaded, Loader, SchemeLoader, Skipped
@@ -32,10 +32,12 @@ class NamedLoader:
     Attributes:
         name: part of every fingerprint of what it loaded, so it holds the version and the options that matter.
         load: called with a `Path`, or with what follows the scheme.
+        check: raises `IngestError` if what follows the scheme cannot be asked for; None: only `load` can tell.
     """
 
     name: str
     load: Callable[[Any], Iterable[Loaded | Skipped]]
+    check: Callable[[str], None] | None = None
 
 
 def find_loaders(
@@ -77,7 +79,7 @@ def _built_in(text_field: str) -> dict[str, NamedLoader]:
         ".jsonl": jsonl,
         ".pdf": NamedLoader("pdf/1", load_pdf),
         ".docx": NamedLoader("docx/1", load_docx),
-        "pydoc:": NamedLoader("pydoc/1", load_pydoc),
+        "pydoc:": NamedLoader("pydoc/1", load_pydoc, check_pydoc),
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,8 @@ from .types import IngestProgress, IngestReport, Loaded, Skipped
 
 if TYPE_CHECKING:
     from ...stores.corpus import Corpus
+
+_log = logging.getLogger(__name__)
 
 MAX_TOKENS = 256
 """The default size of a chunk: long enough for a thought, short enough to be found by it."""
@@ -99,11 +102,11 @@ class Run:
         for loaded in self._documents(job):
             missing.discard(loaded.source.id)
             if held:
-                yield from self._split(held, mark, stored)
+                yield from self._split(job, held, mark, stored)
             held = loaded
         complete = job.key not in self._failed
         if held:
-            yield from self._split(held, fingerprint.last(mark) if complete else mark, stored)
+            yield from self._split(job, held, fingerprint.last(mark) if complete else mark, stored)
         if complete:
             self.gone |= missing
 
@@ -118,16 +121,22 @@ class Run:
             if stored.get(source.id) == mark:
                 self._counts["unchanged"] += 1
             else:
-                yield from self._split(loaded, mark, stored)
+                yield from self._split(job, loaded, mark, stored)
         if job.key not in self._failed:
             self.gone |= missing
 
-    def _split(self, loaded: Loaded, mark: str, stored: Mapping[str, str]) -> list[Chunk]:
+    def _split(self, job: Job, loaded: Loaded, mark: str, stored: Mapping[str, str]) -> list[Chunk]:
+        """The chunks of a document; none, and the job marked as failed, if it cannot be split."""
         before = stored.get(loaded.source.id)
         outcome = "added" if before is None else "unchanged" if fingerprint.same(before, mark) else "changed"
         splitter = self._splitter
-        with self._clock("split"):
-            chunks = splitter.split(replace(loaded, source=replace(loaded.source, fingerprint=mark)))
+        try:
+            with self._clock("split"):
+                chunks = splitter.split(replace(loaded, source=replace(loaded.source, fingerprint=mark)))
+        except Exception as error:  # noqa: BLE001 - one document that trips a parser must not end the run
+            _log.info("splitting %s failed", loaded.source.id, exc_info=True)
+            self._fail(job, f"cannot be split ({type(error).__name__}: {error})", loaded.source.id)
+            return []
         self._counts.update({outcome: 1, "chunks": len(chunks)})
         return chunks
 
@@ -156,9 +165,9 @@ class Run:
         except LoadError as error:
             self._fail(job, str(error))
 
-    def _fail(self, job: Job, reason: str) -> None:
+    def _fail(self, job: Job, reason: str, source_id: str = "") -> None:
         self._failed.add(job.key)
-        self._skipped.append(Skipped(job.key, reason))
+        self._skipped.append(Skipped(source_id or job.key, reason))
 
     @contextmanager
     def _clock(self, stage: str) -> Iterator[None]:

@@ -57,6 +57,7 @@ class Splitter:
 
     def split(self, loaded: Loaded) -> list[Chunk]:
         """Cut a document; the chunks are in order, and two of the same words get different keys."""
+        loaded = dataclasses.replace(loaded, source=self._short_titled(loaded.source))
         seen: Counter[str] = Counter()
         chunks = []
         for section in self._joined(loaded):
@@ -73,6 +74,14 @@ class Splitter:
         """Tokens left for a chunk's own text; the line break after the context may be a token too."""
         context = Chunk(source, 0, 0, heading).context
         return self._room - (self.count(context) + 1 if context else 0)
+
+    def _short_titled(self, source: Source) -> Source:
+        """The source, its title cut if that alone would take more than half of a chunk's room."""
+        kept = source.title
+        while self._capacity(source, ()) < self._room // 2:
+            kept = kept[: len(kept) * 9 // 10].rstrip()
+            source = dataclasses.replace(source, title=f"{kept}…" if kept else "")
+        return source
 
     def _heading(self, source: Source, heading: tuple[str, ...]) -> tuple[str, ...]:
         """The headings, without the outermost ones if they would take more than half of a chunk's room."""

@@ -13,6 +13,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..._paths import expand_user
+from . import plain
 from .errors import IngestError
 from .globs import matcher
 from .types import Skipped
@@ -26,7 +28,7 @@ class Found:
 
     Attributes:
         files: absolute paths, sorted within each folder that was named, each once.
-        folders: the folders that were walked, absolute.
+        folders: the folders that were walked, absolute; not those whose path no corpus can store.
         skipped: what was found but cannot be ingested.
     """
 
@@ -57,13 +59,14 @@ def walk(
     found = Found()
     for path in map(absolute, paths):
         if path.is_dir():
-            found.folders.append(path)
+            if plain.is_storable(path.as_posix()):
+                found.folders.append(path)
             unknown: Counter[str] = Counter()
             for file in sorted(_files(path, excluded, found.skipped)):
                 if not include or included(file.relative_to(path).as_posix()):
                     _take(file, suffixes, found, unknown)
             counted = sorted(unknown.items())
-            found.skipped.extend(Skipped(path.as_posix(), f"{_no_loader(end)} ({many})") for end, many in counted)
+            found.skipped.extend(_skipped(path, f"{_no_loader(end)} ({many})") for end, many in counted)
         else:
             _take(path, suffixes, found, None)
     found.files[:] = dict.fromkeys(found.files)
@@ -72,7 +75,7 @@ def walk(
 
 def absolute(path: str | Path) -> Path:
     """The path as the user sees it, links left in, `~` and `..` resolved."""
-    absolute = Path(os.path.abspath(Path(path).expanduser()))  # noqa: PTH100 - Path.absolute keeps the `..`
+    absolute = Path(os.path.abspath(expand_user(path)))  # noqa: PTH100 - Path.absolute keeps the `..`
     if not os.path.lexists(absolute):
         raise IngestError(f"{path} does not exist")
     return absolute
@@ -82,7 +85,7 @@ def _files(folder: Path, excluded: Callable[[str], bool], skipped: list[Skipped]
     seen: set[str] = set()
 
     def report(error: OSError) -> None:
-        skipped.append(Skipped(Path(str(error.filename)).as_posix(), f"cannot be read: {error.strerror}"))
+        skipped.append(_skipped(Path(str(error.filename)), f"cannot be read: {error.strerror}"))
 
     for name, folders, files in os.walk(folder, followlinks=True, onerror=report):
         here = Path(name)
@@ -106,17 +109,23 @@ def _take(file: Path, suffixes: Collection[str], found: Found, unknown: Counter[
     """Add a file to what was found, or to what was skipped; unknown kinds in a folder are only counted."""
     suffix = file.suffix.lower()
     if reason := _unreadable(file):
-        found.skipped.append(Skipped(file.as_posix(), reason))
+        found.skipped.append(_skipped(file, reason))
+    elif suffix in suffixes and not plain.is_storable(file.as_posix()):
+        found.skipped.append(_skipped(file, "its path is no valid Unicode and cannot be stored; rename it"))
     elif suffix in suffixes:
         found.files.append(file)
     elif unknown is None:
-        found.skipped.append(Skipped(file.as_posix(), _no_loader(suffix)))
+        found.skipped.append(_skipped(file, _no_loader(suffix)))
     else:
         unknown[suffix] += 1
 
 
+def _skipped(path: Path, reason: str) -> Skipped:
+    return Skipped(plain.storable(path.as_posix()), reason)
+
+
 def _no_loader(suffix: str) -> str:
-    return f"no loader for {suffix}" if suffix else "no loader for files without a suffix"
+    return f"no loader for {plain.storable(suffix)}" if suffix else "no loader for files without a suffix"
 
 
 def _unreadable(file: Path) -> str:

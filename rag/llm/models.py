@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
+from ..._paths import expand_user
 from ...errors import MissingExtraError
 from ...settings import read_settings
 from .errors import ModelError
@@ -43,7 +44,7 @@ def find_model(model: str | os.PathLike[str]) -> ModelFile:
         return _embedded()
     if isinstance(model, str) and model.startswith("hf:"):
         return _checked(_download(model))
-    return _checked(Path(model).expanduser())
+    return _checked(expand_user(model))
 
 
 def _embedded() -> ModelFile:

@@ -1,17 +1,18 @@
 """Markdown files: front matter becomes metadata, headings become sections.
 
 The stored text is the whole file, front matter included, so that offsets agree with what an editor shows; sections
-begin after the front matter. Front matter that is not valid YAML is reported and left out; the rest is still read.
+begin after the front matter. Front matter that is not valid YAML is reported and left out; the rest is still read. What
+is valid but names no fields is text between two rules.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import frontmatter
 import yaml
 from frontmatter.default_handlers import YAMLHandler
 
@@ -34,7 +35,7 @@ def load_markdown(path: Path) -> Iterator[Loaded | Skipped]:
     text = read_text(path)
     try:
         metadata, body = _front_matter(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:
         yield Skipped(path.as_posix(), f"front matter left out, it is not valid YAML{_place(error)}")
         metadata, body = {}, _after_front_matter(text)
     yield document(path, text, body=body, title=str(metadata.get("title") or ""), metadata=metadata)
@@ -57,9 +58,15 @@ def _front_matter(text: str) -> tuple[Mapping[str, Any], int]:
 
     Raises:
         yaml.YAMLError: what stands between the fences is not YAML.
+        ValueError: it holds what looks like a date and is none.
     """
-    metadata, content = frontmatter.parse(text, handler=YAMLHandler()) if _opens(text) else ({}, text)
-    return metadata, len(text.rstrip()) - len(content.rstrip())
+    fences = list(islice(YAMLHandler.FM_BOUNDARY.finditer(text), 2)) if _opens(text) else []
+    if len(fences) < 2:
+        return {}, 0
+    metadata = YAMLHandler().load(text[fences[0].end() : fences[1].start()])
+    if metadata is None:
+        return {}, fences[1].end()
+    return (metadata, fences[1].end()) if isinstance(metadata, Mapping) else ({}, 0)
 
 
 def _opens(text: str) -> bool:
@@ -72,6 +79,6 @@ def _after_front_matter(text: str) -> int:
     return len(text) - len(content)
 
 
-def _place(error: yaml.YAMLError) -> str:
+def _place(error: Exception) -> str:
     mark = getattr(error, "problem_mark", None)
     return f" (line {mark.line + 1})" if mark else ""

@@ -25,11 +25,20 @@ def load_pydoc(rest: str = "") -> Iterator[Loaded]:
     Raises:
         IngestError: something follows the scheme.
     """
-    if rest:
-        raise IngestError(f"{SCHEME}{rest} is not known; {SCHEME} stands for the whole Python reference")
+    check_pydoc(rest)
     from pydoc_data.topics import topics
 
     yield from load_topics(topics)
+
+
+def check_pydoc(rest: str) -> None:
+    """Check what follows the scheme.
+
+    Raises:
+        IngestError: something does.
+    """
+    if rest:
+        raise IngestError(f"{SCHEME + rest!r} is not known; {SCHEME} stands for the whole Python reference")
 
 
 def load_topics(topics: Mapping[str, str]) -> Iterator[Loaded]:

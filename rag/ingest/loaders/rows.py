@@ -9,10 +9,11 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from .. import plain
 from ..decode import decode, read_text
 from ..errors import LoadError
 from ..types import Loaded, Skipped
@@ -55,7 +56,7 @@ def _documents(path: Path, rows: Iterator[_Row], text_field: str) -> Iterator[Lo
     seen: set[str] = set()
     for row in rows:
         key = next((str(row.fields[name]) for name in _IDS if row.fields.get(name) not in (None, "")), str(row.number))
-        fault = row.fault or _fault(row.fields.get(text_field), text_field) or ("its id came before" * (key in seen))
+        fault = row.fault or _fault(row.fields.get(text_field), text_field) or _fault_of_id(key, seen)
         if fault:
             faults.setdefault(fault, []).append(row.line)
             continue
@@ -74,6 +75,12 @@ def _fault(text: Any, text_field: str) -> str:
     if not isinstance(text, str):
         return f"field {text_field!r} holds no text"
     return "" if text.strip() else f"field {text_field!r} is empty"
+
+
+def _fault_of_id(key: str, seen: Set[str]) -> str:
+    if not plain.is_storable(key):
+        return "its id holds NUL or half a character"
+    return "its id came before" if key in seen else ""
 
 
 def _named(lines: list[int]) -> str:
