@@ -86,7 +86,7 @@ def main() -> None:
     try:
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="backslashreplace")  # a letter that the terminal lacks is no fault
-        code = app(standalone_mode=False)
+        code = app(standalone_mode=False, prog_name="ragloom")
         sys.stdout.flush()
     except typer.TyperException as error:
         context = getattr(error, "ctx", None)
