@@ -10,8 +10,8 @@ from .cache import folder
 from .ingest import IngestProgress, ingest
 
 QUESTIONS = [
-    "What is the difference between a list and a tuple?",
-    "When does the else clause of a try statement run?",
+    "What does the continue statement do?",
+    "What does str.strip do?",
     "How do I install a package from the internet?",
 ]
 """The last one is not answered by the reference: the demo shows what happens then."""

@@ -98,7 +98,8 @@ class Display:
             self.line()
         for number, citation in enumerate(answer.citations, start=1):
             self.heading(f"[{number}] {place(citation)}")
-            self.text(citation.text, indent=4, rows=6)
+            repeated = " ".join(citation.text.split()) in answer.text
+            self.text(citation.text, indent=4, rows=2 if repeated else 6)
         self.steps(reply.steps)
 
     def text(self, text: str, *, indent: int = 0, rows: int | None = None) -> None:
