@@ -177,6 +177,13 @@ def test_an_answer_that_only_sounds_like_a_refusal_is_an_answer() -> None:
     assert cited("What?", DOCUMENTS, llm).how == "cited"
 
 
+def test_the_words_of_a_passage_shuffled_into_nonsense_do_not_stand() -> None:
+    text = "If a loop is terminated by a break statement, the loop control target keeps its current value."
+    found = gather("When does break run?", [document(text, "loop")], HashingEmbedder(dimension=256))
+    nonsense = Statement("The break statement is a loop terminated by the current value of the target.")
+    assert ground(Answer("When?", (nonsense,), (), "cited"), found).how == "quoted"
+
+
 def test_one_wrong_word_in_a_long_sentence_is_enough_to_fall() -> None:
     text = "Parental leave lasts sixteen weeks and is fully paid and may be taken in two parts by every parent."
     found = gather("How long?", [document(text, "leave")], HashingEmbedder(dimension=256))

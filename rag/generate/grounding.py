@@ -1,10 +1,10 @@
 """Checking an answer against the passages: what they do not carry is left out, and the reader is told.
 
-A sentence stands if it is whole, some sentence of the passages is near it (cosine), its supporting sentences have
-every word of it that carries meaning (K-precision 1, see `support`; headings count) and every number, and it denies
-nothing that they affirm. It is then cited to those sentences, whatever passage the LLM named, and exact quotes follow
-it: a small LLM's sentence can be true and beside the point. If nothing stands, the quotes are the answer, which says
-so.
+A sentence stands if it is whole, a sentence of the passages is near it (cosine) and has, under its headings, all its
+words that carry meaning in the same order and all its numbers, and neither denies what the other affirms. Order
+matters: a small LLM shuffles the words of a passage into nonsense, of which each word is "supported". What stands is
+cited to that sentence, whatever passage the LLM named, and exact quotes follow it: it can be true and beside the
+point. If nothing stands, the quotes are the answer, which says so.
 """
 
 from __future__ import annotations
@@ -12,18 +12,13 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-import numpy as np
-
 from .evidence import Evidence
 from .quoting import quote
 from .support import ContentTerms
 from .types import Answer, Citation, Statement, cite_all
 
 MIN_SIMILARITY = 0.7
-"""Least cosine of a sentence to the best of its supporting sentences."""
-
-MAX_SUPPORT = 2
-"""Most sentences cited for one statement."""
+"""Least cosine of a sentence to the one that carries it."""
 
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _NEGATION = re.compile(r"\b(not|no|never|none|neither|nor|cannot|without)\b|n['’]t\b", re.IGNORECASE)
@@ -64,35 +59,24 @@ def _within(place: Citation, cited: set[Citation]) -> bool:
 
 
 def _check(statement: Statement, evidence: Evidence) -> tuple[Statement, list[Citation], float]:
-    """The sentences that carry a statement, and its K-precision on them; none if it does not stand."""
+    """The sentence that carries a statement, if it stands, and its K-precision on that sentence."""
     if not evidence.sentences:
         return statement, [], 0.0
     similarity = evidence.vectors @ evidence.embedder.encode([statement.text])[0]
-    best = [int(i) for i in np.argsort(-similarity, kind="stable")[:MAX_SUPPORT]]
+    best = int(similarity.argmax())
+    carrier = evidence.sentences[best]
+    words = " ".join([carrier.title, *carrier.heading, carrier.text])
     terms = ContentTerms(evidence.language)
-    carriers: list[int] = []
-    precision = 0.0
-    for i in best:
-        words = " ".join(_words(evidence.sentences[j]) for j in [*carriers, i])
-        if (better := terms.precision(statement.text, words)) > precision:
-            carriers, precision = [*carriers, i], better
-    support = " ".join(evidence.sentences[i].text for i in carriers)
     stands = (
         statement.text.rstrip().endswith((".", "!", "。", "！"))
-        and precision == 1.0
-        and similarity[best[0]] >= MIN_SIMILARITY
-        and set(_NUMBER.findall(statement.text)) <= set(_NUMBER.findall(support))
-        and best[0] in carriers
-        and _negated(statement.text) == _negated(evidence.sentences[best[0]].text)
+        and similarity[best] >= MIN_SIMILARITY
+        and terms.in_order(statement.text, words)
+        and set(_NUMBER.findall(statement.text)) <= set(_NUMBER.findall(carrier.text))
+        and _negated(statement.text) == _negated(carrier.text)
     )
-    return statement, [evidence.sentences[i] for i in sorted(carriers)] if stands else [], precision
+    return statement, [carrier] if stands else [], terms.precision(statement.text, words)
 
 
 def _negated(sentence: str) -> bool:
     """Whether a sentence denies something (in English): words alone would let "is not" pass for "is"."""
     return _NEGATION.search(sentence) is not None
-
-
-def _words(citation: Citation) -> str:
-    """A sentence in its place: the headings over it say what it is about."""
-    return " ".join([citation.title, *citation.heading, citation.text])

@@ -32,3 +32,9 @@ class ContentTerms:
         terms = self(sentence)
         known = set(self(passage))
         return sum(term in known for term in terms) / len(terms) if terms else 0.0
+
+    def in_order(self, sentence: str, passage: str) -> bool:
+        """Whether the passage has all content terms of the sentence, in the sentence's order; false without any."""
+        terms = self(sentence)
+        rest = iter(self(passage))
+        return bool(terms) and all(term in rest for term in terms)
