@@ -16,6 +16,7 @@ from pathlib import Path
 
 from platformdirs import user_cache_path
 
+from ._paths import expand_user
 from .errors import RagloomError
 
 
@@ -36,7 +37,7 @@ def read_settings() -> Settings:
         RagloomError: a variable holds a value that cannot be used.
     """
     return Settings(
-        cache=Path(os.environ.get("RAGLOOM_CACHE") or user_cache_path("ragloom")).expanduser(),
+        cache=expand_user(os.environ.get("RAGLOOM_CACHE") or user_cache_path("ragloom")),
         api_key=os.environ.get("RAGLOOM_API_KEY") or os.environ.get("OPENAI_API_KEY"),
         threads=_threads(os.environ.get("RAGLOOM_THREADS")),
         embed_dtype=_dtype(os.environ.get("RAGLOOM_EMBED_DTYPE") or "auto"),

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from .._paths import expand_user
 from ..settings import read_settings
 
 _MODEL = re.compile(r"[0-9a-f]{16}\.sha256|.+-[0-9a-f]{12}-Q8_0\.(gguf|part)|\.lock")
@@ -40,7 +41,7 @@ def folder() -> Path:
 
 def index_over(path: Path) -> Path:
     """The index that belongs to a folder of documents."""
-    resolved = path.expanduser().resolve()
+    resolved = expand_user(path).resolve()
     return folder() / "over" / f"{resolved.name}-{hashlib.sha256(str(resolved).encode()).hexdigest()[:10]}"
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .._paths import expand_user
 from ..errors import RagloomError
 
 if TYPE_CHECKING:
@@ -284,7 +285,7 @@ def doctor(
     from .doctor import examine
 
     display = _display(json)
-    findings = examine(index.expanduser() if index else None)
+    findings = examine(expand_user(index) if index else None)
     display.data([asdict(finding) for finding in findings])
     display.table(
         ["", "what", "found"], [["ok" if finding.ok else "!!", finding.name, finding.value] for finding in findings]

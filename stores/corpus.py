@@ -29,6 +29,7 @@ from .errors import (
     CorpusCorruptError,
     CorpusError,
     CorpusNotFoundError,
+    EmbedderError,
     EmbedderMismatchError,
     from_os_error,
 )
@@ -131,7 +132,14 @@ class Corpus:
         """The embedder, not necessarily loaded yet."""
         if self._given_embedder is not None:
             return as_encoder(self._given_embedder)
-        return as_encoder(self._database.meta("embedder_model") or "embedded")
+        model = self._database.meta("embedder_model")
+        recorded = self.embedder_fingerprint
+        if not model and recorded is not None:
+            raise EmbedderError(
+                f"{self.path} was embedded by {recorded.name}, which cannot be loaded by name; "
+                f"open it with that embedder: Corpus({str(self.path)!r}, embedder=...)"
+            )
+        return as_encoder(model or "embedded")
 
     @property
     def embedder_fingerprint(self) -> Fingerprint | None:
@@ -151,7 +159,7 @@ class Corpus:
 
     def _embedder_meta(self) -> dict[str, str]:
         fingerprint = json.dumps(self.embedder.fingerprint.as_dict())
-        return {"embedder": fingerprint, "embedder_model": getattr(self.embedder, "model", "") or "embedded"}
+        return {"embedder": fingerprint, "embedder_model": getattr(self.embedder, "model", "")}
 
     # -- writing
 
