@@ -303,7 +303,7 @@ class Corpus:
         asked.check_dimension(state.embedder.dimension)
         if asked.vector is None and asked.mode != "lexical":
             self._check_embedder(state.embedder)
-        scored = self._ranker.rank(asked, among, self.embedder.encode_query)
+        scored = self._ranker.rank(asked, among, lambda text: self.embedder.encode_query(text))
         documents = self._database.documents([key for key, _ in scored])
         found = [(documents[key], score) for key, score in scored if key in documents]
         return [Hit(document, score, place) for place, (document, score) in enumerate(found, start=1)]
