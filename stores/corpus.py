@@ -303,10 +303,14 @@ class Corpus:
         asked.check_dimension(state.embedder.dimension)
         if asked.vector is None and asked.mode != "lexical":
             self._check_embedder(state.embedder)
-        scored = self._ranker.rank(asked, among, lambda text: self.embedder.encode_query(text))
+        scored = self._ranker.rank(asked, among, self._encode_query)
         documents = self._database.documents([key for key, _ in scored])
         found = [(documents[key], score) for key, score in scored if key in documents]
         return [Hit(document, score, place) for place, (document, score) in enumerate(found, start=1)]
+
+    def _encode_query(self, query: str) -> NDArray[np.float32]:
+        """Embed a query; the embedder is not even looked up before, for a lexical search needs none."""
+        return self.embedder.encode_query(query)
 
     def get(self, ids: Sequence[str]) -> list[Document]:
         """The chunks with these keys, in the order asked for; unknown keys are left out."""

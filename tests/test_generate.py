@@ -92,14 +92,24 @@ def test_cited_refuses_an_empty_question() -> None:
 
 
 def test_grounding_keeps_what_a_passage_says_and_cites_the_sentence() -> None:
-    found = evidence("What did Toad steal?")
-    draft = cited("What did Toad steal?", DOCUMENTS, FakeListChatModel(responses=["Later he stole a motor-car [2]."]))
+    found = evidence("Who stole a motor-car and was sent to prison?")
+    draft = cited(
+        "Who stole a motor-car and was sent to prison?",
+        DOCUMENTS,
+        FakeListChatModel(responses=["Later he stole a motor-car [2]."]),
+    )
     answer = ground(draft, found)
     assert answer.how == "grounded"
     first = answer.statements[0]
     assert first.text == "Later he stole a motor-car."
     cited_texts = [answer.citations[number - 1].text for number in first.citations]
     assert cited_texts == ["Later he stole a motor-car and was sent to prison."]
+
+
+def test_a_true_sentence_that_nobody_asked_for_does_not_stand() -> None:
+    found = evidence("Who stole a motor-car and was sent to prison?")
+    aside = Answer(found.question, (Statement("Mole met Rat by the river in spring."),), (), "cited")
+    assert ground(aside, found).how == "quoted"
 
 
 def test_a_whole_passage_is_quoted_as_one_place() -> None:

@@ -1,10 +1,11 @@
 """Checking an answer against the passages: what they do not carry is left out, and the reader is told.
 
-A sentence stands if it is whole, a sentence of the passages is near it (cosine) and has, under its headings, all its
-words that carry meaning in the same order and all its numbers, and neither denies what the other affirms. Order
-matters: a small LLM shuffles the words of a passage into nonsense, of which each word is "supported". What stands is
-cited to that sentence, whatever passage the LLM named, and exact quotes follow it: it can be true and beside the
-point. If nothing stands, the quotes are the answer, which says so.
+A sentence stands if it is whole, one of the sentences that `quote` would show is nearest to it (cosine) and has,
+under its headings, all its words that carry meaning in the same order and all its numbers, and neither denies what
+the other affirms. Order matters: a small LLM shuffles the words of a passage into nonsense, of which each word is
+"supported". So does the quote: what the LLM says may be true and beside the point. What stands is cited to that
+sentence, whatever passage the LLM named, and exact quotes follow it. If nothing stands, the quotes are the answer,
+which says so.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ def ground(draft: Answer, evidence: Evidence, *, passages: int = 0) -> Answer:
     """
     quotes = quote(evidence, passages=passages)
     once = {" ".join(statement.text.lower().split()): statement for statement in draft.statements}
-    checked = [_check(statement, evidence) for statement in once.values()]
+    quoted = set(quotes.citations)
+    checked = [_check(statement, evidence, quoted) for statement in once.values()]
     standing = [(statement.text, citations, support) for statement, citations, support in checked if citations]
     dropped = tuple(
         replace(statement, citations=(), support=support) for statement, citations, support in checked if not citations
@@ -58,7 +60,7 @@ def _within(place: Citation, cited: set[Citation]) -> bool:
     return any(c.source_id == place.source_id and c.start <= place.start and place.end <= c.end for c in cited)
 
 
-def _check(statement: Statement, evidence: Evidence) -> tuple[Statement, list[Citation], float]:
+def _check(statement: Statement, evidence: Evidence, quoted: set[Citation]) -> tuple[Statement, list[Citation], float]:
     """The sentence that carries a statement, if it stands, and its K-precision on that sentence."""
     if not evidence.sentences:
         return statement, [], 0.0
@@ -70,6 +72,7 @@ def _check(statement: Statement, evidence: Evidence) -> tuple[Statement, list[Ci
     stands = (
         statement.text.rstrip().endswith((".", "!", "。", "！"))
         and similarity[best] >= MIN_SIMILARITY
+        and _within(carrier, quoted)
         and terms.in_order(statement.text, words)
         and set(_NUMBER.findall(statement.text)) <= set(_NUMBER.findall(carrier.text))
         and _negated(statement.text) == _negated(carrier.text)
