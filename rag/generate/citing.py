@@ -20,11 +20,11 @@ from .errors import GenerateError
 from .passages import Packed, pack
 from .types import Answer, Citation, cite_all, unknown
 
-MAX_PROMPT_TOKENS = 800
+MAX_PROMPT_TOKENS = 600
 """Most tokens of passages by default: about what a small model reads with profit, and what a CPU reads in seconds."""
 
-MAX_ANSWER_TOKENS = 96
-"""Where an answer is cut off by default: three short sentences."""
+MAX_ANSWER_TOKENS = 64
+"""Where an answer is cut off by default: two or three short sentences."""
 
 _MARKER = re.compile(r"(?:(?<=[\s.,;:!?)\]\"”’])|^)\[(\d+(?:\s*,\s*\d+)*)\]")
 _DECLINES = re.compile(
