@@ -1,7 +1,8 @@
 """How honest is the demo? Forty questions about Python's reference, ten of which it does not answer.
 
-The questions (`questions/python_reference.jsonl`) were written and committed before any answer existed. Each answer is
-printed and judged: right, abstained or wrong. `--dev` runs the development questions instead.
+The questions (`questions/python_reference.jsonl`) were written and committed before any answer existed; their results
+have been seen since (see the README there). Each answer is printed and judged: right if an expected wording stands
+anywhere in it, however long it is, else abstained or wrong. `--dev` runs the development questions instead.
 """
 
 from __future__ import annotations

@@ -148,7 +148,7 @@ def test_a_command_that_is_shown_exists_and_takes_these_options(line: str) -> No
     command, words = typer.main.get_command(app), shlex.split(line, comments=True)
     while isinstance(command, typer.core.TyperGroup):
         command = command.commands[words.pop(0)]
-    command.make_context(line, words)
+    assert command.make_context(line, words).command is command
 
 
 def commands(command: object, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
