@@ -15,6 +15,20 @@ from unittest.mock import patch
 
 from ragloom.rag.cli import main
 
+AS_ENCODER = "ragloom.stores.corpus.as_encoder"
+"""Where a corpus gets its embedder from, unless it is given an object."""
+
+SCRIPTED_MAIN = f"""
+import sys
+from unittest.mock import patch
+sys.path.append({str(Path(__file__).parent)!r})
+from fakes import HashingEmbedder
+from ragloom.rag.cli import main
+with patch({AS_ENCODER!r}, lambda _given: HashingEmbedder()):
+    main()
+"""
+"""The command for `python -c`, with a scripted embedder."""
+
 SCRIPT = Path(sys.executable).with_name("ragloom.exe" if sys.platform == "win32" else "ragloom")
 
 

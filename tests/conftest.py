@@ -1,4 +1,4 @@
-"""What every test shares: no network, repeatable property tests, and a corpus to begin with."""
+"""What every test shares: no network, repeatable property tests, and a corpus and a command to begin with."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, settings
 os.environ["HF_HUB_OFFLINE"] = "1"
 sys.path.append(str(Path(__file__).parent))  # `fakes` is importable whatever folder pytest is started in
 
+from command import AS_ENCODER, here
 from corpus_worker import Workers
 from fakes import HashingEmbedder
 from ragloom.stores import Corpus
@@ -36,6 +37,31 @@ def embedder() -> HashingEmbedder:
 def corpus(tmp_path: Path, embedder: HashingEmbedder) -> Iterator[Corpus]:
     with Corpus(tmp_path / "index", embedder=embedder) as opened:
         yield opened
+
+
+@pytest.fixture
+def scripted_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The `ragloom` command in a folder and with a cache of its own; its embedder is scripted."""
+    monkeypatch.setattr(AS_ENCODER, lambda _given: HashingEmbedder())
+    monkeypatch.setenv("RAGLOOM_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def pages(tmp_path: Path) -> Path:
+    """A folder with two documents."""
+    folder = tmp_path / "pages"
+    folder.mkdir()
+    (folder / "leave.md").write_text("# Leave\n\n## Parents\n\nParents get sixteen weeks of leave.\n", "utf-8")
+    (folder / "café.txt").write_text("Crème brûlée is served on Fridays.\n", "utf-8")
+    return folder
+
+
+@pytest.fixture
+def index(scripted_command: None, tmp_path: Path, pages: Path) -> Path:
+    """What the command made of `pages`."""
+    assert here("ingest", pages, "--into", tmp_path / "index").code == 0
+    return tmp_path / "index"
 
 
 @pytest.fixture(scope="session")

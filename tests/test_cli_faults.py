@@ -10,32 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from command import SCRIPT, Done, here
+from command import AS_ENCODER, SCRIPT, Done, here
 from fakes import HashingEmbedder
 
-PAGES = {"leave.md": "# Leave\n\nParents get sixteen weeks of leave.\n", "pay.txt": "Salaries are paid on day 25.\n"}
-
-
-@pytest.fixture(autouse=True)
-def _hashing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("ragloom.stores.corpus.as_encoder", lambda _given: HashingEmbedder())
-    monkeypatch.setenv("RAGLOOM_CACHE", str(tmp_path / "cache"))
-    monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture
-def pages(tmp_path: Path) -> Path:
-    folder = tmp_path / "pages"
-    folder.mkdir()
-    for name, text in PAGES.items():
-        (folder / name).write_text(text)
-    return folder
-
-
-@pytest.fixture
-def index(tmp_path: Path, pages: Path) -> Path:
-    assert here("ingest", pages, "--into", tmp_path / "index").code == 0
-    return tmp_path / "index"
+pytestmark = pytest.mark.usefixtures("scripted_command")
 
 
 @pytest.mark.parametrize(
@@ -93,7 +71,7 @@ def test_the_demo_refuses_an_empty_question_before_it_indexes(tmp_path: Path) ->
     [
         ("absent.gguf", ["absent.gguf", "no model file"]),
         ("embeded", ["'embeded'", "did you mean 'embedded'?"]),
-        ("pages/pay.txt", ["pay.txt", "not a GGUF file"]),
+        ("pages/leave.md", ["leave.md", "not a GGUF file"]),
         ("pages", ["pages"]),
     ],
 )
@@ -141,7 +119,7 @@ def test_an_unreadable_folder_is_named(tmp_path: Path) -> None:
 
 
 def test_an_index_of_another_embedder_is_told_with_the_way_out(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ragloom.stores.corpus.as_encoder", lambda _given: HashingEmbedder(name="other"))
+    monkeypatch.setattr(AS_ENCODER, lambda _given: HashingEmbedder(name="other"))
     for command in (["search"], ["ask", "--quote"]):
         here(*command, "leave", "--index", index).check_fault("hashing", "other", "ragloom corpus repair", "--reembed")
     assert here("search", "leave", "--index", index, "--mode", "lexical").code == 0
@@ -183,8 +161,9 @@ def test_a_full_disk_is_told_and_keeps_what_was_there(small_disk: Path, tmp_path
 
 
 def test_a_file_where_a_folder_should_be_is_named(tmp_path: Path, pages: Path) -> None:
-    here("ingest", pages, "--into", pages / "pay.txt").check_fault("pay.txt")
-    assert (pages / "pay.txt").read_text() == PAGES["pay.txt"]
+    before = (pages / "leave.md").read_text()
+    here("ingest", pages, "--into", pages / "leave.md").check_fault("leave.md")
+    assert (pages / "leave.md").read_text() == before
 
 
 def test_nothing_found_is_no_fault(index: Path) -> None:

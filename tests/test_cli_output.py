@@ -9,33 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from command import here
-from fakes import HashingEmbedder
+from command import SCRIPTED_MAIN, here
 from ragloom.rag.demo import QUESTIONS
 
+pytestmark = pytest.mark.usefixtures("scripted_command")
+
 QUESTION = "How many weeks of leave do parents get?"
-
-
-@pytest.fixture(autouse=True)
-def _hashing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("ragloom.stores.corpus.as_encoder", lambda _given: HashingEmbedder())
-    monkeypatch.setenv("RAGLOOM_CACHE", str(tmp_path / "cache"))
-    monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture
-def pages(tmp_path: Path) -> Path:
-    folder = tmp_path / "pages"
-    folder.mkdir()
-    (folder / "leave.md").write_text("# Leave\n\n## Parents\n\nParents get sixteen weeks of leave.\n", "utf-8")
-    (folder / "café.txt").write_text("Crème brûlée is served on Fridays.\n", "utf-8")
-    return folder
-
-
-@pytest.fixture
-def index(tmp_path: Path, pages: Path) -> Path:
-    assert here("ingest", pages, "--into", tmp_path / "index").code == 0
-    return tmp_path / "index"
 
 
 def test_every_command_prints_one_json_document(index: Path, pages: Path) -> None:
@@ -124,17 +103,6 @@ def test_a_terminal_gets_a_bar_and_tables_that_fit(columns: int, index: Path, pa
     assert max(map(len, stats.splitlines())) <= columns
 
 
-WITH_SCRIPTED_EMBEDDER = f"""
-import sys
-sys.path.append({str(Path(__file__).parent)!r})
-from fakes import HashingEmbedder
-import ragloom.stores.corpus
-ragloom.stores.corpus.as_encoder = lambda _given: HashingEmbedder()
-from ragloom.rag.cli import main
-main()
-"""
-
-
 def on_terminal(columns: int, *args: str) -> str:
     """Run the command in a process whose three streams are a pseudo-terminal of that width; what it shows."""
     import pty
@@ -143,7 +111,7 @@ def on_terminal(columns: int, *args: str) -> str:
     terminal, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (40, columns))
     environment = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES", "NO_COLOR"}}
-    command = [sys.executable, "-c", WITH_SCRIPTED_EMBEDDER, *args]
+    command = [sys.executable, "-c", SCRIPTED_MAIN, *args]
     child = subprocess.Popen(
         command, stdin=theirs, stdout=theirs, stderr=theirs, env={**environment, "TERM": "xterm-256color"}
     )

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from command import SCRIPT, process
+from command import SCRIPT, SCRIPTED_MAIN, process
 from fakes import HashingEmbedder
 from ragloom.rag.ingest import ingest
 from ragloom.stores import Corpus
@@ -78,17 +78,6 @@ def test_a_reader_that_stops_early_hears_no_complaint(index: Path) -> None:
         searching.stderr.close()
 
 
-INGEST = """
-import sys
-sys.path.append({tests!r})
-from fakes import HashingEmbedder
-import ragloom.stores.corpus
-ragloom.stores.corpus.as_encoder = lambda _given: HashingEmbedder()
-from ragloom.rag.cli import main
-main()
-"""
-
-
 @pytest.mark.kill
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for another process")
 def test_ctrl_c_ends_an_ingest_and_keeps_what_was_committed(tmp_path: Path) -> None:
@@ -96,9 +85,8 @@ def test_ctrl_c_ends_an_ingest_and_keeps_what_was_committed(tmp_path: Path) -> N
     pages.mkdir()
     for i in range(1500):
         (pages / f"{i:04}.txt").write_text(f"Page {i} is about the number {i * i} and nothing else.")
-    command = [sys.executable, "-c", INGEST.format(tests=str(Path(__file__).parent))]
     run = subprocess.Popen(
-        [*command, "ingest", str(pages), "--into", str(tmp_path / "index")],
+        [sys.executable, "-c", SCRIPTED_MAIN, "ingest", str(pages), "--into", str(tmp_path / "index")],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
