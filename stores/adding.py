@@ -16,8 +16,7 @@ from langchain_core.documents import Document
 from numpy.typing import NDArray
 
 from .database import Database
-from .embedder import TextEncoder
-from .errors import CorpusError, EmbedderError
+from .errors import CorpusError
 from .rows import Placement, placement, to_json
 from .types import AddReport, Chunk, Source
 
@@ -119,25 +118,6 @@ def _is_stored(source: Source, old: Source | None) -> bool:
 
 def _is_other_version(old: Source, new: Source) -> bool:
     return (old.text, old.fingerprint) != (new.text, new.fingerprint)
-
-
-def embed(embedder: TextEncoder, texts: Sequence[str]) -> NDArray[np.float32]:
-    """Embed texts: shape (texts, dimension).
-
-    Raises:
-        EmbedderError: the embedder gave something else than one finite vector for each text.
-    """
-    if not texts:
-        return np.zeros((0, 0), np.float32)
-    vectors = np.asarray(embedder.encode(texts), np.float32)
-    expected = (len(texts), embedder.fingerprint.dimension)
-    if vectors.shape != expected:
-        raise EmbedderError(f"{embedder.fingerprint.name} gave vectors of shape {vectors.shape}, not {expected}")
-    broken = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
-    if broken.size:
-        text = texts[int(broken[0])]
-        raise EmbedderError(f"{embedder.fingerprint.name} gave a vector with NaN or infinity for {text!r:.80}")
-    return vectors
 
 
 def as_groups(items: Iterable[Chunk | Document | str]) -> Iterator[list[Chunk]]:

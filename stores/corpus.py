@@ -8,10 +8,8 @@ readers notice a new generation on their next query.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -22,15 +20,14 @@ from langchain_core.embeddings import Embeddings
 from numpy.typing import NDArray
 
 from .._paths import expand_user
-from .adding import COMMIT_CHUNKS, Tally, as_groups, commit_plan, embed, make_plan
+from .adding import COMMIT_CHUNKS, Tally, as_groups, commit_plan, make_plan
 from .database import Database
-from .embedder import Fingerprint, TextEncoder, as_encoder
+from .embedder import Fingerprint, TextEncoder
+from .embedding import CorpusEmbedder
 from .errors import (
     CorpusCorruptError,
     CorpusError,
     CorpusNotFoundError,
-    EmbedderError,
-    EmbedderMismatchError,
     from_os_error,
 )
 from .filters import Filters
@@ -94,8 +91,7 @@ class Corpus:
         except BaseException:
             self._database.close()
             raise
-        self._given_embedder = embedder
-        self._accepted: Fingerprint | None = None
+        self._embedder = CorpusEmbedder(embedder, self._database, self.path)
         self._writer = WriterLock(self.path / "write.lock")
         self._indexes = Indexes(self.path, self.language, self._database, self._writer)
         self._filters = Filters(self._database)
@@ -127,39 +123,15 @@ class Corpus:
 
     # -- the embedder
 
-    @cached_property
+    @property
     def embedder(self) -> TextEncoder:
         """The embedder, not necessarily loaded yet."""
-        if self._given_embedder is not None:
-            return as_encoder(self._given_embedder)
-        model = self._database.meta("embedder_model")
-        recorded = self.embedder_fingerprint
-        if not model and recorded is not None:
-            raise EmbedderError(
-                f"{self.path} was embedded by {recorded.name}, which cannot be loaded by name; "
-                f"open it with that embedder: Corpus({str(self.path)!r}, embedder=...)"
-            )
-        return as_encoder(model or "embedded")
+        return self._embedder.encoder
 
     @property
     def embedder_fingerprint(self) -> Fingerprint | None:
         """The fingerprint that the corpus' vectors were made with; None before the first."""
         return self._database.state().embedder
-
-    def _check_embedder(self, recorded: Fingerprint | None) -> None:
-        if recorded is None or recorded == self._accepted:
-            return
-        given = self.embedder.fingerprint
-        if not given.matches(recorded):
-            raise EmbedderMismatchError(
-                f"{self.path} holds vectors of {recorded.describe()}, but the embedder is {given.describe()}; open it"
-                f" with {recorded.name}, or embed everything again: ragloom corpus repair {self.path} --reembed"
-            )
-        self._accepted = recorded
-
-    def _embedder_meta(self) -> dict[str, str]:
-        fingerprint = json.dumps(self.embedder.fingerprint.as_dict())
-        return {"embedder": fingerprint, "embedder_model": getattr(self.embedder, "model", "")}
 
     # -- writing
 
@@ -212,11 +184,11 @@ class Corpus:
             plan = make_plan(self._database, group)
         with tally.clock("embed"):
             if plan.fresh:
-                self._check_embedder(self.embedder_fingerprint)
-            vectors = embed(self.embedder, [chunk.embedded_text for chunk in plan.fresh])
+                self._embedder.check(self.embedder_fingerprint)
+            vectors = self._embedder.embed([chunk.embedded_text for chunk in plan.fresh])
         if not plan.is_empty:
             with tally.clock("store"):
-                commit_plan(self._database, plan, vectors, self._embedder_meta() if plan.fresh else {})
+                commit_plan(self._database, plan, vectors, self._embedder.notes() if plan.fresh else {})
             self._indexes.follow(tally)
         tally.count(group, plan)
 
@@ -258,7 +230,7 @@ class Corpus:
                     self._database.put_vector(key, vector)
                 if reembed:
                     self._database.start_epoch()
-                    for name, value in self._embedder_meta().items():
+                    for name, value in self._embedder.notes().items():
                         self._database.set_meta(name, value)
             self._indexes.rebuild()
         return RepairReport(self._database.count("chunks"), reembed, self.inconsistencies())
@@ -266,7 +238,7 @@ class Corpus:
     def _embed_all(self) -> dict[int, NDArray[np.float32]]:
         vectors: dict[int, NDArray[np.float32]] = {}
         for batch in self._database.added_since(0, COMMIT_CHUNKS):
-            rows = embed(self.embedder, [text for _, text, _ in batch])
+            rows = self._embedder.embed([text for _, text, _ in batch])
             vectors.update(zip([key for key, _, _ in batch], rows, strict=True))
         return vectors
 
@@ -302,15 +274,11 @@ class Corpus:
             return []
         asked.check_dimension(state.embedder.dimension)
         if asked.vector is None and asked.mode != "lexical":
-            self._check_embedder(state.embedder)
-        scored = self._ranker.rank(asked, among, self._encode_query)
+            self._embedder.check(state.embedder)
+        scored = self._ranker.rank(asked, among, self._embedder.embed_query)
         documents = self._database.documents([key for key, _ in scored])
         found = [(documents[key], score) for key, score in scored if key in documents]
         return [Hit(document, score, place) for place, (document, score) in enumerate(found, start=1)]
-
-    def _encode_query(self, query: str) -> NDArray[np.float32]:
-        """Embed a query; the embedder is not even looked up before, for a lexical search needs none."""
-        return self.embedder.encode_query(query)
 
     def get(self, ids: Sequence[str]) -> list[Document]:
         """The chunks with these keys, in the order asked for; unknown keys are left out."""

@@ -15,7 +15,7 @@ from unittest.mock import patch
 
 from ragloom.rag.cli import main
 
-AS_ENCODER = "ragloom.stores.corpus.as_encoder"
+AS_ENCODER = "ragloom.stores.embedding.as_encoder"
 """Where a corpus gets its embedder from, unless it is given an object."""
 
 SCRIPTED_MAIN = f"""

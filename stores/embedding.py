@@ -1,0 +1,88 @@
+"""The embedder of one corpus: found when it is first needed, and held against the vectors that are stored."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from langchain_core.embeddings import Embeddings
+from numpy.typing import NDArray
+
+from .database import Database
+from .embedder import Fingerprint, TextEncoder, as_encoder
+from .errors import EmbedderError, EmbedderMismatchError
+
+
+class CorpusEmbedder:
+    """Which embedder a corpus has, and embedding with it."""
+
+    def __init__(self, given: TextEncoder | Embeddings | str | Path | None, database: Database, path: Path) -> None:
+        """Use the embedder that was `given` for the corpus at `path`, or the one that its database names."""
+        self._given = given
+        self._database = database
+        self._path = path
+        self._accepted: Fingerprint | None = None
+
+    @cached_property
+    def encoder(self) -> TextEncoder:
+        """The embedder, not necessarily loaded yet.
+
+        Raises:
+            EmbedderError: none was given, and the one that made the vectors cannot be loaded by name.
+        """
+        if self._given is not None:
+            return as_encoder(self._given)
+        model = self._database.meta("embedder_model")
+        recorded = self._database.state().embedder
+        if not model and recorded is not None:
+            raise EmbedderError(
+                f"{self._path} was embedded by {recorded.name}, which cannot be loaded by name; "
+                f"open it with that embedder: Corpus({str(self._path)!r}, embedder=...)"
+            )
+        return as_encoder(model or "embedded")
+
+    def check(self, recorded: Fingerprint | None) -> None:
+        """Check that the embedder is the one that made the vectors; `recorded` is None before the first.
+
+        Raises:
+            EmbedderMismatchError: it is another one; the message names both.
+        """
+        if recorded is None or recorded == self._accepted:
+            return
+        given = self.encoder.fingerprint
+        if not given.matches(recorded):
+            raise EmbedderMismatchError(
+                f"{self._path} holds vectors of {recorded.describe()}, but the embedder is {given.describe()}; open it"
+                f" with {recorded.name}, or embed everything again: ragloom corpus repair {self._path} --reembed"
+            )
+        self._accepted = recorded
+
+    def notes(self) -> dict[str, str]:
+        """What the database is to remember of the embedder."""
+        fingerprint = json.dumps(self.encoder.fingerprint.as_dict())
+        return {"embedder": fingerprint, "embedder_model": getattr(self.encoder, "model", "")}
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Embed texts: shape (texts, dimension).
+
+        Raises:
+            EmbedderError: the embedder gave something else than one finite vector for each text.
+        """
+        if not texts:
+            return np.zeros((0, 0), np.float32)
+        vectors = np.asarray(self.encoder.encode(texts), np.float32)
+        name, dimension = self.encoder.fingerprint.name, self.encoder.fingerprint.dimension
+        if vectors.shape != (len(texts), dimension):
+            raise EmbedderError(f"{name} gave vectors of shape {vectors.shape}, not {(len(texts), dimension)}")
+        broken = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
+        if broken.size:
+            text = texts[int(broken[0])]
+            raise EmbedderError(f"{name} gave a vector with NaN or infinity for {text!r:.80}")
+        return vectors
+
+    def embed_query(self, query: str) -> NDArray[np.float32]:
+        """Embed a query: shape (dimension,)."""
+        return self.encoder.encode_query(query)
