@@ -199,6 +199,7 @@ class Tally:
         """Start at nothing."""
         self.done = self.removed = 0
         self.added: dict[str, None] = {}
+        self.cut: list[str] = []
         self.seconds = {"embed": 0.0, "store": 0.0, "lexical": 0.0, "dense": 0.0}
 
     @contextmanager
@@ -217,4 +218,4 @@ class Tally:
     def report(self) -> AddReport:
         """What was done so far."""
         added = tuple(self.added)
-        return AddReport(added, self.done - len(added), self.removed, len(added), self.seconds)
+        return AddReport(added, self.done - len(added), self.removed, len(added), tuple(self.cut), self.seconds)

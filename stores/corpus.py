@@ -159,7 +159,8 @@ class Corpus:
 
         A chunk whose id and text are already there is not embedded again. A source that comes with another text or
         fingerprint replaces all chunks it had. Chunks are committed in groups of about `COMMIT_CHUNKS`, never
-        splitting a source that comes in one run; `on_progress` hears of each group once it is safe.
+        splitting a source that comes in one run; `on_progress` hears of each group once it is safe. Texts are not
+        split: `AddReport.cut` names those that are longer than what the embedder reads.
 
         Raises:
             CorpusLockedError: another process is writing.
@@ -185,7 +186,9 @@ class Corpus:
         with tally.clock("embed"):
             if plan.fresh:
                 self._embedder.check(self.embedder_fingerprint)
-            vectors = self._embedder.embed([chunk.embedded_text for chunk in plan.fresh])
+            texts = [chunk.embedded_text for chunk in plan.fresh]
+            vectors = self._embedder.embed(texts)
+            tally.cut += [plan.fresh[place].id for place in self._embedder.cut_off(texts)]
         if not plan.is_empty:
             with tally.clock("store"):
                 commit_plan(self._database, plan, vectors, self._embedder.notes() if plan.fresh else {})
@@ -264,7 +267,8 @@ class Corpus:
             where: metadata conditions on what a hit shows, see `ragloom.stores.where`.
 
         Raises:
-            QueryError: no or empty query, k below 1, unknown mode, vector of another length, malformed condition.
+            QueryError: no or empty query, one longer than what the embedder reads, k below 1, unknown mode, vector of
+                another length, malformed condition.
             EmbedderMismatchError: the corpus was embedded by another model.
         """
         asked = Query.checked(query, vector, k, mode)

@@ -74,7 +74,7 @@ class TextEncoder(Protocol):
 
     @property
     def tokenizer(self) -> Tokenizer | None:
-        """The model's tokenizer, without truncation; None where there is none to be had."""
+        """The model's tokenizer, which neither truncates nor pads; None where there is none to be had."""
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Embed documents: shape (texts, dimension), each row of length 1."""

@@ -13,7 +13,10 @@ from numpy.typing import NDArray
 
 from .database import Database
 from .embedder import Fingerprint, TextEncoder, as_encoder
-from .errors import EmbedderError, EmbedderMismatchError
+from .errors import EmbedderError, EmbedderMismatchError, QueryError
+
+COUNTED_AT_ONCE = 256
+"""Texts whose tokens are held in memory at once."""
 
 
 class CorpusEmbedder:
@@ -84,5 +87,27 @@ class CorpusEmbedder:
         return vectors
 
     def embed_query(self, query: str) -> NDArray[np.float32]:
-        """Embed a query: shape (dimension,)."""
+        """Embed a query: shape (dimension,).
+
+        Raises:
+            QueryError: it is longer than what the embedder reads.
+        """
+        tokens = sum(self._tokens([query]))
+        if tokens > self.encoder.max_tokens:
+            raise QueryError(
+                f"the query has {tokens} tokens, but the embedder reads {self.encoder.max_tokens} of a text; "
+                "shorten it, or use mode='lexical'"
+            )
         return self.encoder.encode_query(query)
+
+    def cut_off(self, texts: Sequence[str]) -> list[int]:
+        """Places of the texts of which the embedder reads only the beginning; none where it has no tokenizer."""
+        return [place for place, tokens in enumerate(self._tokens(texts)) if tokens > self.encoder.max_tokens]
+
+    def _tokens(self, texts: Sequence[str]) -> list[int]:
+        """How many tokens each text has; nothing where the embedder has no tokenizer to tell."""
+        tokenizer = self.encoder.tokenizer if texts else None
+        if tokenizer is None:
+            return []
+        parts = (texts[start : start + COUNTED_AT_ONCE] for start in range(0, len(texts), COUNTED_AT_ONCE))
+        return [len(encoding) for part in parts for encoding in tokenizer.encode_batch_fast(part)]

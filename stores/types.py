@@ -131,6 +131,8 @@ class AddReport:
         unchanged: how many chunks were there already, or came twice; their place and metadata are as given now.
         removed: how many chunks of replaced documents are gone.
         embedded: how many texts went through the embedder (a known chunk keeps its vector).
+        cut: keys of those of them that are longer than what the embedder reads: their vectors say nothing of the end
+            (BM25 sees all of it); empty, too, where the embedder has no tokenizer to count with.
         seconds: wall time by stage: `embed`, `store`, `lexical`, `dense`.
     """
 
@@ -138,6 +140,7 @@ class AddReport:
     unchanged: int
     removed: int
     embedded: int
+    cut: tuple[str, ...]
     seconds: Mapping[str, float]
 
 

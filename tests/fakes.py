@@ -1,4 +1,4 @@
-"""A deterministic embedder for tests that are about storage, not about meaning."""
+"""Deterministic embedders for tests that are about storage, not about meaning."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 from ragloom.stores.embedder import Fingerprint
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import WhitespaceSplit
 
 
 class HashingEmbedder:
     """Each word has a pseudo-random direction; a text is the sum of its words. Counts what it embeds."""
 
     max_tokens = 256
-    tokenizer = None
+    tokenizer: Tokenizer | None = None
     model = "hashing"
 
     def __init__(self, dimension: int = 32, name: str = "hashing") -> None:
@@ -37,3 +40,13 @@ class HashingEmbedder:
             total += np.random.default_rng(seed).normal(size=self.fingerprint.dimension).astype(np.float32)
         unit: NDArray[np.float32] = total / np.linalg.norm(total)
         return unit
+
+
+class ShortSightedEmbedder(HashingEmbedder):
+    """Reads `max_tokens` words of a text, and can count them."""
+
+    def __init__(self, max_tokens: int, name: str = "short-sighted") -> None:
+        super().__init__(name=name)
+        self.max_tokens = max_tokens
+        self.tokenizer = Tokenizer(WordLevel({"": 0}, unk_token=""))
+        self.tokenizer.pre_tokenizer = WhitespaceSplit()

@@ -72,8 +72,9 @@ def test_with_the_llm_every_shown_sentence_still_rests_on_a_passage(handbook: Co
 
 @pytest.mark.model
 def test_a_question_longer_than_the_embedder_reads_is_refused_with_both_numbers(handbook: Corpus) -> None:
-    with pytest.raises(GenerateError, match=r"question has 1202 tokens, but the embedder reads 256"):
-        ask("How long is parental leave? " * 200, handbook)
+    for mode, error in (("hybrid", QueryError), ("lexical", GenerateError)):
+        with pytest.raises(error, match=r"has 1202 tokens, but the embedder reads 256"):
+            ask("How long is parental leave? " * 200, handbook, mode=mode)  # type: ignore[arg-type]
 
 
 @pytest.mark.model

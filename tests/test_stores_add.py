@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fakes import HashingEmbedder
+from fakes import HashingEmbedder, ShortSightedEmbedder
 from langchain_core.documents import Document
 from ragloom.stores import AddProgress, Chunk, Corpus, Source
 from ragloom.stores.adding import COMMIT_CHUNKS
@@ -228,6 +228,28 @@ def test_vectors_that_are_none_are_refused_and_nothing_is_stored(tmp_path: Path,
         with pytest.raises(EmbedderError, match="hashing gave"):
             corpus.add(["text"])
         assert len(corpus) == 0
+
+
+def test_texts_of_which_the_embedder_reads_only_the_beginning_are_named(tmp_path: Path) -> None:
+    under_a_heading = Chunk(Source("s", "five words make this text"), 0, 25, heading=("A heading",))
+    fitting = Chunk(Source("t", "five words make this text"), 0, 25)
+    with Corpus(tmp_path / "index", embedder=ShortSightedEmbedder(5)) as corpus:
+        report = corpus.add([under_a_heading, fitting, "this text has six words altogether"])
+        assert report.cut == (report.added[0], report.added[2])
+        assert corpus.search("altogether", mode="lexical", k=1)
+        again = corpus.add([under_a_heading, "seven words are two words too many"])
+        assert again.cut == again.added, "what was there already was told of when it was added"
+
+
+def test_cut_texts_are_counted_over_many_commits(tmp_path: Path) -> None:
+    source = Source("s", "".join(f"{i:04} " for i in range(600)))
+    chunks = [Chunk(source, 5 * i, min(5 * i + 5 * (1 + i % 2), len(source.text))) for i in range(600)]
+    with Corpus(tmp_path / "index", embedder=ShortSightedEmbedder(1)) as corpus:
+        assert len(corpus.add(chunks).cut) == 299
+
+
+def test_an_embedder_that_cannot_count_cuts_nothing_that_is_known(corpus: Corpus) -> None:
+    assert corpus.add(["word " * 1000]).cut == ()
 
 
 def test_another_text_under_an_id_within_one_add_is_refused(corpus: Corpus) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fakes import HashingEmbedder
+from fakes import HashingEmbedder, ShortSightedEmbedder
 from langchain_core.documents import Document
 from ragloom.stores import Chunk, Corpus, Source
 from ragloom.stores.errors import (
@@ -59,6 +59,17 @@ def test_a_question_that_cannot_be_asked_is_one_clear_error(
     with pytest.raises(QueryError, match=message) as caught:
         corpus.search(**asked)
     one_line(caught.value)
+
+
+def test_a_query_longer_than_the_embedder_reads_is_refused_with_both_numbers(tmp_path: Path) -> None:
+    with Corpus(tmp_path, embedder=ShortSightedEmbedder(3)) as corpus:
+        corpus.add(["who takes it?"])
+        for mode in ("hybrid", "dense"):
+            assert corpus.search("who takes it?", mode=mode)
+            with pytest.raises(QueryError, match=r"the query has 4 tokens, but the embedder reads 3 .* mode='lexical'"):
+                corpus.search("who takes the car?", mode=mode)
+        assert corpus.search("who takes the car?", mode="lexical")
+        assert corpus.search("who takes the car?", vector=[1.0] * 32)
 
 
 def test_numpy_numbers_are_numbers(corpus: Corpus) -> None:
