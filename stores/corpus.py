@@ -133,6 +133,11 @@ class Corpus:
         """The fingerprint that the corpus' vectors were made with; None before the first."""
         return self._database.state().embedder
 
+    @property
+    def max_tokens(self) -> int:
+        """Tokens of a text that the embedder reads; once something is embedded, this is known without loading it."""
+        return self._embedder.max_tokens
+
     # -- writing
 
     @contextmanager

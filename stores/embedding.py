@@ -18,6 +18,8 @@ from .errors import EmbedderError, EmbedderMismatchError, QueryError
 COUNTED_AT_ONCE = 256
 """Texts whose tokens are held in memory at once."""
 
+_MAX_TOKENS = "embedder_max_tokens"
+
 
 class CorpusEmbedder:
     """Which embedder a corpus has, and embedding with it."""
@@ -65,8 +67,17 @@ class CorpusEmbedder:
 
     def notes(self) -> dict[str, str]:
         """What the database is to remember of the embedder."""
-        fingerprint = json.dumps(self.encoder.fingerprint.as_dict())
-        return {"embedder": fingerprint, "embedder_model": getattr(self.encoder, "model", "")}
+        return {
+            "embedder": json.dumps(self.encoder.fingerprint.as_dict()),
+            "embedder_model": getattr(self.encoder, "model", ""),
+            _MAX_TOKENS: str(self.encoder.max_tokens),
+        }
+
+    @property
+    def max_tokens(self) -> int:
+        """Tokens of a text that the embedder reads, as noted when it embedded last; before that, as it says itself."""
+        noted = self._database.meta(_MAX_TOKENS)
+        return self.encoder.max_tokens if noted is None else int(noted)
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Embed texts: shape (texts, dimension).

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fakes import HashingEmbedder, ShortSightedEmbedder
 from numpy.typing import NDArray
 from ragloom.rag.ingest import IngestError, IngestReport, Loaded, LoadError, Section, Skipped, check_paths, ingest
 from ragloom.rag.ingest.types import IngestProgress
@@ -124,6 +125,82 @@ def test_other_settings_are_a_change(corpus: Corpus, folder: Path, options: dict
     assert ingest(folder, corpus, **options).changed > 0
 
 
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.csv"])
+def test_only_the_rows_that_differ_are_cut_and_embedded_again(
+    corpus: Corpus, embedder: CountingEmbedder, tmp_path: Path, name: str
+) -> None:
+    def write(*rows: tuple[str, str, int]) -> None:
+        lines = [json.dumps({"id": id_, "text": text, "year": year}) for id_, text, year in rows]
+        table = ["id,text,year", *(f"{id_},{text},{year}" for id_, text, year in rows)]
+        (tmp_path / name).write_text("\n".join(table if name.endswith("csv") else lines) + "\n")
+
+    def told() -> tuple[tuple[int, int, int, int], int, int]:
+        report = ingest(tmp_path / name, corpus)
+        return counts(report), report.chunks, report.embedded
+
+    rain, snow, hail = ("a", "Rain is wet.", 1), ("b", "Snow is cold.", 1), ("c", "Hail is hard.", 1)
+    write(rain, snow)
+    assert told() == ((2, 0, 0, 0), 2, 2)
+    write(rain, snow, hail)
+    assert told() == ((1, 0, 2, 0), 1, 1)
+    write(("a", "Rain is wet.", 2), snow, hail)
+    assert told()[0] == (0, 1, 2, 0), "its metadata differ"
+    assert corpus.search("rain", mode="lexical")[0].document.metadata["year"] in {2, "2"}
+    write(("a", "Rain is wet.", 2), snow)
+    assert told()[0] == (0, 0, 2, 1)
+    embedder.asked = 0
+    assert told() == ((0, 0, 2, 0), 0, 0)
+    assert embedder.asked == 0
+
+
+def test_a_file_that_went_back_in_the_middle_of_a_run_is_what_it_was(corpus: Corpus, tmp_path: Path) -> None:
+    rows = tmp_path / "rows.jsonl"
+
+    def write(word: str) -> None:
+        rows.write_text("".join(json.dumps({"text": f"Row {n} is {word}."}) + "\n" for n in range(700)))
+
+    def cut_off(path: Path) -> Iterator[Loaded]:
+        for number, line in enumerate(path.read_text().splitlines(), start=1):
+            if number == 600:
+                raise KeyboardInterrupt
+            text = json.loads(line)["text"]
+            yield Loaded(Source(f"{path.as_posix()}#{number}", text), (Section(0, len(text)),))
+
+    write("old")
+    ingest(rows, corpus)
+    write("new")
+    with pytest.raises(KeyboardInterrupt):
+        ingest(rows, corpus, loaders={".jsonl": cut_off})
+    assert corpus.search("new", mode="lexical")
+    write("old")
+    ingest(rows, corpus)
+    assert not corpus.search("new", mode="lexical")
+
+
+def test_a_document_that_was_deleted_comes_back(corpus: Corpus, folder: Path) -> None:
+    ingest(folder, corpus)
+    corpus.delete(sources=[f"{(folder / 'facts.jsonl').as_posix()}#a"])
+    assert counts(ingest(folder, corpus)) == (1, 0, 3, 0)
+    assert counts(ingest(folder, corpus)) == (0, 0, 4, 0)
+
+
+def test_an_embedder_that_reads_less_gets_chunks_that_fit(tmp_path: Path, folder: Path) -> None:
+    (folder / "long.txt").write_text(" ".join(f"Sentence {n} has five words." for n in range(60)))
+    index = tmp_path / "index"
+    with Corpus(index, embedder=HashingEmbedder()) as corpus:
+        ingest(folder, corpus)
+        ingest(folder, corpus, max_tokens=200)
+    short = ShortSightedEmbedder(64)
+    with Corpus(index, embedder=short) as corpus:
+        corpus.repair(reembed=True)
+        with pytest.raises(IngestError, match="max_tokens is 200, but the embedder reads only 64"):
+            ingest(folder, corpus, max_tokens=200)
+        assert ingest(folder, corpus).changed > 0
+        assert short.tokenizer is not None
+        assert max(len(short.tokenizer.encode(document.page_content)) for document in corpus.get(corpus.ids())) <= 64
+        assert ingest(folder, corpus).changed == 0
+
+
 def test_what_is_gone_is_deleted_and_what_lies_elsewhere_stays(corpus: Corpus, folder: Path) -> None:
     other = folder.parent / "docs2"
     other.mkdir()
@@ -133,7 +210,7 @@ def test_what_is_gone_is_deleted_and_what_lies_elsewhere_stays(corpus: Corpus, f
     (folder / "travel.md").unlink()
     (folder / "facts.jsonl").write_text('{"id": "b", "text": "Snow is cold."}\n')
     report = ingest(folder, corpus)
-    assert counts(report) == (0, 1, 1, 2)
+    assert counts(report) == (0, 0, 2, 2)
     assert {"facts.jsonl#b", "leave.md", "note.md"} < set(stored(corpus))
     assert len(stored(corpus)) == 4
     assert len(corpus) == 4
@@ -174,6 +251,22 @@ def test_faults_are_reported_one_by_one_and_cost_nothing_else(corpus: Corpus, fo
         "docs": "no loader for .png (1)",
     }
     assert report.added == 5
+
+
+def test_what_is_left_out_is_told_by_every_run_and_embeds_nothing(
+    corpus: Corpus, embedder: CountingEmbedder, folder: Path
+) -> None:
+    (folder / "facts.jsonl").write_text('{"text": "Fine."}\nnot json\n')
+    (folder / "leave.md").write_text("---\nteam: [people\n---\n# Leave\n\nAsk your lead two weeks ahead.\n")
+    first = ingest(folder, corpus)
+    assert [Path(skipped.path).name for skipped in first.skipped] == ["facts.jsonl", "leave.md"]
+    embedder.asked = embedder.embedded = 0
+    again = ingest(folder, corpus)
+    assert again.skipped == first.skipped
+    assert (counts(again), embedder.asked, embedder.embedded) == ((0, 0, 3, 0), 0, 0)
+    (folder / "facts.jsonl").write_text('{"text": "Fine."}\n')
+    (folder / "leave.md").write_text("---\nteam: [people]\n---\n# Leave\n\nAsk your lead two weeks ahead.\n")
+    assert ingest(folder, corpus).skipped == ()
 
 
 def test_what_cannot_be_read_now_keeps_the_chunks_it_had(corpus: Corpus, folder: Path) -> None:

@@ -2,7 +2,8 @@
 
 Files flow through one by one, so memory stays bounded, progress is live, and what is committed survives a kill. A file
 whose bytes, loader and splitter settings are the same as last time is hashed and nothing more: neither parsed nor
-embedded, and the embedder isn't even loaded. What cannot be read is reported and keeps the chunks it had.
+embedded, and the embedder isn't even loaded. Of a file that changed, only the documents (rows) that differ are cut and
+embedded. What cannot be read is reported, by every run, and keeps the chunks it had.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
@@ -52,7 +52,8 @@ class Run:
         self._skipped = skipped
         self._max_tokens = max_tokens
         self._on_progress = on_progress
-        self._failed: set[str] = set()
+        self._failed: set[str] = set()  # keys of jobs that could not be read or split to the end
+        self._faulty: set[str] = set()  # keys of those of which the loader left something out
         self._counts: Counter[str] = Counter()
         self._seconds = {"read": 0.0, "split": 0.0, "embed": 0.0}
 
@@ -86,49 +87,49 @@ class Run:
             self._on_progress(IngestProgress(self._counts["files"], total, path, self._counts["chunks"]))
 
     def _of_file(self, job: Job, path: Path) -> Iterator[Chunk]:
-        """Chunks of a file, none if its fingerprint is the stored one; the last document's tells that all are there."""
+        """Chunks of what is new in a file; it is not even parsed if its seal is stored."""
         stored = self._stored.documents[job.key]
         try:
             with self._clock("read"):
-                mark = fingerprint.of_file(path, job.loader.name, self._max_tokens)
+                content = fingerprint.of_content(path)
         except OSError as error:
             self._fail(job, f"cannot be read: {error.strerror}")
             return
-        if fingerprint.is_complete(stored, mark):
+        if stored and fingerprint.has_seal(stored, fingerprint.seal(content, stored, self._settings(job))):
             self._counts["unchanged"] += len(stored)
             return
         held: Loaded | None = None
-        missing = set(stored)
+        marks: dict[str, str] = {}
         for loaded in self._documents(job):
-            missing.discard(loaded.source.id)
             if held:
-                yield from self._split(job, held, mark, stored)
+                yield from self._of_document(job, held, marks[held.source.id])
             held = loaded
-        complete = job.key not in self._failed
+            marks[loaded.source.id] = fingerprint.mark(loaded, self._settings(job))
+        is_read = job.key not in self._failed
         if held:
-            yield from self._split(job, held, fingerprint.last(mark) if complete else mark, stored)
-        if complete:
-            self.gone |= missing
+            mark = marks[held.source.id]
+            if is_read and job.key not in self._faulty:
+                mark = fingerprint.sealed(mark, fingerprint.seal(content, marks, self._settings(job)))
+            yield from self._of_document(job, held, mark)
+        if is_read:
+            self.gone |= stored.keys() - marks.keys()
 
     def _of_scheme(self, job: Job) -> Iterator[Chunk]:
-        """Chunks of what a scheme stands for, document by document, for there are no bytes to compare beforehand."""
-        stored = self._stored.documents[job.key]
-        missing = set(stored)
+        """Chunks of what is new in what a scheme stands for; there are no bytes to compare beforehand."""
+        missing = set(self._stored.documents[job.key])
         for loaded in self._documents(job):
-            source = loaded.source
-            missing.discard(source.id)
-            mark = fingerprint.of_document(source, job.loader.name, self._max_tokens)
-            if stored.get(source.id) == mark:
-                self._counts["unchanged"] += 1
-            else:
-                yield from self._split(job, loaded, mark, stored)
+            missing.discard(loaded.source.id)
+            yield from self._of_document(job, loaded, fingerprint.mark(loaded, self._settings(job)))
         if job.key not in self._failed:
             self.gone |= missing
 
-    def _split(self, job: Job, loaded: Loaded, mark: str, stored: Mapping[str, str]) -> list[Chunk]:
-        """The chunks of a document; none, and the job marked as failed, if it cannot be split."""
-        before = stored.get(loaded.source.id)
+    def _of_document(self, job: Job, loaded: Loaded, mark: str) -> list[Chunk]:
+        """The chunks of a document; none if they are stored, or if it cannot be split, which fails the job."""
+        before = self._stored.documents[job.key].get(loaded.source.id)
         outcome = "added" if before is None else "unchanged" if fingerprint.same(before, mark) else "changed"
+        if before is not None and fingerprint.says_all_of(before, mark):
+            self._counts[outcome] += 1
+            return []
         splitter = self._splitter
         try:
             with self._clock("split"):
@@ -140,6 +141,15 @@ class Run:
         self._counts.update({outcome: 1, "chunks": len(chunks)})
         return chunks
 
+    def _settings(self, job: Job) -> str:
+        return fingerprint.settings(job.loader.name, self._max_tokens or MAX_TOKENS, self._reads)
+
+    @cached_property
+    def _reads(self) -> int:
+        """Tokens that the embedder reads of a text; asked for late, since a new corpus has to load it to tell."""
+        with self._clock("embed"):
+            return self._corpus.max_tokens
+
     @cached_property
     def _splitter(self) -> Splitter:
         """Made when there is something to split, because it needs the embedder."""
@@ -150,7 +160,7 @@ class Run:
         return Splitter(tokenizer, self._max_tokens or min(MAX_TOKENS, reads), self._corpus.language)
 
     def _documents(self, job: Job) -> Iterator[Loaded]:
-        """The documents of a job; what cannot be read is noted, and the job marked as failed."""
+        """The documents of a job; what cannot be read is noted, and the job marked as failed or as faulty."""
         items = read(job)
         try:
             while True:
@@ -161,6 +171,7 @@ class Run:
                 if isinstance(item, Loaded):
                     yield item
                 else:
+                    self._faulty.add(job.key)
                     self._skipped.append(item)
         except LoadError as error:
             self._fail(job, str(error))
