@@ -79,7 +79,7 @@ class Corpus:
         Raises:
             CorpusNotFoundError: there is none, and `create` is false.
             CorpusCorruptError: a file of it is damaged; the message says which and what to do.
-            CorpusError: it is in another language, or of a newer schema, or the folder cannot be made or written.
+            CorpusError: it is in another language or of another version of ragloom, or the folder cannot be written.
             QueryError: there is no such language.
         """
         self.path = expand_user(path).resolve()

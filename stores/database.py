@@ -9,9 +9,10 @@ new *epoch*: an index of an earlier one is made again.
 from __future__ import annotations
 
 import json
+import sqlite3
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,6 +46,9 @@ _SCHEMA = (
     "CREATE TABLE removed (key INTEGER PRIMARY KEY, generation INTEGER NOT NULL)",
     "CREATE INDEX removed_by_generation ON removed(generation)",
 )
+
+_COLUMNS = """SELECT tables.name, columns.name FROM sqlite_master AS tables, pragma_table_info(tables.name) AS columns
+    WHERE tables.type = 'table' AND tables.name IN ('meta', 'sources', 'chunks', 'vectors', 'removed')"""
 
 _TEXT = "COALESCE(chunks.text, sources.text)"
 _INDEXED_TEXT = f"CASE context WHEN '' THEN {_TEXT} ELSE context || char(10) || {_TEXT} END AS indexed_text"
@@ -83,7 +87,7 @@ class Database:
 
         Raises:
             CorpusCorruptError: the file is not a corpus, or damaged.
-            CorpusError: it was written by a newer ragloom.
+            CorpusError: it was written by another version of ragloom.
         """
         self._file = SqliteFile(path)
         try:
@@ -99,11 +103,9 @@ class Database:
                     if self._file.one("SELECT 1 FROM sqlite_master"):
                         raise CorpusCorruptError(f"{path} is a database, but not one of ragloom's")
                     self._create(language)
-        version = self.meta("schema")
-        if version != SCHEMA_VERSION:
+        if {tuple(row) for row in self._file.all(_COLUMNS)} != _columns() or self.meta("schema") != SCHEMA_VERSION:
             raise CorpusError(
-                f"{path} has schema version {version}, this ragloom reads {SCHEMA_VERSION}; "
-                "upgrade ragloom, or ingest again into a new index"
+                f"{path} was made by another version of ragloom; use that one, or delete {path.parent} and ingest again"
             )
 
     def _has_table(self, name: str) -> bool:
@@ -314,6 +316,14 @@ class Database:
     def forget_removed(self, generation: int) -> None:
         """Drop the notes about removals that every index has followed."""
         self._file.execute("DELETE FROM removed WHERE generation <= ?", generation)
+
+
+def _columns() -> set[tuple[str, str]]:
+    """Table and name of every column, as this version makes them."""
+    with closing(sqlite3.connect(":memory:")) as database:
+        for statement in _SCHEMA:
+            database.execute(statement)
+        return set(database.execute(_COLUMNS).fetchall())
 
 
 def _blob(vector: NDArray[np.float32]) -> bytes:

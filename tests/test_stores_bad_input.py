@@ -221,13 +221,33 @@ def test_a_database_of_something_else_is_left_alone(tmp_path: Path) -> None:
     other.close()
 
 
-def test_a_corpus_of_a_newer_ragloom_is_not_touched(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "difference",
+    [
+        "UPDATE meta SET value = '99' WHERE name = 'schema'",
+        "ALTER TABLE chunks RENAME COLUMN context TO title",
+        "ALTER TABLE chunks ADD COLUMN heading TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE sources DROP COLUMN fingerprint",
+        "DROP TABLE removed",
+    ],
+)
+def test_a_corpus_of_another_version_is_told_and_not_touched(tmp_path: Path, difference: str) -> None:
     Corpus(tmp_path).close()
     with sqlite3.connect(tmp_path / "corpus.sqlite3") as database:
-        database.execute("UPDATE meta SET value = '99' WHERE name = 'schema'")
+        database.execute(difference)
     database.close()
-    with pytest.raises(CorpusError, match="has schema version 99, this ragloom reads 1; upgrade ragloom"):
+    before = (tmp_path / "corpus.sqlite3").read_bytes()
+    with pytest.raises(CorpusError, match=f"made by another version of ragloom; use that one, or delete {tmp_path}"):
         Corpus(tmp_path)
+    assert (tmp_path / "corpus.sqlite3").read_bytes() == before
+
+
+def test_tables_of_somebody_else_do_no_harm(tmp_path: Path) -> None:
+    Corpus(tmp_path).close()
+    with sqlite3.connect(tmp_path / "corpus.sqlite3") as database:
+        database.execute("CREATE TABLE replication (position INTEGER)")
+    database.close()
+    Corpus(tmp_path).close()
 
 
 def test_a_closed_corpus_says_so(corpus: Corpus) -> None:
