@@ -158,7 +158,7 @@ def ingest(
     from ..stores.corpus import Corpus
     from .ingest import check_paths
 
-    check_paths(paths)
+    check_paths(paths, include=include, exclude=exclude)
     display = _display(json)
     with Corpus(into, language=language, embedder=embedder) as corpus:
         report = _ingest(display, paths, corpus, include=include, exclude=exclude, text_field=text_field)

@@ -82,9 +82,9 @@ class Corpus:
             CorpusError: it is in another language or of another version of ragloom, or the folder cannot be written.
             QueryError: there is no such language.
         """
+        language = None if language is None else check_language(language)
         self.path = expand_user(path).resolve()
         self._prepare_folder(create)
-        language = None if language is None else check_language(language)
         self._database = Database(self.path / DATABASE, language=language or "en")
         try:
             self.language = self._check_language(language)

@@ -92,6 +92,12 @@ def test_a_path_that_does_not_exist_makes_no_index(command: list[str], tmp_path:
     assert not list(tmp_path.rglob("*.sqlite3"))
 
 
+@pytest.mark.parametrize(("option", "value"), [("--include", "[z-a].md"), ("--exclude", ""), ("--language", "klingon")])
+def test_an_option_that_cannot_be_used_makes_no_index(option: str, value: str, pages: Path, tmp_path: Path) -> None:
+    here("ingest", pages, "--into", tmp_path / "index", option, value).check_fault(option.strip("-"), repr(value))
+    assert not (tmp_path / "index").exists()
+
+
 @pytest.mark.parametrize("command", [["ingest"], ["ask", "leave", "--quote", "--over"]])
 def test_a_folder_with_nothing_readable_is_a_fault(command: list[str], tmp_path: Path) -> None:
     folder = tmp_path / "pictures"

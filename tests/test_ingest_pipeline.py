@@ -455,6 +455,8 @@ def test_paths_can_be_checked_before_an_index_is_made(folder: Path) -> None:
         check_paths([folder, "wiki:x"])
     with pytest.raises(IngestError, match="'pydoc:for' is not known"):
         check_paths([folder, "pydoc:for"])
+    with pytest.raises(IngestError, match="exclude has an empty glob"):
+        check_paths(folder, exclude=["/"])
 
 
 def test_a_second_writer_is_told_who_holds_the_corpus(corpus: Corpus, folder: Path) -> None:

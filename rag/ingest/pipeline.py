@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from . import plain
 from .errors import IngestError
+from .globs import matcher
 from .job import Job
 from .registry import NamedLoader, find_loaders
 from .run import Run
@@ -90,13 +91,20 @@ def ingest(  # noqa: PLR0913 - the options of one command
 
 
 def check_paths(
-    paths: str | Path | Iterable[str | Path], *, loaders: Mapping[str, Loader | SchemeLoader] | None = None
+    paths: str | Path | Iterable[str | Path],
+    *,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    loaders: Mapping[str, Loader | SchemeLoader] | None = None,
 ) -> None:
-    """Check that there is something to ingest at each path, before an index is made for it.
+    """Check that there is something to ingest at each path, and the globs, before an index is made for it.
 
     Raises:
-        IngestError: a path does not exist and is no scheme that is known, or what follows the scheme is not.
+        IngestError: a path does not exist and is no scheme that is known, what follows the scheme is not, or a glob is
+            malformed.
     """
+    matcher(include, "include")
+    matcher(exclude, "exclude")
     _, places = _by_scheme(paths, find_loaders(loaders))
     for place in places:
         absolute(place)
