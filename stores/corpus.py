@@ -200,17 +200,23 @@ class Corpus:
             self._indexes.follow(tally)
         tally.count(group, plan)
 
-    def delete(self, ids: Sequence[str] = (), *, sources: Sequence[str] = (), where: Where | None = None) -> int:
+    def delete(
+        self, ids: Sequence[str] | None = None, *, sources: Sequence[str] | None = None, where: Where | None = None
+    ) -> int:
         """Delete chunks by key, by source, or by metadata; returns how many there were.
 
         Raises:
             CorpusLockedError: another process is writing.
             QueryError: `where` is malformed.
+            TypeError: nothing says which chunks, or `ids` or `sources` is one text.
         """
+        if ids is None and sources is None and where is None:
+            raise TypeError("delete takes the chunks' keys, sources=[...] or where={...}; give one of them")
         _reject_text("ids", ids)
         _reject_text("sources", sources)
         with self.writing():
-            keys = set(self._database.keys(list(ids)).values()) | set(self._database.keys_of_sources(list(sources)))
+            keys = set(self._database.keys(list(ids or ())).values())
+            keys |= set(self._database.keys_of_sources(list(sources or ())))
             if where is not None:
                 keys |= set(self._database.matching(where))
             if not keys:
@@ -360,10 +366,14 @@ class Corpus:
         return self._indexes.inconsistencies()
 
     def as_retriever(self, **options: Any) -> CorpusRetriever:
-        """A LangChain retriever over the corpus; `options` are its fields: `k`, `mode`, `where`."""
-        from .retriever import CorpusRetriever
+        """A LangChain retriever over the corpus; `options` are its fields: `k`, `mode`, `where`.
 
-        return CorpusRetriever(corpus=self, **options)
+        Raises:
+            QueryError: there is no such option, or it cannot have that value.
+        """
+        from .retriever import make_retriever
+
+        return make_retriever(self, options)
 
     def close(self) -> None:
         """Let go of files and threads."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from langchain_core.callbacks import CallbackManagerForRetrieverRun
 from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
 from .corpus import Corpus
+from .errors import QueryError
 from .query import Mode
 
 
@@ -49,3 +52,22 @@ class CorpusRetriever(BaseRetriever):
             )
             for hit in hits
         ]
+
+
+def make_retriever(corpus: Corpus, options: Mapping[str, Any]) -> CorpusRetriever:
+    """Make a retriever with these fields.
+
+    Raises:
+        QueryError: there is no such field, or it cannot have that value; one line says all that is wrong.
+    """
+    try:
+        return CorpusRetriever(corpus=corpus, **options)
+    except ValidationError as error:
+        raise QueryError("; ".join(map(_line, error.errors()))) from None
+
+
+def _line(fault: ErrorDetails) -> str:
+    name = ".".join(map(str, fault["loc"]))
+    if fault["type"] == "extra_forbidden":
+        return f"unknown option {name!r}; there are k, mode and where"
+    return f"{name}={fault['input']!r:.80}: {fault['msg']}"

@@ -160,6 +160,14 @@ def test_deleted_chunks_disappear_everywhere(corpus: Corpus) -> None:
     assert corpus.inconsistencies() == ()
 
 
+def test_deleting_says_what_it_needs(corpus: Corpus) -> None:
+    corpus.add(["text"])
+    with pytest.raises(TypeError, match=r"delete takes the chunks' keys, sources=\[...\] or where=\{...\}"):
+        corpus.delete()
+    assert corpus.delete([]) == corpus.delete(sources=[]) == 0, "a list may be empty"
+    assert len(corpus) == 1
+
+
 def test_deleting_by_metadata_spares_the_source_that_still_has_chunks(corpus: Corpus) -> None:
     source = Source("s", "one two")
     corpus.add([Chunk(source, 0, 3, metadata={"page": 1}), Chunk(source, 4, 7, metadata={"page": 2})])
