@@ -20,19 +20,13 @@ from langchain_core.embeddings import Embeddings
 from numpy.typing import NDArray
 
 from .._paths import expand_user
-from .adding import COMMIT_CHUNKS, Tally, as_groups, commit_plan, make_plan
-from .database import Database
+from .adding import Tally, as_groups, commit_plan, make_plan
 from .embedder import Fingerprint, TextEncoder
 from .embedding import CorpusEmbedder
-from .errors import (
-    CorpusCorruptError,
-    CorpusError,
-    CorpusNotFoundError,
-    from_os_error,
-)
+from .errors import CorpusError
 from .filters import Filters
+from .folder import open_database
 from .indexes import Indexes
-from .lexical import check_language
 from .locks import WriterLock
 from .query import Mode, Query, Ranker
 from .types import AddProgress, AddReport, Chunk, CorpusStats, Hit, RepairReport, Source
@@ -40,8 +34,6 @@ from .where import Where
 
 if TYPE_CHECKING:
     from .retriever import CorpusRetriever
-
-DATABASE = "corpus.sqlite3"
 
 
 class Corpus:
@@ -82,46 +74,14 @@ class Corpus:
             CorpusError: it is in another language or of another version of ragloom, or the folder cannot be written.
             QueryError: there is no such language.
         """
-        language = None if language is None else check_language(language)
         self.path = expand_user(path).resolve()
-        self._prepare_folder(create)
-        self._database = Database(self.path / DATABASE, language=language or "en")
-        try:
-            self.language = self._check_language(language)
-        except BaseException:
-            self._database.close()
-            raise
+        self._database = open_database(self.path, language=language, create=create)
+        self.language = self._database.language
         self._embedder = CorpusEmbedder(embedder, self._database, self.path)
         self._writer = WriterLock(self.path / "write.lock")
         self._indexes = Indexes(self.path, self.language, self._database, self._writer)
         self._filters = Filters(self._database)
         self._ranker = Ranker(self._database, self._indexes)
-
-    def _prepare_folder(self, create: bool) -> None:
-        database = self.path / DATABASE
-        try:
-            if database.is_file() and database.stat().st_size > 0:
-                return
-            if (self.path / "lexical.json").exists() or (self.path / "dense.json").exists():
-                raise CorpusCorruptError(
-                    f"{database} is {'empty' if database.exists() else 'missing'}, though its indexes are there; "
-                    f"restore it from a backup, or delete {self.path} and ingest again"
-                )
-            if not create:
-                raise CorpusNotFoundError(self.path)
-            self.path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise from_os_error(error, self.path) from error
-
-    def _check_language(self, wanted: str | None) -> str:
-        recorded = self._database.meta("language") or "en"
-        if wanted not in {None, recorded}:
-            raise CorpusError(
-                f"{self.path} is indexed in language {recorded!r}, not {wanted!r}; ingest again into a new index"
-            )
-        return recorded
-
-    # -- the embedder
 
     @property
     def embedder(self) -> TextEncoder:
@@ -137,8 +97,6 @@ class Corpus:
     def max_tokens(self) -> int:
         """Tokens of a text that the embedder reads; once something is embedded, this is known without loading it."""
         return self._embedder.max_tokens
-
-    # -- writing
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -238,7 +196,7 @@ class Corpus:
         """
         with self._writer.hold():
             self._database.check()
-            vectors = self._embed_all() if reembed else {}
+            vectors = self._embedder.embed_all() if reembed else {}
             with self._database.transaction():  # a new generation, so that readers look at the new indexes
                 for key, vector in vectors.items():
                     self._database.put_vector(key, vector)
@@ -248,15 +206,6 @@ class Corpus:
                         self._database.set_meta(name, value)
             self._indexes.rebuild()
         return RepairReport(self._database.count("chunks"), reembed, self.inconsistencies())
-
-    def _embed_all(self) -> dict[int, NDArray[np.float32]]:
-        vectors: dict[int, NDArray[np.float32]] = {}
-        for batch in self._database.added_since(0, COMMIT_CHUNKS):
-            rows = self._embedder.embed([text for _, text, _ in batch])
-            vectors.update(zip([key for key, _, _ in batch], rows, strict=True))
-        return vectors
-
-    # -- reading
 
     def search(
         self,
@@ -339,10 +288,7 @@ class Corpus:
     def rarity(self, text: str) -> dict[str, float]:
         """Each term of a text and its inverse document frequency, ln((N + 1) / (n + 1)); 0 if every chunk has it."""
         self._indexes.refresh()
-        chunks, frequencies = self._indexes.lexical.document_frequencies(
-            dict.fromkeys(self._indexes.lexical.terms(text))
-        )
-        return {term: float(np.log((chunks + 1) / (n + 1))) for term, n in frequencies.items()}
+        return self._indexes.lexical.rarity(text)
 
     def terms(self, text: str) -> list[str]:
         """The terms of a text as the lexical index sees them, in order."""

@@ -138,6 +138,11 @@ class Database:
         row = self._file.one("SELECT value FROM meta WHERE name = ?", name)
         return None if row is None else str(row["value"])
 
+    @property
+    def language(self) -> str:
+        """The language of the texts."""
+        return self.meta("language") or "en"
+
     def state(self) -> State:
         """What has been written so far."""
         meta = {row["name"]: row["value"] for row in self._file.all("SELECT name, value FROM meta")}

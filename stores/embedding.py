@@ -15,8 +15,8 @@ from .database import Database
 from .embedder import Fingerprint, TextEncoder, as_encoder
 from .errors import EmbedderError, EmbedderMismatchError, QueryError
 
-COUNTED_AT_ONCE = 256
-"""Texts whose tokens are held in memory at once."""
+AT_ONCE = 256
+"""How many texts are held in memory with all their tokens."""
 
 _MAX_TOKENS = "embedder_max_tokens"
 
@@ -97,6 +97,14 @@ class CorpusEmbedder:
             raise EmbedderError(f"{name} gave a vector with NaN or infinity for {text!r:.80}")
         return vectors
 
+    def embed_all(self) -> dict[int, NDArray[np.float32]]:
+        """Embed every chunk that is stored; the vectors by the chunks' keys."""
+        vectors: dict[int, NDArray[np.float32]] = {}
+        for batch in self._database.added_since(0, AT_ONCE):
+            rows = self.embed([text for _, text, _ in batch])
+            vectors.update(zip([key for key, _, _ in batch], rows, strict=True))
+        return vectors
+
     def embed_query(self, query: str) -> NDArray[np.float32]:
         """Embed a query: shape (dimension,).
 
@@ -120,5 +128,5 @@ class CorpusEmbedder:
         tokenizer = self.encoder.tokenizer if texts else None
         if tokenizer is None:
             return []
-        parts = (texts[start : start + COUNTED_AT_ONCE] for start in range(0, len(texts), COUNTED_AT_ONCE))
+        parts = (texts[start : start + AT_ONCE] for start in range(0, len(texts), AT_ONCE))
         return [len(encoding) for part in parts for encoding in tokenizer.encode_batch_fast(part)]

@@ -8,6 +8,7 @@ Probabilistic Relevance Framework: BM25 and Beyond", 2009) with k1 = 1.2, b = 0.
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -99,6 +100,11 @@ class LexicalIndex(DerivedIndex[tantivy.Index]):
             return total, {term: min(total, int(searcher.doc_freq("text", term))) for term in terms}
 
         return self.read(count, (0, dict.fromkeys(terms, 0)))
+
+    def rarity(self, text: str) -> dict[str, float]:
+        """Each term of a text and its inverse document frequency, ln((N + 1) / (n + 1)); 0 if every chunk has it."""
+        chunks, frequencies = self.document_frequencies(dict.fromkeys(self.terms(text)))
+        return {term: math.log((chunks + 1) / (n + 1)) for term, n in frequencies.items()}
 
     def keys(self) -> set[int]:
         """Every key in the index."""
