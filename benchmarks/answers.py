@@ -7,6 +7,7 @@ report. Gold sentences are the first annotator's; token recall is against the be
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import data
@@ -17,7 +18,8 @@ from ragloom.rag.generate.citing import cited
 from ragloom.rag.generate.evidence import MIN_CONFIDENCE, Evidence, gather
 from ragloom.rag.generate.grounding import ground
 from ragloom.rag.generate.quoting import quote
-from ragloom.rag.generate.types import Answer
+from ragloom.rag.generate.support import ContentTerms
+from ragloom.rag.generate.types import Answer, Citation, unknown
 from ragloom.rag.llm import load
 from report import interval, write
 
@@ -26,6 +28,7 @@ def main() -> None:
     parser = data.parser(__doc__)
     parser.add_argument("--tune", action="store_true", help="rows 1-100 instead of the report rows")
     parser.add_argument("--limit", type=int, default=0, help="only the first rows of each kind; 0: all")
+    parser.add_argument("--quote", action="store_true", help="without the LLM")
     parser.add_argument("--model", default="embedded")
     options = parser.parse_args()
     rows = slice(0, 100) if options.tune else slice(100, None)
@@ -35,9 +38,11 @@ def main() -> None:
     encoder = Embedder()
     evidence = [_evidence(row, encoder) for row in answerable]
     none = [_evidence(row, encoder) for row in unanswerable]
-    write(f"quotes{suffix}", _quotes(answerable, evidence))
-    write(f"abstention{suffix}", _abstention(evidence, none))
-    write(f"grounding{suffix}", _grounding(answerable, evidence, options.model))
+    chosen = {"rows": "1-100" if options.tune else "101-300", "limit": options.limit, "model": options.model}
+    write(f"quotes{suffix}", _quotes(answerable, evidence, encoder), options=chosen)
+    write(f"abstention{suffix}", _abstention(evidence, none), options=chosen)
+    if not options.quote:
+        write(f"grounding{suffix}", _grounding(answerable, evidence, options.model), options=chosen)
 
 
 def _evidence(row: dict[str, Any], encoder: Embedder) -> Evidence:
@@ -47,22 +52,24 @@ def _evidence(row: dict[str, Any], encoder: Embedder) -> Evidence:
     return gather(row["input"], [document], encoder, passage_vectors=vector)
 
 
-def _quotes(rows: list[dict[str, Any]], evidence: list[Evidence]) -> list[dict[str, Any]]:
+def _quotes(rows: list[dict[str, Any]], evidence: list[Evidence], encoder: Embedder) -> list[dict[str, Any]]:
     """Sentence F1 against the gold sentences, and length as a share of the passage."""
     results: dict[str, list[tuple[float, float]]] = {}
     for row, found in zip(rows, evidence, strict=True):
         sentences = [sentence.strip() for sentence in row["passages"][0]["sentences"]]
-        gold = {sentence.strip() for sentence in row["output"][0]["selected_sentences"]}
-        nearest = np.argsort(-found.similarity)[:2]
-        chosen = {
-            "all sentences": sentences,
-            "first two": sentences[:2],
-            "MiniLM's nearest two": [found.sentences[int(i)].text for i in nearest],
-            "quote": [citation.text for citation in quote(found).citations],
+        chosen = set(row["output"][0]["selected_sentences"])
+        gold = {i for i, sentence in enumerate(row["passages"][0]["sentences"]) if sentence in chosen}
+        nearest = np.argsort(-(encoder.encode(sentences) @ encoder.encode_query(row["input"])))
+        picks = {
+            "all sentences": set(range(len(sentences))),
+            "first two": {0, 1} & set(range(len(sentences))),
+            "MiniLM's nearest two": set(map(int, nearest[:2])),
+            "quote": _covered(sentences, row["passages"][0]["text"], quote(found).citations),
         }
         whole = sum(map(len, sentences))
-        for name, picked in chosen.items():
-            results.setdefault(name, []).append((_f1(set(picked), gold), sum(map(len, picked)) / whole))
+        for name, picked in picks.items():
+            share = sum(len(sentences[i]) for i in picked) / whole
+            results.setdefault(name, []).append((_f1(picked, gold), share))
     table = []
     for name, pairs in results.items():
         low, high = interval([f1 for f1, _ in pairs])
@@ -71,65 +78,78 @@ def _quotes(rows: list[dict[str, Any]], evidence: list[Evidence]) -> list[dict[s
     return table
 
 
+def _covered(sentences: Sequence[str], text: str, citations: Sequence[Citation]) -> set[int]:
+    """The data set's own sentences of which at least half is quoted; ragloom cuts sentences in its own way."""
+    covered, at = set(), 0
+    for i, sentence in enumerate(sentences):
+        start = text.index(sentence, at)
+        at = start + len(sentence)
+        quoted = sum(max(0, min(at, citation.end) - max(start, citation.start)) for citation in citations)
+        if quoted >= len(sentence) / 2:
+            covered.add(i)
+    return covered
+
+
 def _abstention(evidence: list[Evidence], none: list[Evidence]) -> list[dict[str, Any]]:
-    """How well a score tells answerable questions from the others, and what the threshold does."""
-    table = []
-    for name, score in {
-        "confidence": lambda found: found.confidence,
-        "nearest sentence": lambda found: float(found.similarity.max(initial=-1)),
-        "nearest passage": lambda found: 2 * found.confidence - float(found.similarity.max(initial=0)),
-    }.items():
-        yes, no = np.array([score(found) for found in evidence]), np.array([score(found) for found in none])
-        auc = float(np.mean((yes[:, None] > no[None]) + 0.5 * (yes[:, None] == no[None])))
-        row: dict[str, Any] = {"score": name, "AUC": auc}
-        if name == "confidence":
-            row |= {
-                "threshold": MIN_CONFIDENCE,
-                "answered of answerable": float(np.mean(yes >= MIN_CONFIDENCE)),
-                "abstained of unanswerable": float(np.mean(no < MIN_CONFIDENCE)),
-            }
-        table.append(row)
-    return table
+    """How well confidence tells answerable questions from the others, and what the threshold does."""
+    yes, no = (np.array([found.confidence for found in group]) for group in (evidence, none))
+    return [
+        {
+            "AUC": float(np.mean((yes[:, None] > no[None]) + 0.5 * (yes[:, None] == no[None]))),
+            "threshold": MIN_CONFIDENCE,
+            "answered of answerable": float(np.mean(yes >= MIN_CONFIDENCE)),
+            "abstained of unanswerable": float(np.mean(no < MIN_CONFIDENCE)),
+        }
+    ]
 
 
 def _grounding(rows: list[dict[str, Any]], evidence: list[Evidence], model: str) -> list[dict[str, Any]]:
-    """Token recall, K-precision and coverage of the LLM's draft, of the grounded answer, and of quotes alone."""
-    llm = load(model)
-    recalls: dict[str, list[float]] = {}
-    answered: Counter[str] = Counter()
-    fallbacks = 0
+    """Token recall, K-precision, length and coverage of the LLM's draft, of the grounded answer, and of quotes."""
+    llm, terms = load(model), ContentTerms()
+    answers: dict[str, list[Answer]] = {"cited": [], "ground": [], "quote": [], "ask's": []}
     for row, found in zip(rows, evidence, strict=True):
-        draft = cited(row["input"], found.documents, llm)
-        grounded = ground(draft, found)
-        fallbacks += grounded.how == "quoted"
-        golds = [output["answer"] for output in row["output"]]
-        answers = {"cited": draft, "ground": grounded, "quote": quote(found)}
-        answers["default"] = grounded if found.answerable else Answer(row["input"], (), (), "unknown")
-        for name, answer in answers.items():
-            recalls.setdefault(name, []).append(_recall(answer, golds))
-            answered[name] += answer.known
-    difference = np.array(recalls["ground"]) - np.array(recalls["cited"])
+        draft, quotes = cited(row["input"], found.documents, llm), quote(found)
+        grounded = ground(draft, found, quotes)
+        answers["cited"].append(draft)
+        answers["ground"].append(grounded)
+        answers["quote"].append(quotes)
+        answers["ask's"].append(grounded if found.answerable else unknown(row["input"]))
+    golds = [[output["answer"] for output in row["output"]] for row in rows]
+    recalls = {name: [_recall(*pair) for pair in zip(given, golds, strict=True)] for name, given in answers.items()}
     table = []
-    for name, values in recalls.items():
-        low, high = interval(values)
-        share = answered[name] / len(rows)
+    for name, given in answers.items():
+        said = [(answer, row["passages"][0]["text"]) for answer, row in zip(given, rows, strict=True) if answer.known]
         table.append(
-            {"answer": name, "token recall": float(np.mean(values)), "low": low, "high": high, "answered": share}
+            {
+                "answer": name,
+                **_mean("token recall", recalls[name]),
+                "K-precision": float(np.mean([terms.precision(_words(answer), text) for answer, text in said])),
+                "words": float(np.mean([len(_words(answer).split()) for answer, _ in said])),
+                "answered": len(said) / len(rows),
+                "fell back to quotes": float(np.mean([answer.how == "quoted" for answer in given])),
+            }
         )
-    low, high = interval(list(difference))
-    table.append({"answer": "ground - cited", "token recall": float(difference.mean()), "low": low, "high": high})
-    table.append({"answer": "share of fallbacks to quotes", "answered": fallbacks / len(rows)})
-    return table
+    cost = list(np.array(recalls["ground"]) - np.array(recalls["cited"]))
+    return [*table, {"answer": "ground - cited", **_mean("token recall", cost)}]
 
 
-def _f1(picked: set[str], gold: set[str]) -> float:
+def _mean(name: str, values: Sequence[float]) -> dict[str, float]:
+    low, high = interval(values)
+    return {name: float(np.mean(values)), "low": low, "high": high}
+
+
+def _f1(picked: set[int], gold: set[int]) -> float:
     return 2 * len(picked & gold) / (len(picked) + len(gold)) if picked or gold else 0.0
 
 
 def _recall(answer: Answer, golds: list[str]) -> float:
     """Share of a gold answer's tokens that the answer has; the best over the gold answers."""
-    tokens = Counter(_tokens(" ".join(statement.text for statement in answer.statements)))
+    tokens = Counter(_tokens(_words(answer)))
     return max(sum((tokens & Counter(_tokens(gold))).values()) / max(1, len(_tokens(gold))) for gold in golds)
+
+
+def _words(answer: Answer) -> str:
+    return " ".join(statement.text for statement in answer.statements)
 
 
 def _tokens(text: str) -> list[str]:

@@ -1,8 +1,9 @@
 """How honest is the demo? Forty questions about Python's reference, ten of which it does not answer.
 
-The questions (`questions/python_reference.jsonl`) were written and committed before any answer existed; their results
-have been seen since (see the README there). Each answer is printed and judged: right if an expected wording stands
-anywhere in it, however long it is, else abstained or wrong. `--dev` runs the development questions instead.
+The questions (`questions/python_reference.jsonl`) were written and committed before any answer existed. Each answer is
+printed and judged: right if an expected wording stands anywhere in it, however long it is, else abstained or wrong.
+So the length of the answers is told too, and how often the first citation alone is right. `--dev` runs the
+development questions instead.
 """
 
 from __future__ import annotations
@@ -42,23 +43,37 @@ def main() -> None:
     questions = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
     corpus = open_corpus()
     llm = None if options.quote else load(options.model)
-    verdicts: Counter[str] = Counter()
     answers = []
     for question in questions:
         started = time.perf_counter()
-        reply = ask(question["question"], corpus, llm=llm)
+        answer = ask(question["question"], corpus, llm=llm).answer
         seconds = time.perf_counter() - started
-        text = reply.answer.text
-        verdict = judge(question, text, reply.answer.known)
-        verdicts[verdict] += 1
-        answers.append({**question, "verdict": verdict, "answer": text, "how": reply.answer.how, "seconds": seconds,
-                        "confidence": reply.answer.confidence})  # fmt: skip
-        print(f"\n{verdict.upper():9} {question['question']}  ({reply.answer.how}, {reply.answer.confidence:.2f})")
-        print(textwrap.indent(textwrap.fill(" ".join(text.split()), 100), "          "))
+        verdict = judge(question, answer.text, answer.known)
+        first = judge(question, answer.citations[0].text, known=True) if answer.known else ""
+        answers.append({**question, "verdict": verdict, "first": first, "answer": answer.text, "how": answer.how,
+                        "confidence": answer.confidence, "seconds": seconds})  # fmt: skip
+        print(f"\n{verdict.upper():9} {question['question']}  ({answer.how}, {answer.confidence:.2f})")
+        print(textwrap.indent(textwrap.fill(" ".join(answer.text.split()), 100), "          "))
     print()
-    how = Counter(answer["how"] for answer in answers)
-    rows = [{verdict: verdicts[verdict] for verdict in ("right", "abstained", "wrong")} | dict(how)]
-    write("demo_questions_dev" if options.dev else "demo_questions", rows, answers=answers, model=options.model)
+    chosen = {"dev": options.dev, "model": "" if options.quote else options.model}
+    write("demo_questions_dev" if options.dev else "demo_questions", summary(answers), answers=answers, options=chosen)
+
+
+def summary(answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Counts of verdicts and of kinds of answers, for the answerable questions, the others and all."""
+    table = []
+    for name, wanted in {"answerable": (True,), "unanswerable": (False,), "all": (True, False)}.items():
+        group = [answer for answer in answers if answer.get("answerable", True) in wanted]
+        shown = [answer for answer in group if answer["how"] != "unknown"]
+        verdicts = Counter(answer["verdict"] for answer in group)
+        table.append(
+            {"questions": f"{len(group)} {name}"}
+            | {verdict: verdicts[verdict] for verdict in ("right", "abstained", "wrong")}
+            | {"first citation right": sum(answer["first"] == "right" for answer in group)}
+            | {how: sum(answer["how"] == how for answer in group) for how in ("grounded", "quoted", "unknown")}
+            | {"words": sum(len(answer["answer"].split()) for answer in shown) // max(1, len(shown))}
+        )
+    return table
 
 
 if __name__ == "__main__":

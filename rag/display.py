@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 WIDTH = 100
 
+NEAREST = 3
+"""How many places are shown beside "I don't know"."""
+
 
 class Display:
     """Where output goes and in which form."""
@@ -88,19 +91,26 @@ class Display:
     def reply(self, reply: Reply) -> None:
         """An answer, the passages that it cites, and what was done."""
         answer = reply.answer
-        for statement in answer.statements:
-            self.text(str(statement))
-        if not answer.known:
-            self.text(answer.text)
+        for paragraph in answer.text.split("\n\n"):
+            self.lines(paragraph)
+            self.line()
         for note in answer.notes:
             self.text(f"({note})")
-        if answer.citations:
-            self.line()
         for number, citation in enumerate(answer.citations, start=1):
             self.heading(f"[{number}] {place(citation)}")
-            repeated = " ".join(citation.text.split()) in answer.text
-            self.text(citation.text, indent=4, rows=2 if repeated else 6)
+            if citation.text not in answer.text:
+                self.text(citation.text, indent=4, rows=6)
+        if not answer.known and reply.hits:
+            self.line("The nearest places:")
+            self._hits(reply.hits[:NEAREST], rows=2)
         self.steps(reply.steps)
+
+    def lines(self, text: str) -> None:
+        """A text as it stands, code and all; only lines that are too long are wrapped."""
+        for line in text.splitlines():
+            margin = line[: len(line) - len(line.lstrip())]
+            for row in textwrap.wrap(line, self.width, subsequent_indent=margin, replace_whitespace=False) or [""]:
+                self.line(row)
 
     def text(self, text: str, *, indent: int = 0, rows: int | None = None) -> None:
         """A paragraph, wrapped; at most `rows` rows of it."""
@@ -126,11 +136,14 @@ class Display:
     def hits(self, hits: Sequence[Hit]) -> None:
         """Search results."""
         self.data([hit_as_dict(hit) for hit in hits])
+        self._hits(hits, rows=4)
+
+    def _hits(self, hits: Sequence[Hit], *, rows: int) -> None:
         for hit in hits:
             metadata = hit.document.metadata
             where = _place(metadata.get("source", ""), metadata.get("title", ""), metadata.get("heading", ()))
             self.heading(f"{hit.rank}. {where} [{metadata['start']}:{metadata['end']}]  score {hit.score:.4f}")
-            self.text(hit.document.page_content, indent=4, rows=4)
+            self.text(hit.document.page_content, indent=4, rows=rows)
 
     @contextmanager
     def progress(self, what: str) -> Iterator[Callable[[int, int | None, str], None]]:

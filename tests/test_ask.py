@@ -66,7 +66,7 @@ def test_with_the_llm_every_shown_sentence_still_rests_on_a_passage(handbook: Co
     assert reply.answer.how in {"grounded", "quoted"}
     assert "supervisor" in reply.answer.text
     assert_cited_to_the_character(reply, handbook)
-    assert [step.name for step in reply.steps] == ["retrieve", "evidence", "cited", "ground"]
+    assert [step.name for step in reply.steps] == ["retrieve", "evidence", "quote", "cited", "ground"]
     assert reply.answer.usage["input_tokens"] > 0
 
 

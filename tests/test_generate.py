@@ -61,16 +61,6 @@ def test_evidence_for_no_documents_is_not_answerable() -> None:
     assert not quote(found).known
 
 
-def test_a_heading_that_names_the_subject_lifts_its_sentences() -> None:
-    text = "Return a list of the words. The words may be empty."
-    plain = document(text, "plain")
-    named = document(text.replace("words", "parts"), "named")
-    named.metadata["heading"] = ["str.split(sep)"]
-    found = gather("What does str.split do?", [plain, named], HashingEmbedder(dimension=256))
-    best = found.sentences[int(found.similarity.argmax())]
-    assert (best.source_id, best.text) == ("named", "Return a list of the parts.")
-
-
 def test_cited_turns_markers_into_citations_of_the_passages() -> None:
     llm = FakeListChatModel(responses=["Toad stole a motor-car [1]. Mole met Rat [2, 7]."])
     answer = cited("What happened?", DOCUMENTS, llm)
@@ -116,6 +106,13 @@ def test_a_whole_passage_is_quoted_as_one_place() -> None:
     answer = quote(evidence("Who stole a motor-car?"), passages=1)
     assert (answer.statements[0].text, answer.citations[0].text) == (TOAD, TOAD)
     assert answer.statements[0].citations == (1,)
+
+
+def test_a_whole_passage_keeps_its_code_and_its_lines() -> None:
+    code = "    if not x:\n        raise AssertionError"
+    text = f"The assert statement checks a condition. Its simple form is equivalent to:\n\n{code}"
+    answer = quote(gather("What does assert do?", [document(text, "assert")], HashingEmbedder()), passages=1)
+    assert answer.text == f"{text} [1]"
 
 
 def test_grounding_drops_an_invention_and_falls_back_to_quotes() -> None:
@@ -204,7 +201,7 @@ def test_one_wrong_word_in_a_long_sentence_is_enough_to_fall() -> None:
 
 def test_quoted_sentences_are_joined_only_where_nothing_stands_between_them() -> None:
     text = "Parental leave lasts sixteen weeks.\n\n```\nx = 1\n```\n\nTravel must be approved before you book it."
-    answer = quote(gather("What?", [document(text, "mixed")], HashingEmbedder(dimension=256)), passages=1)
+    answer = quote(gather("What?", [document(text, "mixed")], HashingEmbedder(dimension=256)), spread=2)
     assert [citation.text for citation in answer.citations] == [
         "Parental leave lasts sixteen weeks.",
         "Travel must be approved before you book it.",

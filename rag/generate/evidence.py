@@ -2,16 +2,11 @@
 
 Sentences are embedded once, here; abstaining, quoting and grounding all read the same evidence.
 
-A sentence is embedded with the heading that it stands under (the title, where there is none), for "Return a copy"
-says little without "str.strip". On the 100 answerable development questions in `benchmarks/questions` the best three
-hold the answer to 63 (to 61 without the heading; bonuses for term overlap, first sentences and the passage's rank:
-64, not worth their rules).
-
 *Confidence* that the documents answer the question is the mean of two cosines to the question: of the nearest passage
-and of the nearest sentence. It told 100 answerable development questions from 40 unanswerable ones with an AUC of
-.986. On rows 1-100 of CLAP NQ's two halves, whose unanswerable questions are near misses, the AUC is .851 and only a
-quarter of them is declined; with sentences embedded without their title it was .898, a loss that the headings above
-still cost.
+and of the nearest sentence. A sentence is embedded without its heading, which brings it no nearer to the answer (on
+the development questions in `benchmarks/questions` quotes hold as many answers either way) but nearer to every
+question on the subject, answered or not: on rows 1-100 of CLAP NQ's two halves, whose unanswerable questions are near
+misses, confidence tells them apart with an AUC of .898, with headings .855 (`benchmarks/answers.py --tune`).
 """
 
 from __future__ import annotations
@@ -28,9 +23,9 @@ from ..ingest.sentences import is_prose, sentences
 from .errors import GenerateError
 from .types import Citation
 
-MIN_CONFIDENCE = 0.45
-"""Below this the honest answer is "I don't know": 2 of the 100 answerable development questions and 38 of 40
-unanswerable ones fell below it when it was chosen."""
+MIN_CONFIDENCE = 0.53
+"""Below this the honest answer is "I don't know". Chosen on the development questions, so that of 30 answerable and 10
+unanswerable ones no more than two get a wrong answer (`benchmarks/demo_questions.py --dev`)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,7 +90,7 @@ def gather(
             if is_prose(text[span.start : span.end]):
                 found.setdefault(Citation.of(document, span.start, span.end), number)
     query = embedder.encode_query(question)
-    vectors = embedder.encode([_in_its_place(citation) for citation in found])
+    vectors = embedder.encode([" ".join(citation.text.split()) for citation in found])
     if passage_vectors is None:
         passage_vectors = embedder.encode([document.page_content for document in documents])
     similarity: NDArray[np.float32] = vectors @ query if found else np.zeros(0, np.float32)
@@ -123,10 +118,3 @@ def _check_question(question: str, embedder: TextEncoder) -> None:
         raise GenerateError(
             f"the question has {tokens} tokens, but the embedder reads {embedder.max_tokens} of a text; shorten it"
         )
-
-
-def _in_its_place(citation: Citation) -> str:
-    """A sentence with what it stands under."""
-    text = " ".join(citation.text.split())
-    context = citation.heading[-1] if citation.heading else citation.title
-    return f"{context}: {text}" if context else text

@@ -25,15 +25,15 @@ _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _NEGATION = re.compile(r"\b(not|no|never|none|neither|nor|cannot|without)\b|n['’]t\b", re.IGNORECASE)
 
 
-def ground(draft: Answer, evidence: Evidence, *, passages: int = 0) -> Answer:
+def ground(draft: Answer, evidence: Evidence, quotes: Answer | None = None) -> Answer:
     """Keep what the passages carry, then let them speak; `how` is `grounded`, or `quoted` when nothing stands.
 
     Args:
         draft: an answer that nobody has checked.
         evidence: what was gathered for its question.
-        passages: how many of the best passages to quote in full, see `quote`.
+        quotes: what follows, or stands in for, the draft; by default `quote(evidence)`.
     """
-    quotes = quote(evidence, passages=passages)
+    quotes = quotes or quote(evidence)
     once = {" ".join(statement.text.lower().split()): statement for statement in draft.statements}
     quoted = set(quotes.citations)
     checked = [_check(statement, evidence, quoted) for statement in once.values()]

@@ -1,14 +1,12 @@
 """Answers that are exact words of the documents: they cannot invent anything.
 
 The sentences nearest to the question by cosine are quoted, at most three, none further than `SPREAD` below the best.
-On the first 100 answerable rows of CLAP NQ that finds the sentences which people chose with an F1 of .613 at 47% of
-the passage's length (the whole passage: .586; the nearest two: .561; smoothing over neighbours, nearness to the
-passage and term overlap did not help).
+On the first 100 answerable rows of CLAP NQ that finds the sentences which people chose with an F1 of .609 at 43% of
+the passage's length (the whole passage: .586; the nearest two: .564; `benchmarks/answers.py --tune`).
 
-A 22-million-parameter embedder knows the passage better than the sentence, so over many passages the best one is
-quoted in full besides. On the 100 answerable development questions in `benchmarks/questions` the three sentences
-alone hold the answer to 63, with the best passage to 79. The best passage is that of three rankings, fused by RRF: as
-it was found, by its own cosine and by that of its best sentence.
+A 22-million-parameter embedder knows the passage better than the sentence, so over many passages the best few are
+quoted in full besides. The best are those of three rankings, fused by RRF: as they were found, by their own cosine and
+by that of their best sentence.
 """
 
 from __future__ import annotations
@@ -20,19 +18,23 @@ from .evidence import Evidence
 from .types import Answer, Citation, cite_all, unknown
 
 MAX_SENTENCES = 3
-SPREAD = 0.2
+SPREAD = 0.25
 _STEEP = 4
 """RRF's k over a handful of passages: small, so that the first ranks count."""
 
 
 def quote(
-    evidence: Evidence, *, passages: int = 0, max_sentences: int = MAX_SENTENCES, spread: float = SPREAD
+    evidence: Evidence,
+    *,
+    passages: int = 0,
+    max_sentences: int = MAX_SENTENCES,
+    spread: float = SPREAD,
 ) -> Answer:
     """Answer in the documents' own words; `how` is `quoted`.
 
     Args:
         evidence: what was gathered for the question.
-        passages: how many of the best passages are quoted in full, first of all.
+        passages: how many of the best passages are quoted in full, code and all, first of all.
         max_sentences: at most so many of the nearest sentences are quoted,
         spread: and none with a cosine that far below the best.
     """
@@ -40,18 +42,21 @@ def quote(
         return unknown(evidence.question, "the documents hold no sentence to quote", confidence=evidence.confidence)
     nearest = [int(i) for i in np.argsort(-evidence.similarity, kind="stable")[:max_sentences]]
     near = [i for i in nearest if evidence.similarity[i] >= evidence.similarity[nearest[0]] - spread]
-    full = _best_passages(evidence)[:passages]
-    order = list(dict.fromkeys([*full, *(evidence.passage[i] for i in near)]))
-    chosen = {i for i, passage in enumerate(evidence.passage) if passage in full} | set(near)
-    runs = []
-    for passage in order:
-        own = sorted(i for i in chosen if evidence.passage[i] == passage)
-        runs += _runs(evidence, own)
-    statements, citations = cite_all([(_words(evidence, run), [_span(evidence, run)], 1.0) for run in runs])
-    return Answer(evidence.question, statements, citations, "quoted", evidence.confidence)
+    full = best_passages(evidence)[:passages]
+    statements = [_whole(evidence, passage) for passage in full]
+    for passage in dict.fromkeys(evidence.passage[i] for i in near):
+        if passage not in full:
+            own = sorted(i for i in near if evidence.passage[i] == passage)
+            statements += [(_words(evidence, run), [_span(evidence, run)], 1.0) for run in _runs(evidence, own)]
+    return Answer(evidence.question, *cite_all(statements), "quoted", evidence.confidence)
 
 
-def _best_passages(evidence: Evidence) -> list[int]:
+def _whole(evidence: Evidence, passage: int) -> tuple[str, list[Citation], float]:
+    citation = Citation.of(evidence.documents[passage])
+    return citation.text, [citation], 1.0
+
+
+def best_passages(evidence: Evidence) -> list[int]:
     """Indexes of the passages with sentences, best first."""
     found = list(dict.fromkeys(evidence.passage))
     best = {p: max(s for s, q in zip(evidence.similarity, evidence.passage, strict=True) if q == p) for p in found}

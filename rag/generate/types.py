@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from langchain_core.documents import Document
 
-UNKNOWN = "I don't know: nothing in the documents answers this."
+UNKNOWN = "I don't know: nothing that I found clearly answers this."
 
 How = Literal["cited", "grounded", "quoted", "unknown"]
 
@@ -66,10 +66,10 @@ class Citation:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One sentence of an answer.
+    """One sentence of an answer, or a passage that is quoted in full.
 
     Attributes:
-        text: the sentence, without markers.
+        text: its words, without markers; those of a whole passage keep their lines.
         citations: numbers of the answer's citations that it rests on, from 1.
         support: how well those citations carry it, 0 to 1; None where nobody checked.
     """
@@ -109,7 +109,8 @@ class Answer:
     @property
     def text(self) -> str:
         """The answer with its `[n]` markers, or that there is none."""
-        return " ".join(map(str, self.statements)) or UNKNOWN
+        between = "\n\n" if any("\n" in statement.text for statement in self.statements) else " "
+        return between.join(map(str, self.statements)) or UNKNOWN
 
     @property
     def known(self) -> bool:
