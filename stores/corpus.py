@@ -308,7 +308,10 @@ class Corpus:
         )
 
     def inconsistencies(self) -> tuple[str, ...]:
-        """What differs between the database and its indexes, a line each; empty when all is well."""
+        """What differs between the database and its indexes, a line each; empty when all is well.
+
+        What a writer at work has not brought to an index yet is no difference.
+        """
         return self._indexes.inconsistencies()
 
     def as_retriever(self, **options: Any) -> CorpusRetriever:

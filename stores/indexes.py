@@ -78,15 +78,20 @@ class Indexes:
             index.rebuild(self._database)
 
     def inconsistencies(self) -> tuple[str, ...]:
-        """What differs between the database and its indexes, a line each; empty when all is well."""
-        self.refresh()
+        """What differs between the database and its indexes, a line each; empty when all is well.
+
+        What a writer at work has not brought to an index yet is no difference.
+        """
+        state = self.refresh()
         truth = self._database.all_keys()
-        lines = []
-        for index in self._both:
-            keys = index.keys()
-            if keys != truth:
-                lines.append(f"{index.name} index: {len(truth - keys)} chunks missing, {len(keys - truth)} too many")
-        return tuple(lines)
+        found = {index.name: index.keys() for index in self._both if index.is_at(state)}
+        if self._database.state() != state:
+            return ()
+        return tuple(
+            f"{name} index: {len(truth - keys)} chunks missing, {len(keys - truth)} too many"
+            for name, keys in found.items()
+            if keys != truth
+        )
 
     def close(self) -> None:
         """Let go of the files."""

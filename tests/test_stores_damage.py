@@ -154,6 +154,19 @@ def test_a_damaged_database_is_named_and_left_as_it_is(folder: Path, harm: str) 
     assert database.read_bytes() == damaged
 
 
+def test_an_index_that_disagrees_with_the_database_is_told_and_repaired(folder: Path) -> None:
+    with sqlite3.connect(folder / "corpus.sqlite3") as database:
+        key = database.execute("SELECT min(key) FROM chunks").fetchone()
+        database.execute("DELETE FROM vectors WHERE key = ?", key)
+        database.execute("DELETE FROM chunks WHERE key = ?", key)
+    database.close()
+    with Corpus(folder, embedder=HashingEmbedder()) as corpus:
+        assert corpus.inconsistencies() == tuple(
+            f"{name} index: 0 chunks missing, 1 too many" for name in ("lexical", "dense")
+        )
+        assert corpus.repair().inconsistencies == ()
+
+
 def test_a_database_that_is_gone_is_not_replaced_by_an_empty_one(folder: Path) -> None:
     for file in folder.glob("corpus.sqlite3*"):
         file.unlink()

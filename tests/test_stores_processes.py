@@ -11,6 +11,7 @@ import pytest
 from corpus_worker import Workers, numbered
 from fakes import HashingEmbedder
 from ragloom.stores import Chunk, Corpus
+from ragloom.stores.database import Database
 from ragloom.stores.query import Mode
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no fork")
@@ -108,6 +109,25 @@ def test_processes_that_make_the_same_corpus_at_once_get_one(tmp_path: Path, wor
         said = [workers.hear("pid") for _ in range(8)]
         assert [line["exit"] for line in said if "exit" in line] == [0] * 4
         assert [line["chunks"] for line in said if "chunks" in line] == [0] * 4
+
+
+def test_an_index_that_a_writer_has_not_reached_yet_is_no_inconsistency(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Corpus(tmp_path, embedder=HashingEmbedder()) as writer, Corpus(tmp_path, embedder=HashingEmbedder()) as reader:
+        writer.add(["number0"])
+        assert reader.search("number0")
+        follow = writer._indexes.dense.catch_up
+        seen: list[tuple[bool, tuple[str, ...]]] = []
+
+        def look_and_follow(database: Database) -> None:
+            seen.append((bool(reader.search("number1", mode="lexical")), reader.inconsistencies()))
+            follow(database)
+
+        monkeypatch.setattr(writer._indexes.dense, "catch_up", look_and_follow)
+        writer.add(["number1"])
+        assert seen[-1] == (True, ()), "the words are there, the vectors come in a moment"
+        assert reader.inconsistencies() == ()
 
 
 def test_two_corpora_of_one_path_in_one_process_see_each_others_writes(tmp_path: Path) -> None:
