@@ -102,7 +102,7 @@ class Display:
                 self.text(citation.text, indent=4, rows=6)
         if not answer.known and reply.hits:
             self.line("The nearest places:")
-            self._hits(reply.hits[:NEAREST], rows=2)
+            self._hits(reply.hits[:NEAREST], rows=6)
         self.steps(reply.steps)
 
     def lines(self, text: str) -> None:

@@ -5,22 +5,19 @@ On the first 100 answerable rows of CLAP NQ that finds the sentences which peopl
 the passage's length (the whole passage: .586; the nearest two: .564; `benchmarks/answers.py --tune`).
 
 A 22-million-parameter embedder knows the passage better than the sentence, so over many passages the best few are
-quoted in full besides. The best are those of three rankings, fused by RRF: as they were found, by their own cosine and
-by that of their best sentence.
+quoted in full besides.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from ...stores.fusion import rrf
 from .evidence import Evidence
 from .types import Answer, Citation, cite_all, unknown
 
 MAX_SENTENCES = 3
 SPREAD = 0.25
-_STEEP = 4
-"""RRF's k over a handful of passages: small, so that the first ranks count."""
+PASSAGE_SPREAD = 0.1
 
 
 def quote(
@@ -34,7 +31,8 @@ def quote(
 
     Args:
         evidence: what was gathered for the question.
-        passages: how many of the best passages are quoted in full, code and all, first of all.
+        passages: at most so many of the best passages are quoted in full, code and all, before the sentences of others;
+            none with a cosine more than `PASSAGE_SPREAD` below the nearest.
         max_sentences: at most so many of the nearest sentences are quoted,
         spread: and none with a cosine that far below the best.
     """
@@ -42,7 +40,8 @@ def quote(
         return unknown(evidence.question, "the documents hold no sentence to quote", confidence=evidence.confidence)
     nearest = [int(i) for i in np.argsort(-evidence.similarity, kind="stable")[:max_sentences]]
     near = [i for i in nearest if evidence.similarity[i] >= evidence.similarity[nearest[0]] - spread]
-    full = best_passages(evidence)[:passages]
+    least = evidence.nearness.max() - PASSAGE_SPREAD
+    full = [passage for passage in evidence.best[:passages] if evidence.nearness[passage] >= least]
     statements = [_whole(evidence, passage) for passage in full]
     for passage in dict.fromkeys(evidence.passage[i] for i in near):
         if passage not in full:
@@ -54,15 +53,6 @@ def quote(
 def _whole(evidence: Evidence, passage: int) -> tuple[str, list[Citation], float]:
     citation = Citation.of(evidence.documents[passage])
     return citation.text, [citation], 1.0
-
-
-def best_passages(evidence: Evidence) -> list[int]:
-    """Indexes of the passages with sentences, best first."""
-    found = list(dict.fromkeys(evidence.passage))
-    best = {p: max(s for s, q in zip(evidence.similarity, evidence.passage, strict=True) if q == p) for p in found}
-    by_cosine = sorted(found, key=lambda p: -evidence.nearness[p])
-    by_sentence = sorted(found, key=lambda p: -best[p])
-    return [passage for passage, _ in rrf([found, by_cosine, by_sentence], k=_STEEP)]
 
 
 def _runs(evidence: Evidence, sentences: list[int]) -> list[list[int]]:

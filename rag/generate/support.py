@@ -11,6 +11,12 @@ import tantivy
 
 from ...stores.lexical import STEMMERS, UNSTEMMED
 
+_MORE_STOP_WORDS = {
+    "en": "what which who whom whose when where why how do does did doing have has had having am been being were"
+    " i me my we us our you your he him his she her"
+}
+"""Tantivy's list for English has 33 words, and none that a question begins with; its other lists are long."""
+
 
 class ContentTerms:
     """The words of a text that carry its meaning: lower-cased, stemmed, without stop words."""
@@ -20,6 +26,7 @@ class ContentTerms:
         builder = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple()).filter(tantivy.Filter.lowercase())
         if language != UNSTEMMED and language in STEMMERS:
             builder = builder.filter(tantivy.Filter.stopword(STEMMERS[language]))
+            builder = builder.filter(tantivy.Filter.custom_stopword(_MORE_STOP_WORDS.get(language, "").split()))
             builder = builder.filter(tantivy.Filter.stemmer(STEMMERS[language]))
         self._analyzer = builder.build()
 
