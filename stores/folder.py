@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from .analysis import check_language
 from .database import Database
 from .errors import CorpusCorruptError, CorpusError, CorpusNotFoundError, from_os_error
-from .lexical import check_language
 
 DATABASE = "corpus.sqlite3"
 

@@ -1,63 +1,22 @@
 """The lexical index: BM25 over tantivy.
 
-Texts are brought to Unicode's compatibility form (NFKC, so that a PDF's `ﬁ` is `fi`), split at everything that is
-neither letter, mark nor digit, lower-cased, and stemmed where the corpus' language has a stemmer. Chinese and Japanese,
-which write without spaces, are indexed character by character. Scores are Okapi BM25 (Robertson and Zaragoza, "The
-Probabilistic Relevance Framework: BM25 and Beyond", 2009) with k1 = 1.2, b = 0.75.
+Its terms are those of `analysis`. Scores are Okapi BM25 (Robertson and Zaragoza, "The Probabilistic Relevance
+Framework: BM25 and Beyond", 2009) with k1 = 1.2, b = 0.75.
 """
 
 from __future__ import annotations
 
 import math
-import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import cast
 
 import tantivy
 
+from .analysis import analyzer, normal
 from .derived import DerivedIndex, Entry
-from .errors import QueryError
-
-STEMMERS = {
-    "ar": "arabic", "da": "danish", "de": "german", "el": "greek", "en": "english", "es": "spanish", "fi": "finnish",
-    "fr": "french", "hu": "hungarian", "it": "italian", "nl": "dutch", "no": "norwegian", "pt": "portuguese",
-    "ro": "romanian", "ru": "russian", "sv": "swedish", "ta": "tamil", "tr": "turkish",
-}  # fmt: skip
-"""Language code to tantivy's stemmer."""
-
-UNSTEMMED = "other"
-"""The language code for every language without a stemmer."""
-
-_TOKEN = r"[\p{Han}\p{Hiragana}\p{Katakana}]|[[\p{L}\p{M}\p{N}]--[\p{Han}\p{Hiragana}\p{Katakana}]]+"
-_LONGEST_TOKEN = 130
-"""In bytes of UTF-8: a SHA-512 in hexadecimal can be found, a picture in base64 does not fill the index."""
 
 _WRITER_MEMORY = 30_000_000
-
-
-def check_language(language: str) -> str:
-    """Return the language code if there is an analyser for it.
-
-    Raises:
-        QueryError: the language is neither `other` nor one with a stemmer.
-    """
-    if language != UNSTEMMED and language not in STEMMERS:
-        raise QueryError(f"unknown language {language!r}; use {UNSTEMMED!r} or one of {', '.join(sorted(STEMMERS))}")
-    return language
-
-
-def analyzer(language: str) -> tantivy.TextAnalyzer:
-    """Make the analyser of a language.
-
-    Raises:
-        QueryError: the language is neither `other` nor one with a stemmer.
-    """
-    builder = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.regex(_TOKEN))
-    builder = builder.filter(tantivy.Filter.remove_long(_LONGEST_TOKEN)).filter(tantivy.Filter.lowercase())
-    if check_language(language) != UNSTEMMED:
-        builder = builder.filter(tantivy.Filter.stemmer(STEMMERS[language]))
-    return builder.build()
 
 
 class LexicalIndex(DerivedIndex[tantivy.Index]):
@@ -77,7 +36,7 @@ class LexicalIndex(DerivedIndex[tantivy.Index]):
 
     def terms(self, text: str) -> list[str]:
         """The terms of a text as they are indexed, in order."""
-        return list(self._analyzer.analyze(_normal(text)))
+        return list(self._analyzer.analyze(normal(text)))
 
     def search(self, query: str, k: int, keys: Sequence[int] | None = None) -> list[tuple[int, float]]:
         """The best `k` chunks as `(key, BM25 score)`, best first; only among `keys`, if given."""
@@ -135,7 +94,7 @@ class LexicalIndex(DerivedIndex[tantivy.Index]):
             for batch in batches:
                 for key, text, _ in batch:
                     writer.delete_documents_by_term("key", key)
-                    writer.add_document(tantivy.Document(key=key, text=_normal(text)))
+                    writer.add_document(tantivy.Document(key=key, text=normal(text)))
             writer.commit()
             writer.wait_merging_threads()
         finally:
@@ -150,10 +109,6 @@ class LexicalIndex(DerivedIndex[tantivy.Index]):
 
     def _release(self, handle: tantivy.Index) -> None:
         """Nothing to do: tantivy's files are mapped, and close with the last searcher."""
-
-
-def _normal(text: str) -> str:
-    return unicodedata.normalize("NFKC", text)
 
 
 def _best(searcher: tantivy.Searcher, query: tantivy.Query, k: int) -> list[tuple[int, float]]:

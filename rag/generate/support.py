@@ -7,15 +7,7 @@ Adlakha et al., "Evaluating Correctness and Faithfulness of Instruction-Followin
 
 from __future__ import annotations
 
-import tantivy
-
-from ...stores.lexical import STEMMERS, UNSTEMMED
-
-_MORE_STOP_WORDS = {
-    "en": "what which who whom whose when where why how do does did doing have has had having am been being were"
-    " i me my we us our you your he him his she her"
-}
-"""Tantivy's list for English has 33 words, and none that a question begins with; its other lists are long."""
+from ...stores.analysis import STEMMERS, UNSTEMMED, analyzer, normal
 
 
 class ContentTerms:
@@ -23,16 +15,11 @@ class ContentTerms:
 
     def __init__(self, language: str = "en") -> None:
         """Analyse texts in `language`; `other` keeps every word."""
-        builder = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple()).filter(tantivy.Filter.lowercase())
-        if language != UNSTEMMED and language in STEMMERS:
-            builder = builder.filter(tantivy.Filter.stopword(STEMMERS[language]))
-            builder = builder.filter(tantivy.Filter.custom_stopword(_MORE_STOP_WORDS.get(language, "").split()))
-            builder = builder.filter(tantivy.Filter.stemmer(STEMMERS[language]))
-        self._analyzer = builder.build()
+        self._analyzer = analyzer(language if language in STEMMERS else UNSTEMMED, stop_words=False)
 
     def __call__(self, text: str) -> list[str]:
         """The content terms of a text, in order."""
-        return list(self._analyzer.analyze(text))
+        return list(self._analyzer.analyze(normal(text)))
 
     def precision(self, sentence: str, passage: str) -> float:
         """K-precision: the share of the sentence's content terms that the passage has; 0 for a sentence without any."""
