@@ -14,12 +14,11 @@ import data
 import numpy as np
 from langchain_core.documents import Document
 from ragloom import Embedder
-from ragloom.rag.generate.citing import cited
-from ragloom.rag.generate.evidence import MIN_CONFIDENCE, Evidence, gather
-from ragloom.rag.generate.grounding import ground
-from ragloom.rag.generate.quoting import quote
+from ragloom.rag.ask import MAX_SENTENCES, WHOLE_PASSAGES
+from ragloom.rag.generate import Answer, Citation, Evidence, cited, gather, ground, quote
+from ragloom.rag.generate.evidence import MIN_CONFIDENCE
 from ragloom.rag.generate.support import ContentTerms
-from ragloom.rag.generate.types import Answer, Citation, unknown
+from ragloom.rag.generate.types import unknown
 from ragloom.rag.llm import load
 from report import interval, write
 
@@ -33,6 +32,7 @@ def main() -> None:
     options = parser.parse_args()
     rows = slice(0, 100) if options.tune else slice(100, None)
     answerable = data.clapnq(options.data, "answerable")[rows][: options.limit or None]
+    answerable = [row for row in answerable if row["output"][0]["selected_sentences"]]  # one row has none
     unanswerable = data.clapnq(options.data, "unanswerable")[rows][: options.limit or None]
     suffix = "_tune" if options.tune else ""
     encoder = Embedder()
@@ -64,12 +64,15 @@ def _quotes(rows: list[dict[str, Any]], evidence: list[Evidence], encoder: Embed
             "all sentences": set(range(len(sentences))),
             "first two": {0, 1} & set(range(len(sentences))),
             "MiniLM's nearest two": set(map(int, nearest[:2])),
-            "quote": _covered(sentences, row["passages"][0]["text"], quote(found).citations),
         }
         whole = sum(map(len, sentences))
         for name, picked in picks.items():
             share = sum(len(sentences[i]) for i in picked) / whole
             results.setdefault(name, []).append((_f1(picked, gold), share))
+        places = quote(found).citations
+        share = sum(place.end - place.start for place in places) / whole
+        picked = _covered(sentences, row["passages"][0]["text"], places)
+        results.setdefault("quote", []).append((_f1(picked, gold), share))
     table = []
     for name, pairs in results.items():
         low, high = interval([f1 for f1, _ in pairs])
@@ -113,7 +116,8 @@ def _grounding(rows: list[dict[str, Any]], evidence: list[Evidence], model: str)
         answers["cited"].append(draft)
         answers["ground"].append(grounded)
         answers["quote"].append(quotes)
-        answers["ask's"].append(grounded if found.answerable else unknown(row["input"]))
+        whole = quote(found, passages=WHOLE_PASSAGES, max_sentences=MAX_SENTENCES)
+        answers["ask's"].append(ground(draft, found, whole) if found.answerable() else unknown(row["input"]))
     golds = [[output["answer"] for output in row["output"]] for row in rows]
     recalls = {name: [_recall(*pair) for pair in zip(given, golds, strict=True)] for name, given in answers.items()}
     table = []

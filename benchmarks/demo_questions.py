@@ -62,7 +62,8 @@ def main() -> None:
     if options.sweep:
         print(table(sweep(answers)))
         return
-    chosen = {"dev": options.dev, "model": "" if options.quote else options.model}
+    model = "" if options.quote else options.model
+    chosen = {"dev": options.dev, "model": model, "min_confidence": MIN_CONFIDENCE}
     write("demo_questions_dev" if options.dev else "demo_questions", summary(answers), answers=answers, options=chosen)
 
 
@@ -70,12 +71,13 @@ def sweep(answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """What thresholds would do to 30 answerable and 10 unanswerable questions like these."""
     halves = [[a for a in answers if a.get("answerable", True) is wanted] for wanted in (True, False)]
     rows = []
-    for least in np.arange(0.45, 0.66, 0.01):
+    for least in [0.0, *np.arange(0.45, 0.71, 0.01)]:
         asked, others = ([a for a in half if a["confidence"] >= least] for half in halves)
         right = sum(a["verdict"] == "right" for a in asked)
         shares = {"right": right, "wrong": len(asked) - right, "abstained": len(halves[0]) - len(asked)}
         row = {"least confidence": float(least)} | {k: v / len(halves[0]) * 30 for k, v in shares.items()}
-        rows.append(row | {"answered though unanswerable": len(others) / len(halves[1]) * 10})
+        row["answered though unanswerable"] = len(others) / len(halves[1]) * 10
+        rows.append(row | {"wrong in all": row["wrong"] + row["answered though unanswerable"]})
     return rows
 
 

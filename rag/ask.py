@@ -1,4 +1,4 @@
-"""From a question to a grounded answer: retrieve, expand, answer, ground — and what each step did and cost.
+"""From a question to a grounded answer: find, weigh, quote, let the LLM answer, check — and what each step cost.
 
 The path never invents: where the documents do not seem to answer the question it says so, and what the LLM writes is
 checked against them, with exact quotes as the fallback.
@@ -9,10 +9,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from langchain_core.documents import Document
 from langchain_core.language_models import BaseChatModel
 
 from ..stores.corpus import Corpus
@@ -26,18 +25,17 @@ from .generate.evidence import MIN_CONFIDENCE, Evidence, gather
 from .generate.grounding import ground
 from .generate.quoting import quote
 from .generate.types import Answer, unknown
-from .llm import load
 from .retrieve.expansion import expand
 
 PASSAGES = 8
 
 WHOLE_PASSAGES = 3
 MAX_SENTENCES = 5
-"""Of what was found, at most so many of the best passages are quoted in full, and so many of the nearest sentences:
-that holds the answer to 153 of the 170 answerable development questions in `benchmarks/questions`; one passage and
-three sentences, to 131."""
+"""Of what was found, at most so many of the best passages are quoted in full, and so many of the nearest sentences.
+That holds the answer to nine in ten of the answerable development questions (`benchmarks/demo_questions.py --dev
+--sweep`, at confidence 0)."""
 
-LLM = BaseChatModel | Callable[[], BaseChatModel] | str
+LLM = BaseChatModel | Callable[[], BaseChatModel]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +66,7 @@ class Reply:
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-serialisable form."""
-        hits = [{"rank": hit.rank, "score": hit.score, "id": hit.document.id} for hit in self.hits]
+        hits = [hit.as_dict() for hit in self.hits]
         return {**self.answer.as_dict(), "hits": hits, "steps": [asdict(step) for step in self.steps]}
 
 
@@ -108,8 +106,8 @@ def ask(  # noqa: PLR0913 - the knobs of one question
     Args:
         question: what to answer.
         corpus: where to look.
-        llm: a LangChain chat model; what `load` takes, or a function that gives a model, which are called only when
-            one is needed; None: quotes only.
+        llm: a LangChain chat model, or a function that gives one and is called only when it is needed; None: quotes
+            only.
         k: how many chunks to find.
         mode: how to find them.
         where: metadata conditions.
@@ -118,7 +116,7 @@ def ask(  # noqa: PLR0913 - the knobs of one question
 
     Raises:
         QueryError: the question is empty, or longer than what the embedder reads; `k` is below 1.
-        GenerateError: the question is longer than what the LLM reads.
+        GenerateError: the question is longer than what the LLM reads, or, in mode `lexical`, the embedder.
         TypeError: `corpus` is not an open corpus.
     """
     if not isinstance(corpus, Corpus):
@@ -130,8 +128,8 @@ def ask(  # noqa: PLR0913 - the knobs of one question
     with steps.step("evidence") as detail:
         evidence = _evidence(question, hits, corpus)
         detail.append(f"{len(evidence.sentences)} sentences, confidence {evidence.confidence:.2f}")
-    if evidence.confidence < min_confidence or not evidence.sentences:
-        reason = "nothing found speaks to the question" if hits else "nothing was found"
+    if not evidence.answerable(min_confidence):
+        reason = "no passage is close enough to the question" if hits else "nothing was found"
         answer = unknown(question, reason if len(corpus) else "the index is empty", confidence=evidence.confidence)
         return Reply(answer, tuple(hits), tuple(steps.done))
     answer = _answer(question, corpus, hits, evidence, llm, steps)
@@ -147,28 +145,20 @@ def _answer(
     if llm is None:
         return quotes
     with steps.step("cited") as detail:
-        model = _model(llm)
         passages = [hit.document for hit in expand(corpus, hits)]
-        draft = _draft(question, passages, model, corpus.language)
+        try:
+            draft = cited(
+                question, passages, llm if isinstance(llm, BaseChatModel) else llm(), language=corpus.language
+            )
+        except PassageTooLongError as error:
+            detail.append(str(error))
+            return replace(quotes, notes=(f"{error}: exact quotes",))
         detail.append(f"{len(passages)} passages, {draft.usage.get('input_tokens', 0)} tokens in")
         detail.append(f"{draft.usage.get('output_tokens', 0)} out")
     with steps.step("ground") as detail:
         answer = ground(draft, evidence, quotes)
         detail.append(f"{len(draft.statements)} sentences -> {len(answer.statements)} {answer.how}")
     return answer
-
-
-def _draft(question: str, passages: list[Document], model: BaseChatModel, language: str) -> Answer:
-    try:
-        return cited(question, passages, model, language=language)
-    except PassageTooLongError as error:
-        return unknown(question, str(error))
-
-
-def _model(llm: LLM) -> BaseChatModel:
-    if isinstance(llm, str):
-        return load(llm)
-    return llm if isinstance(llm, BaseChatModel) else llm()
 
 
 def _evidence(question: str, hits: list[Hit], corpus: Corpus) -> Evidence:

@@ -59,7 +59,7 @@ class Display:
             self.line(text)
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """A table; the second column is right-aligned when it holds numbers."""
+        """A table; columns of numbers are right-aligned."""
         if self.as_json:
             return
         if self.terminal:
@@ -96,9 +96,10 @@ class Display:
             self.line()
         for note in answer.notes:
             self.text(f"({note})")
+        shown = " ".join(answer.text.split())
         for number, citation in enumerate(answer.citations, start=1):
             self.heading(f"[{number}] {place(citation)}")
-            if citation.text not in answer.text:
+            if " ".join(citation.text.split()) not in shown:
                 self.text(citation.text, indent=4, rows=6)
         if not answer.known and reply.hits:
             self.line("The nearest places:")
@@ -135,7 +136,7 @@ class Display:
 
     def hits(self, hits: Sequence[Hit]) -> None:
         """Search results."""
-        self.data([hit_as_dict(hit) for hit in hits])
+        self.data([hit.as_dict() for hit in hits])
         self._hits(hits, rows=4)
 
     def _hits(self, hits: Sequence[Hit], *, rows: int) -> None:
@@ -197,18 +198,6 @@ def place(citation: Citation) -> str:
     page = f", page {citation.page}" if citation.page else ""
     where = _place(citation.source, citation.title, citation.heading)
     return f"{where}{page} [{citation.start}:{citation.end}]"
-
-
-def hit_as_dict(hit: Hit) -> dict[str, Any]:
-    """JSON-serialisable form of a hit."""
-    document = hit.document
-    return {
-        "rank": hit.rank,
-        "score": hit.score,
-        "id": document.id,
-        "text": document.page_content,
-        "metadata": document.metadata,
-    }
 
 
 def _place(source: str, title: str, heading: Sequence[str]) -> str:

@@ -121,6 +121,17 @@ class Hit:
     score: float
     rank: int
 
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-serialisable form."""
+        document = self.document
+        return {
+            "rank": self.rank,
+            "score": self.score,
+            "id": document.id,
+            "text": document.page_content,
+            "metadata": document.metadata,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class AddReport:

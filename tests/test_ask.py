@@ -60,6 +60,15 @@ def test_what_the_documents_do_not_answer_never_reaches_the_llm(handbook: Corpus
 
 
 @pytest.mark.model
+def test_how_sure_an_answer_has_to_be_is_yours_to_set(handbook: Corpus) -> None:
+    question = "How long is parental leave?"
+    confidence = ask(question, handbook).answer.confidence
+    assert confidence is not None
+    assert not ask(question, handbook, min_confidence=confidence + 0.01).answer.known
+    assert ask("Who won the football World Cup in 1998?", handbook, min_confidence=0).answer.known
+
+
+@pytest.mark.model
 def test_with_the_llm_every_shown_sentence_still_rests_on_a_passage(handbook: Corpus) -> None:
     with load("embedded") as llm:  # type: ignore[attr-defined]
         reply = ask("Who has to approve my travel?", handbook, llm=llm)

@@ -57,8 +57,50 @@ def test_documents_without_prose_give_an_honest_unknown() -> None:
 
 def test_evidence_for_no_documents_is_not_answerable() -> None:
     found = gather("Who?", [], HashingEmbedder())
-    assert not found.answerable
+    assert not found.answerable()
     assert not quote(found).known
+
+
+def test_confidence_is_the_mean_of_passage_sentence_and_terms() -> None:
+    found = gather("Who stole a motor-car?", DOCUMENTS, HashingEmbedder(dimension=256))
+    best = [found.documents[passage] for passage in found.ranking]
+    share = max(ContentTerms().precision(found.question, document.page_content) for document in best)
+    assert share == 1.0, "TOAD has stole, motor and car"
+    assert found.confidence == pytest.approx((found.passage_scores.max() + found.sentence_scores.max() + share) / 3)
+    assert found.answerable(found.confidence)
+    assert not found.answerable(found.confidence + 0.01)
+
+
+def test_a_question_of_stop_words_is_judged_by_the_cosines_alone() -> None:
+    found = gather("What does with do?", DOCUMENTS, HashingEmbedder(dimension=256))
+    assert ContentTerms()(found.question) == []
+    assert found.confidence == pytest.approx((found.passage_scores.max() + found.sentence_scores.max()) / 2)
+
+
+def test_code_alone_can_be_quoted_as_a_whole_passage() -> None:
+    found = gather("What?", [document("```\nx = 1\n```", "code")], HashingEmbedder())
+    assert not quote(found).known
+    assert quote(found, passages=1).text == "```\nx = 1\n``` [1]"
+
+
+def test_content_terms_know_contractions_and_scripts_without_spaces() -> None:
+    terms = ContentTerms()
+    assert terms("What's a tuple?") == terms("What is a tuple?") == ["tupl"]
+    assert ContentTerms("other").precision("产假有多少周", "产假有十六周") > 0.5
+    assert ContentTerms("fr")("cafe\u0301") == ContentTerms("fr")("caf\u00e9")
+
+
+def test_the_best_passages_lead_in_several_rankings() -> None:
+    near, sentence_near = document("Toad steals. Rat rows. Mole digs.", "a"), document("Toad steals a car.", "b")
+    far = document("Badger sleeps all winter.", "c")
+    found = gather("Toad steals a car", [far, near, sentence_near], HashingEmbedder(dimension=256))
+    assert found.documents[found.ranking[0]].metadata["source_id"] == "b"
+
+
+def test_a_passage_far_behind_the_nearest_is_not_quoted_in_full() -> None:
+    near, far = document("Toad steals a car.", "near"), document("Badger sleeps all winter.", "far")
+    answer = quote(gather("Toad steals a car", [near, far], HashingEmbedder(dimension=256)), passages=2)
+    assert [citation.source_id for citation in answer.citations] == ["near"]
 
 
 def test_cited_turns_markers_into_citations_of_the_passages() -> None:
@@ -122,8 +164,24 @@ def test_grounding_drops_an_invention_and_falls_back_to_quotes() -> None:
     answer = ground(draft, found)
     assert answer.how == "quoted"
     assert [statement.text for statement in answer.dropped] == [invented]
-    assert any("exact quotes" in note for note in answer.notes)
+    assert answer.notes == ("the passages do not carry what the LLM wrote: exact quotes",)
     assert invented not in answer.text
+
+
+def test_what_the_llm_declined_is_told_once() -> None:
+    draft = cited("What did Toad steal?", DOCUMENTS, FakeListChatModel(responses=["I don't know."]))
+    answer = ground(draft, evidence("What did Toad steal?"))
+    assert (answer.how, answer.notes) == ("quoted", ("the LLM found no answer in the passages",))
+
+
+def test_passages_without_a_sentence_leave_nothing_to_quote_and_no_note_says_otherwise() -> None:
+    found = gather("What?", [document("```\nx = 1\n```", "code")], HashingEmbedder())
+    answer = ground(Answer("What?", (Statement("It is one."),), (), "cited"), found)
+    assert not answer.known
+    assert answer.notes == (
+        "the passages do not carry what the LLM wrote",
+        "the documents hold nothing to quote",
+    )
 
 
 def test_grounding_rejects_a_number_that_no_passage_has() -> None:

@@ -18,7 +18,7 @@ from ...prompts import load_prompt
 from ..ingest.sentences import sentences
 from .errors import GenerateError
 from .passages import Packed, pack
-from .types import Answer, Citation, cite_all, unknown
+from .types import Answer, Citation, Claim, cite_all, unknown
 
 MAX_PROMPT_TOKENS = 600
 """Most tokens of passages by default: about what a small model reads with profit, and what a CPU reads in seconds."""
@@ -83,20 +83,15 @@ def _budget(question: str, llm: BaseChatModel, wanted: int, answer: int) -> int:
 
 
 def _read(question: str, reply: AIMessage, packed: Packed, notes: tuple[str, ...], language: str) -> Answer:
-    text = reply.text.strip()
-    usage = (
-        {name: int(reply.usage_metadata[name]) for name in ("input_tokens", "output_tokens")}
-        if (reply.usage_metadata)
-        else {}
-    )
+    text, counted = reply.text.strip(), reply.usage_metadata
+    usage = {"input_tokens": counted["input_tokens"], "output_tokens": counted["output_tokens"]} if counted else {}
     found = [] if _DECLINES.fullmatch(text) else split_markers(text, len(packed.documents), language)
     if not found:
-        return Answer(question, (), (), "unknown", None, (*notes, "the LLM found no answer in the passages"), (), usage)
-    statements = []
-    for statement, numbers in found:
-        statements.append((statement, [Citation.of(packed.documents[n - 1]) for n in numbers], None))
-    numbered, citations = cite_all(statements)
-    return Answer(question, numbered, citations, "cited", None, notes, (), usage)
+        return unknown(question, *notes, "the LLM found no answer in the passages", usage=usage)
+    claims = [
+        Claim(sentence, [Citation.of(packed.documents[n - 1]) for n in numbers], None) for sentence, numbers in found
+    ]
+    return Answer(question, *cite_all(claims), how="cited", notes=notes, usage=usage)
 
 
 def split_markers(text: str, most: int, language: str = "en") -> list[tuple[str, list[int]]]:

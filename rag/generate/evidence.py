@@ -1,16 +1,12 @@
 """The evidence for an answer: every sentence that was found, and how near it is to the question.
 
-Sentences are embedded once, here; abstaining, quoting and grounding all read the same evidence.
+Sentences are embedded once, here; abstaining, quoting and grounding all read the same evidence. A sentence is embedded
+without its heading, which would bring it nearer to every question on the subject, answered or not.
 
 *Confidence* that the documents answer the question is the mean of three things: the cosine of the nearest passage to
 the question, that of the nearest sentence, and the share of the question's content terms that one of the best three
 passages has. The cosines alone overlook a short plain sentence that says just what was asked ("Travel must be approved
-by your supervisor"). Of the 259 development questions in `benchmarks/questions` it tells those that get a right answer
-from the others with an AUC of .930, the cosines alone .911.
-
-A sentence is embedded without its heading, which brings it no nearer to the answer but nearer to every question on the
-subject, answered or not: on rows 1-100 of CLAP NQ's two halves, whose unanswerable questions are near misses, the
-cosines tell them apart with an AUC of .898, with headings .855. (Confidence, with the terms: .883.)
+by your supervisor").
 
 The best passages are those of three rankings, fused by RRF: as they were found, by their own cosine and by that of
 their best sentence.
@@ -37,9 +33,7 @@ MIN_CONFIDENCE = 0.58
 unanswerable ones, a good part of them near misses, no more than two get a wrong answer; it costs an answer to a fifth
 of those that have one (`benchmarks/demo_questions.py --dev --sweep`)."""
 
-BEST = 3
-"""Of so many of the best passages one has to have the question's terms."""
-
+_BEST = 3
 _STEEP = 4
 """RRF's k over a handful of passages: small, so that the first ranks count."""
 
@@ -52,32 +46,31 @@ class Evidence:
         question: what was asked.
         documents: the passages, best first.
         sentences: every sentence of prose in them, as citations of its exact place, in the passages' order.
-        passage: index into `documents` of the passage that a sentence stands in.
+        passage_of: index into `documents` of the passage that each sentence stands in.
         vectors: unit vectors of the sentences, shape (sentences, dimension).
-        similarity: cosine of each sentence to the question, shape (sentences,).
-        nearness: cosine of each passage to the question, shape (documents,).
-        best: indexes into `documents` of the passages that have sentences, best first.
+        sentence_scores: cosine of each sentence to the question, shape (sentences,).
+        passage_scores: cosine of each passage to the question, shape (documents,).
+        ranking: indexes into `documents`, best first.
         confidence: how sure one can be that the documents answer the question, 0 to 1.
-        embedder: what embedded them.
+        embedder: what embedded them, for those who compare other sentences with these.
         language: of the documents.
     """
 
     question: str
     documents: tuple[Document, ...]
     sentences: tuple[Citation, ...]
-    passage: tuple[int, ...]
+    passage_of: tuple[int, ...]
     vectors: NDArray[np.float32]
-    similarity: NDArray[np.float32]
-    nearness: NDArray[np.float32]
-    best: tuple[int, ...]
+    sentence_scores: NDArray[np.float32]
+    passage_scores: NDArray[np.float32]
+    ranking: tuple[int, ...]
     confidence: float
     embedder: TextEncoder
     language: str
 
-    @property
-    def answerable(self) -> bool:
+    def answerable(self, min_confidence: float = MIN_CONFIDENCE) -> bool:
         """Whether an answer is worth trying."""
-        return self.confidence >= MIN_CONFIDENCE and bool(self.sentences)
+        return self.confidence >= min_confidence and bool(self.documents)
 
 
 def gather(
@@ -111,43 +104,49 @@ def gather(
     vectors = embedder.encode([" ".join(citation.text.split()) for citation in found])
     if passage_vectors is None:
         passage_vectors = embedder.encode([document.page_content for document in documents])
-    similarity: NDArray[np.float32] = vectors @ query if found else np.zeros(0, np.float32)
-    nearness = passage_vectors @ query if documents else np.zeros(0, np.float32)
-    best = _rank(tuple(found.values()), similarity, nearness)
+    sentence_scores: NDArray[np.float32] = vectors @ query if found else np.zeros(0, np.float32)
+    passage_scores: NDArray[np.float32] = passage_vectors @ query if documents else np.zeros(0, np.float32)
+    ranking = _rank(tuple(found.values()), sentence_scores, passage_scores)
+    best = [documents[passage] for passage in ranking[:_BEST]]
     return Evidence(
         question=question,
         documents=tuple(documents),
         sentences=tuple(found),
-        passage=tuple(found.values()),
+        passage_of=tuple(found.values()),
         vectors=vectors,
-        similarity=similarity,
-        nearness=nearness,
-        best=best,
-        confidence=_confidence(question, [documents[i] for i in best[:BEST]], similarity, nearness, language),
+        sentence_scores=sentence_scores,
+        passage_scores=passage_scores,
+        ranking=ranking,
+        confidence=_confidence(question, best, passage_scores, sentence_scores, language),
         embedder=embedder,
         language=language,
     )
 
 
-def _rank(passage: Sequence[int], similarity: NDArray[np.float32], nearness: NDArray[np.float32]) -> tuple[int, ...]:
-    """The passages that have sentences, best first."""
-    found = list(dict.fromkeys(passage))
-    nearest_sentence = {i: max(s for s, own in zip(similarity, passage, strict=True) if own == i) for i in found}
-    by_cosine = sorted(found, key=lambda i: -nearness[i])
-    by_sentence = sorted(found, key=lambda i: -nearest_sentence[i])
-    return tuple(i for i, _ in rrf([found, by_cosine, by_sentence], k=_STEEP))
+def _rank(
+    passage_of: Sequence[int], sentence_scores: NDArray[np.float32], passage_scores: NDArray[np.float32]
+) -> tuple[int, ...]:
+    """The passages, best first; one without sentences (code, a table) is last by them."""
+    nearest = np.full(len(passage_scores), -1.0)
+    np.maximum.at(nearest, list(passage_of), sentence_scores)
+    by_cosine, by_sentence = (
+        [int(i) for i in np.argsort(-scores, kind="stable")] for scores in (passage_scores, nearest)
+    )
+    return tuple(passage for passage, _ in rrf([range(len(passage_scores)), by_cosine, by_sentence], k=_STEEP))
 
 
 def _confidence(
     question: str,
     best: Sequence[Document],
-    similarity: NDArray[np.float32],
-    nearness: NDArray[np.float32],
+    passage_scores: NDArray[np.float32],
+    sentence_scores: NDArray[np.float32],
     language: str,
 ) -> float:
+    signs = [float(passage_scores.max(initial=0)), float(sentence_scores.max(initial=0))]
     terms = ContentTerms(language)
-    share = max((terms.precision(question, _words(document)) for document in best), default=0.0)
-    return float(nearness.max(initial=0) + similarity.max(initial=0) + share) / 3
+    if best and terms(question):  # "What does with do?" has none
+        signs.append(max(terms.precision(question, Citation.of(document).words) for document in best))
+    return sum(signs) / len(signs)
 
 
 def _check_question(question: str, embedder: TextEncoder) -> None:
@@ -159,9 +158,3 @@ def _check_question(question: str, embedder: TextEncoder) -> None:
         raise GenerateError(
             f"the question has {tokens} tokens, but the embedder reads {embedder.max_tokens} of a text; shorten it"
         )
-
-
-def _words(document: Document) -> str:
-    """The words of a passage and those it stands under."""
-    citation = Citation.of(document)
-    return " ".join([citation.title, *citation.heading, citation.text])

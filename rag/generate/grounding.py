@@ -1,11 +1,15 @@
 """Checking an answer against the passages: what they do not carry is left out, and the reader is told.
 
-A sentence stands if it is whole, one of the sentences that `quote` would show is nearest to it (cosine) and has,
-under its headings, all its words that carry meaning in the same order and all its numbers, and neither denies what
-the other affirms. Order matters: a small LLM shuffles the words of a passage into nonsense, of which each word is
-"supported". So does the quote: what the LLM says may be true and beside the point. What stands is cited to that
-sentence, whatever passage the LLM named, and exact quotes follow it. If nothing stands, the quotes are the answer,
-which says so.
+A sentence of the answer stands if
+
+- it is whole,
+- the sentence of the passages that is nearest to it (cosine) is at least `MIN_SIMILARITY` near, and would be quoted,
+- that sentence, with what it stands under, has all its content terms in the same order, and all its numbers,
+- and neither denies what the other affirms.
+
+Order matters because a small LLM shuffles the words of a passage into nonsense, of which each word is "supported". So
+does the quote, because what the LLM says may be true and beside the point. What stands is cited to the sentence that
+carries it, whatever passage the LLM named.
 """
 
 from __future__ import annotations
@@ -16,7 +20,7 @@ from dataclasses import replace
 from .evidence import Evidence
 from .quoting import quote
 from .support import ContentTerms
-from .types import Answer, Citation, Statement, cite_all
+from .types import Answer, Citation, Claim, Statement, cite_all
 
 MIN_SIMILARITY = 0.7
 """Least cosine of a sentence to the one that carries it."""
@@ -34,25 +38,32 @@ def ground(draft: Answer, evidence: Evidence, quotes: Answer | None = None) -> A
         quotes: what follows, or stands in for, the draft; by default `quote(evidence)`.
     """
     quotes = quotes or quote(evidence)
-    once = {" ".join(statement.text.lower().split()): statement for statement in draft.statements}
-    quoted = set(quotes.citations)
-    checked = [_check(statement, evidence, quoted) for statement in once.values()]
-    standing = [(statement.text, citations, support) for statement, citations, support in checked if citations]
-    dropped = tuple(
-        replace(statement, citations=(), support=support) for statement, citations, support in checked if not citations
-    )
+    claims = _check(draft, evidence, quotes)
+    standing = [claim for claim in claims if claim.citations]
+    dropped = tuple(Statement(claim.text, support=claim.support) for claim in claims if not claim.citations)
     if not standing:
-        reason = "the LLM found no answer" if not draft.statements else "the passages do not carry what the LLM wrote"
-        return replace(quotes, notes=(*draft.notes, f"{reason}: exact quotes"), dropped=dropped, usage=draft.usage)
-    cited = {citation for _, citations, _ in standing for citation in citations}
-    own_words = [
-        (statement.text, [quotes.citations[number - 1] for number in statement.citations], statement.support)
-        for statement in quotes.statements
-        if not any(_within(quotes.citations[number - 1], cited) for number in statement.citations)
+        reason = "the passages do not carry what the LLM wrote" + (": exact quotes" if quotes.known else "")
+        notes = (*draft.notes, *([reason] if dropped else ()), *quotes.notes)
+        return replace(quotes, notes=notes, dropped=dropped, usage=draft.usage)
+    cited = {citation for claim in standing for citation in claim.citations}
+    own_words = [claim for claim in _claims(quotes) if not any(_within(place, cited) for place in claim.citations)]
+    return Answer(
+        draft.question,
+        *cite_all([*standing, *own_words]),
+        how="grounded",
+        confidence=evidence.confidence,
+        notes=(*draft.notes, *([f"{len(dropped)} unsupported sentences left out"] if dropped else ())),
+        dropped=dropped,
+        usage=draft.usage,
+    )
+
+
+def _claims(answer: Answer) -> list[Claim]:
+    """The statements of an answer with their places."""
+    return [
+        Claim(statement.text, [answer.citations[number - 1] for number in statement.citations], statement.support)
+        for statement in answer.statements
     ]
-    statements, citations = cite_all([*standing, *own_words])
-    notes = (*draft.notes, f"{len(dropped)} unsupported sentences left out") if dropped else draft.notes
-    return Answer(draft.question, statements, citations, "grounded", evidence.confidence, notes, dropped, draft.usage)
 
 
 def _within(place: Citation, cited: set[Citation]) -> bool:
@@ -60,24 +71,29 @@ def _within(place: Citation, cited: set[Citation]) -> bool:
     return any(c.source_id == place.source_id and c.start <= place.start and place.end <= c.end for c in cited)
 
 
-def _check(statement: Statement, evidence: Evidence, quoted: set[Citation]) -> tuple[Statement, list[Citation], float]:
-    """The sentence that carries a statement, if it stands, and its K-precision on that sentence."""
-    if not evidence.sentences:
-        return statement, [], 0.0
-    similarity = evidence.vectors @ evidence.embedder.encode([statement.text])[0]
-    best = int(similarity.argmax())
-    carrier = evidence.sentences[best]
-    words = " ".join([carrier.title, *carrier.heading, carrier.text])
-    terms = ContentTerms(evidence.language)
-    stands = (
-        statement.text.rstrip().endswith((".", "!", "。", "！"))
-        and similarity[best] >= MIN_SIMILARITY
-        and _within(carrier, quoted)
-        and terms.in_order(statement.text, words)
-        and set(_NUMBER.findall(statement.text)) <= set(_NUMBER.findall(carrier.text))
-        and _negated(statement.text) == _negated(carrier.text)
+def _check(draft: Answer, evidence: Evidence, quotes: Answer) -> list[Claim]:
+    """Each sentence of a draft once, with its K-precision on the nearest sentence, and cited to that if it stands."""
+    texts = list({" ".join(statement.text.lower().split()): statement.text for statement in draft.statements}.values())
+    if not texts or not evidence.sentences:
+        return [Claim(text, [], 0.0) for text in texts]
+    scores = evidence.embedder.encode(texts) @ evidence.vectors.T
+    quoted, terms = set(quotes.citations), ContentTerms(evidence.language)
+    claims = []
+    for text, row in zip(texts, scores, strict=True):
+        nearest = evidence.sentences[int(row.argmax())]
+        carried = row.max() >= MIN_SIMILARITY and _within(nearest, quoted) and _agree(text, nearest, terms)
+        claims.append(Claim(text, [nearest] if carried else [], terms.precision(text, nearest.words)))
+    return claims
+
+
+def _agree(text: str, carrier: Citation, terms: ContentTerms) -> bool:
+    """Whether a whole sentence says nothing that its carrier doesn't."""
+    return (
+        text.rstrip().endswith((".", "!", "。", "！"))
+        and terms.in_order(text, carrier.words)
+        and set(_NUMBER.findall(text)) <= set(_NUMBER.findall(carrier.text))
+        and _negated(text) == _negated(carrier.text)
     )
-    return statement, [carrier] if stands else [], terms.precision(statement.text, words)
 
 
 def _negated(sentence: str) -> bool:

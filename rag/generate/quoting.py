@@ -1,11 +1,8 @@
 """Answers that are exact words of the documents: they cannot invent anything.
 
 The sentences nearest to the question by cosine are quoted, at most three, none further than `SPREAD` below the best.
-On the first 100 answerable rows of CLAP NQ that finds the sentences which people chose with an F1 of .609 at 43% of
-the passage's length (the whole passage: .586; the nearest two: .564; `benchmarks/answers.py --tune`).
-
-A 22-million-parameter embedder knows the passage better than the sentence, so over many passages the best few are
-quoted in full besides.
+A small embedder knows the passage better than the sentence, so over many passages the best few are quoted in full
+besides. `benchmarks/answers.py` and `demo_questions.py` measure both.
 """
 
 from __future__ import annotations
@@ -13,46 +10,45 @@ from __future__ import annotations
 import numpy as np
 
 from .evidence import Evidence
-from .types import Answer, Citation, cite_all, unknown
+from .types import Answer, Citation, Claim, cite_all, unknown
 
 MAX_SENTENCES = 3
+
 SPREAD = 0.25
+"""How far, in cosine, a quoted sentence may be behind the nearest one."""
+
 PASSAGE_SPREAD = 0.1
+"""How far, in cosine, a passage that is quoted in full may be behind the nearest one."""
 
 
 def quote(
-    evidence: Evidence,
-    *,
-    passages: int = 0,
-    max_sentences: int = MAX_SENTENCES,
-    spread: float = SPREAD,
+    evidence: Evidence, *, passages: int = 0, max_sentences: int = MAX_SENTENCES, spread: float = SPREAD
 ) -> Answer:
     """Answer in the documents' own words; `how` is `quoted`.
 
     Args:
         evidence: what was gathered for the question.
-        passages: at most so many of the best passages are quoted in full, code and all, before the sentences of others;
-            none with a cosine more than `PASSAGE_SPREAD` below the nearest.
-        max_sentences: at most so many of the nearest sentences are quoted,
-        spread: and none with a cosine that far below the best.
+        passages: quote at most so many of the best passages in full, code and all, before the sentences of others.
+        max_sentences: quote at most so many of the nearest sentences.
+        spread: how far, in cosine, a quoted sentence may be behind the nearest one.
     """
-    if not evidence.sentences:
-        return unknown(evidence.question, "the documents hold no sentence to quote", confidence=evidence.confidence)
-    nearest = [int(i) for i in np.argsort(-evidence.similarity, kind="stable")[:max_sentences]]
-    near = [i for i in nearest if evidence.similarity[i] >= evidence.similarity[nearest[0]] - spread]
-    least = evidence.nearness.max() - PASSAGE_SPREAD
-    full = [passage for passage in evidence.best[:passages] if evidence.nearness[passage] >= least]
-    statements = [_whole(evidence, passage) for passage in full]
-    for passage in dict.fromkeys(evidence.passage[i] for i in near):
-        if passage not in full:
-            own = sorted(i for i in near if evidence.passage[i] == passage)
-            statements += [(_words(evidence, run), [_span(evidence, run)], 1.0) for run in _runs(evidence, own)]
-    return Answer(evidence.question, *cite_all(statements), "quoted", evidence.confidence)
+    least = evidence.passage_scores.max(initial=-1) - PASSAGE_SPREAD
+    full = [passage for passage in evidence.ranking[:passages] if evidence.passage_scores[passage] >= least]
+    nearest = [int(i) for i in np.argsort(-evidence.sentence_scores, kind="stable")[:max_sentences]]
+    least = evidence.sentence_scores.max(initial=-1) - spread
+    near = [i for i in nearest if evidence.sentence_scores[i] >= least and evidence.passage_of[i] not in full]
+    claims = [_whole(evidence, passage) for passage in full]
+    for passage in dict.fromkeys(evidence.passage_of[i] for i in near):
+        own = sorted(i for i in near if evidence.passage_of[i] == passage)
+        claims += [_run(evidence, run) for run in _runs(evidence, own)]
+    if not claims:
+        return unknown(evidence.question, "the documents hold nothing to quote", confidence=evidence.confidence)
+    return Answer(evidence.question, *cite_all(claims), "quoted", evidence.confidence)
 
 
-def _whole(evidence: Evidence, passage: int) -> tuple[str, list[Citation], float]:
+def _whole(evidence: Evidence, passage: int) -> Claim:
     citation = Citation.of(evidence.documents[passage])
-    return citation.text, [citation], 1.0
+    return Claim(citation.text, [citation], 1.0)
 
 
 def _runs(evidence: Evidence, sentences: list[int]) -> list[list[int]]:
@@ -68,19 +64,15 @@ def _runs(evidence: Evidence, sentences: list[int]) -> list[list[int]]:
 
 def _between(evidence: Evidence, i: int) -> str:
     """What stands between a sentence and the one before it in the same passage."""
-    document = evidence.documents[evidence.passage[i]]
+    document = evidence.documents[evidence.passage_of[i]]
     offset = Citation.of(document).start
     return document.page_content[evidence.sentences[i - 1].end - offset : evidence.sentences[i].start - offset]
 
 
-def _words(evidence: Evidence, run: list[int]) -> str:
-    return " ".join(" ".join(evidence.sentences[i].text.split()) for i in run)
-
-
-def _span(evidence: Evidence, run: list[int]) -> Citation:
-    """One place for sentences that follow each other."""
-    if len(run) == 1:
-        return evidence.sentences[run[0]]
-    document = evidence.documents[evidence.passage[run[0]]]
+def _run(evidence: Evidence, run: list[int]) -> Claim:
+    """Sentences that follow each other, as one place."""
+    words = " ".join(" ".join(evidence.sentences[i].text.split()) for i in run)
+    document = evidence.documents[evidence.passage_of[run[0]]]
     offset = Citation.of(document).start
-    return Citation.of(document, evidence.sentences[run[0]].start - offset, evidence.sentences[run[-1]].end - offset)
+    start, end = evidence.sentences[run[0]].start, evidence.sentences[run[-1]].end
+    return Claim(words, [Citation.of(document, start - offset, end - offset)], 1.0)

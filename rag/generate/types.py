@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from langchain_core.documents import Document
 
@@ -62,6 +62,11 @@ class Citation:
     def under(self) -> str:
         """Title and headings in one line."""
         return " > ".join(dict.fromkeys(name for name in (self.title, *self.heading) if name))
+
+    @property
+    def words(self) -> str:
+        """The words themselves, after those they stand under."""
+        return " ".join([self.title, *self.heading, self.text])
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,18 +132,26 @@ class Answer:
         return {"answer": self.text, **asdict(self)}
 
 
-def unknown(question: str, *notes: str, confidence: float | None = None) -> Answer:
+def unknown(
+    question: str, *notes: str, confidence: float | None = None, usage: Mapping[str, int] | None = None
+) -> Answer:
     """The honest answer when there is none."""
-    return Answer(question, (), (), "unknown", confidence, notes)
+    return Answer(question, (), (), "unknown", confidence, notes, usage=usage or {})
 
 
-def cite_all(
-    statements: Sequence[tuple[str, Sequence[Citation], float | None]],
-) -> tuple[tuple[Statement, ...], tuple[Citation, ...]]:
-    """Number the citations of statements in order of appearance; equal places share a number."""
+class Claim(NamedTuple):
+    """A sentence or passage on its way into an answer: its words, the places that carry it, and how well, 0 to 1."""
+
+    text: str
+    citations: Sequence[Citation]
+    support: float | None
+
+
+def cite_all(claims: Sequence[Claim]) -> tuple[tuple[Statement, ...], tuple[Citation, ...]]:
+    """Number the citations of claims in order of appearance; equal places share a number."""
     numbers: dict[Citation, int] = {}
-    numbered = []
-    for text, citations, support in statements:
-        own = dict.fromkeys(numbers.setdefault(citation, len(numbers) + 1) for citation in citations)
-        numbered.append(Statement(text, tuple(own), support))
-    return tuple(numbered), tuple(numbers)
+    statements = []
+    for claim in claims:
+        own = dict.fromkeys(numbers.setdefault(citation, len(numbers) + 1) for citation in claim.citations)
+        statements.append(Statement(claim.text, tuple(own), claim.support))
+    return tuple(statements), tuple(numbers)
