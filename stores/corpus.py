@@ -273,10 +273,6 @@ class Corpus:
         """A source with the text that citations point into, or None."""
         return self._database.source(source_id)
 
-    def span(self, source_id: str, start: int, end: int) -> list[Document]:
-        """The chunks of a source that overlap the span `[start:end]`, in order."""
-        return self._database.neighbours(source_id, start, end)
-
     def fingerprints(self, prefix: str = "") -> dict[str, str]:
         """Source id to fingerprint, of the sources whose id starts with `prefix`."""
         return self._database.fingerprints(prefix)
@@ -284,15 +280,6 @@ class Corpus:
     def ids(self) -> list[str]:
         """Every chunk's key, oldest first."""
         return self._database.all_ids()
-
-    def rarity(self, text: str) -> dict[str, float]:
-        """Each term of a text and its inverse document frequency, ln((N + 1) / (n + 1)); 0 if every chunk has it."""
-        self._indexes.refresh()
-        return self._indexes.lexical.rarity(text)
-
-    def terms(self, text: str) -> list[str]:
-        """The terms of a text as the lexical index sees them, in order."""
-        return self._indexes.lexical.terms(text)
 
     def stats(self) -> CorpusStats:
         """Counts, sizes and settings."""

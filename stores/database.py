@@ -211,17 +211,6 @@ class Database:
         vectors = np.frombuffer(b"".join([row["vector"] for row in rows]), np.float32)
         return [row["key"] for row in rows], vectors.reshape(len(rows), -1) if rows else vectors.reshape(0, 0)
 
-    def neighbours(self, source_id: str, start: int, end: int) -> list[Document]:
-        """The chunks of a source that overlap the span `[start:end]`, in order."""
-        rows = self._file.all(
-            f"SELECT {_DOCUMENT} FROM {_CHUNKS} WHERE sources.id = ? AND span_end > ? AND span_start < ? "
-            "ORDER BY span_start, chunks.key",
-            source_id,
-            start,
-            end,
-        )
-        return [document(row) for row in rows]
-
     def matching(self, where: Where) -> list[int]:
         """Keys of the chunks whose metadata meet the conditions."""
         sql, values = to_sql(where, "chunks.metadata")

@@ -6,7 +6,6 @@ Framework: BM25 and Beyond", 2009) with k1 = 1.2, b = 0.75.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import cast
@@ -34,13 +33,10 @@ class LexicalIndex(DerivedIndex[tantivy.Index]):
         builder.add_text_field("text", tokenizer_name="ragloom", index_option="freq")
         self._schema = builder.build()
 
-    def terms(self, text: str) -> list[str]:
-        """The terms of a text as they are indexed, in order."""
-        return list(self._analyzer.analyze(normal(text)))
-
     def search(self, query: str, k: int, keys: Sequence[int] | None = None) -> list[tuple[int, float]]:
         """The best `k` chunks as `(key, BM25 score)`, best first; only among `keys`, if given."""
-        clauses = [(tantivy.Occur.Should, self._term(term)) for term in self.terms(query)]
+        terms = self._analyzer.analyze(normal(query))
+        clauses = [(tantivy.Occur.Should, self._term(term)) for term in terms]
         if not clauses:
             return []
         parsed = tantivy.Query.boolean_query(clauses)
@@ -48,22 +44,6 @@ class LexicalIndex(DerivedIndex[tantivy.Index]):
             among = tantivy.Query.const_score_query(tantivy.Query.term_set_query(self._schema, "key", list(keys)), 0.0)
             parsed = tantivy.Query.boolean_query([(tantivy.Occur.Must, parsed), (tantivy.Occur.Must, among)])
         return self.read(lambda index: _best(index.searcher(), parsed, k), [])
-
-    def document_frequencies(self, terms: Iterable[str]) -> tuple[int, dict[str, int]]:
-        """How many chunks there are, and in how many of them each term (as `terms` gives it) occurs."""
-
-        def count(index: tantivy.Index) -> tuple[int, dict[str, int]]:
-            searcher = index.searcher()
-            total = searcher.num_docs
-            # A term's frequency counts deleted chunks until their segment is merged.
-            return total, {term: min(total, int(searcher.doc_freq("text", term))) for term in terms}
-
-        return self.read(count, (0, dict.fromkeys(terms, 0)))
-
-    def rarity(self, text: str) -> dict[str, float]:
-        """Each term of a text and its inverse document frequency, ln((N + 1) / (n + 1)); 0 if every chunk has it."""
-        chunks, frequencies = self.document_frequencies(dict.fromkeys(self.terms(text)))
-        return {term: math.log((chunks + 1) / (n + 1)) for term, n in frequencies.items()}
 
     def keys(self) -> set[int]:
         """Every key in the index."""

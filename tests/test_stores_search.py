@@ -52,12 +52,9 @@ def test_hybrid_scores_are_the_reciprocal_ranks_of_both_lists(animals: Corpus) -
     assert [(hit.document.id, hit.score) for hit in hybrid] == rrf(lists)
 
 
-def test_rrf_adds_weighted_reciprocal_ranks_and_keeps_the_order_of_ties() -> None:
+def test_rrf_adds_reciprocal_ranks_and_keeps_the_order_of_ties() -> None:
     assert rrf([["a", "b"], ["b", "c"]], k=1) == [("b", 1 / 3 + 1 / 2), ("a", 1 / 2), ("c", 1 / 3)]
     assert rrf([["a"], ["b"]]) == [("a", 1 / 61), ("b", 1 / 61)]
-    assert rrf([["a"], ["b"]], weights=[1, 2])[0][0] == "b"
-    with pytest.raises(ValueError, match="zip"):
-        rrf([["a"], ["b"]], weights=[1])
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -103,26 +100,10 @@ def test_vectors_come_in_the_order_asked_for(animals: Corpus, embedder: HashingE
         animals.vectors([ids[0], "unknown", "neither"])
 
 
-def test_span_gives_the_chunks_that_overlap_it_in_order(corpus: Corpus) -> None:
-    source = Source("s", "0123456789")
-    corpus.add([Chunk(source, 6, 10), Chunk(source, 0, 3), Chunk(source, 3, 6)])
-    assert [document.page_content for document in corpus.span("s", 2, 6)] == ["012", "345"]
-    assert corpus.span("s", 10, 20) == []
-    assert corpus.span("unknown", 0, 5) == []
-
-
 def test_fingerprints_are_those_of_the_sources_under_a_prefix(corpus: Corpus) -> None:
     corpus.add([Chunk(Source(id_, "x", fingerprint=id_[-1]), 0, 1) for id_ in ("/a/1", "/a/2", "/b/1", "/a")])
     assert corpus.fingerprints("/a/") == {"/a/1": "1", "/a/2": "2"}
     assert list(corpus.fingerprints()) == ["/a", "/a/1", "/a/2", "/b/1"]
-
-
-def test_rarity_is_zero_for_a_term_of_every_chunk_and_grows_with_rareness(corpus: Corpus) -> None:
-    corpus.add(["common rare", "common", "common other"])
-    rarity = corpus.rarity("Common common rare unknown")
-    assert rarity == {"common": 0.0, "rare": pytest.approx(np.log(2)), "unknown": pytest.approx(np.log(4))}
-    corpus.delete(corpus.ids()[1:])
-    assert all(value >= 0 for value in corpus.rarity("common other").values())
 
 
 def test_the_context_of_a_chunk_is_searched_too(corpus: Corpus) -> None:
