@@ -16,18 +16,18 @@ import shutil
 import threading
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import RagloomError
 from .database import Database, State
-from .errors import CorpusCorruptError, CorpusFullError, from_os_error
+from .engine_errors import EngineErrors
+from .errors import CorpusCorruptError
 from .marks import Mark, first_changed, mark_files
 from .pointer import Pointer, read_pointer, write_pointer
 
@@ -37,14 +37,32 @@ BATCH = 2000
 Entry = tuple[int, str, NDArray[np.float32]]
 """What an index is told of a chunk: key, text to index, unit vector."""
 
-NOWHERE = -1
-"""The generation of an index that has to be opened anew before it can follow."""
-
-_FULL_SIGNS = ("no space left", "disk is full", "os error 27", "os error 28", "os error 122", "(code: 778)")
-_LITTLE_ROOM = 4 << 20
-
 Handle = TypeVar("Handle")
 Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class Opened(Generic[Handle]):
+    """An open index.
+
+    Attributes:
+        pointer: what it was opened or left as.
+        handle: what its engine gives.
+        torn: the engine failed half-way, so what it holds may differ from its files: good to read, but to be opened
+            anew before it writes.
+    """
+
+    pointer: Pointer
+    handle: Handle
+    torn: bool = False
+
+    def is_at(self, state: State) -> bool:
+        """Whether it has followed the database up to `state`."""
+        return not self.torn and self.pointer.is_at(state)
+
+    def is_as(self, pointer: Pointer | None) -> bool:
+        """Whether it is what that pointer names."""
+        return not self.torn and self.pointer == pointer
 
 
 class DerivedIndex(ABC, Generic[Handle]):
@@ -64,12 +82,13 @@ class DerivedIndex(ABC, Generic[Handle]):
         self._root = root
         self._pointer_file = root / f"{self.name}.json"
         self._switching = threading.RLock()
-        self._opened: tuple[Pointer, Handle] | None = None
+        self._opened: Opened[Handle] | None = None
+        self._errors = EngineErrors(root, self.name)
 
     @property
     def chunks(self) -> int:
         """How many chunks what is open holds."""
-        return self._opened[0].chunks if self._opened else 0
+        return self._opened.pointer.chunks if self._opened else 0
 
     @property
     def is_open(self) -> bool:
@@ -78,13 +97,11 @@ class DerivedIndex(ABC, Generic[Handle]):
 
     def is_at(self, state: State) -> bool:
         """Whether what is open has followed the database up to `state`."""
-        return self._opened is not None and self._opened[0].is_at(state)
+        return self._opened is not None and self._opened.is_at(state)
 
     def exists(self) -> bool:
         """Whether an index was ever finished here."""
         return self._pointer_file.exists()
-
-    # -- following
 
     def refresh(self) -> None:
         """Open what the pointer names now, if it is whole and not open yet.
@@ -92,7 +109,7 @@ class DerivedIndex(ABC, Generic[Handle]):
         Raises:
             CorpusCorruptError: the index cannot be read; the message names the file and the command that rebuilds it.
         """
-        with self._switching, self.explained(), self.shared():
+        with self._switching, self._errors.explained(self._place()), self.shared():
             pointer = self._read_pointer()
             if pointer is not None and pointer.whole and self._folder(pointer).is_dir():
                 self._open_pointer(pointer)
@@ -105,8 +122,8 @@ class DerivedIndex(ABC, Generic[Handle]):
             CorpusFullError: the disk is full; nothing is lost, and the next catching up goes on.
         """
         state = database.state()
-        with self._switching, self.explained():
-            if self.is_at(state) and self._is_current():
+        with self._switching, self._errors.explained(self._place()):
+            if self._opened is not None and self._opened.is_at(state) and self._opened.is_as(self._read_pointer()):
                 return
             with self.exclusive():
                 pointer = self._read_pointer()
@@ -122,7 +139,7 @@ class DerivedIndex(ABC, Generic[Handle]):
         state = database.state()
         folder = self._root / f"{self.name}-{uuid.uuid4().hex[:8]}"
         handle: Handle | None = None
-        with self._switching, self.explained():
+        with self._switching, self._errors.explained(folder / self.catalogue):
             try:
                 folder.mkdir()
                 handle = self._open(folder)
@@ -133,7 +150,7 @@ class DerivedIndex(ABC, Generic[Handle]):
                     self._release(handle)
                 shutil.rmtree(folder, ignore_errors=True)
                 raise
-            self._switch((pointer, handle))
+            self._switch(Opened(pointer, handle))
             with self.exclusive():
                 self._remove_other_folders(folder)
 
@@ -151,24 +168,20 @@ class DerivedIndex(ABC, Generic[Handle]):
         except CorpusCorruptError:
             return None  # whoever died or ran out of room here left it so
 
-    def _is_current(self) -> bool:
-        pointer = self._read_pointer()
-        return pointer is not None and self._opened is not None and pointer == self._opened[0]
-
     def _open_pointer(self, pointer: Pointer) -> Handle:
-        if self._opened is not None and self._opened[0] == pointer:
-            return self._opened[1]
+        if self._opened is not None and self._opened.is_as(pointer):
+            return self._opened.handle
         folder = self._folder(pointer)
         changed = first_changed(folder, pointer.marks, missing_ok=not self.in_place)
         if changed is not None:
-            raise self._damaged(folder / changed, "it is not what was written")
-        with self.explained(folder):
+            raise self._errors.damaged(folder / changed, "it is not what was written")
+        with self._errors.explained(folder / self.catalogue):
             handle = self._open(folder)
         # An engine that only adds files may be ahead of its pointer: its writer is about to move it, or has died.
         if self.in_place and pointer.whole and (found := self._size(handle)) != pointer.chunks:
             self._release(handle)
-            raise self._damaged(folder, f"it holds {found} chunks instead of {pointer.chunks}")
-        self._switch((pointer, handle))
+            raise self._errors.damaged(folder, f"it holds {found} chunks instead of {pointer.chunks}")
+        self._switch(Opened(pointer, handle))
         return handle
 
     def _follow(self, pointer: Pointer, handle: Handle, database: Database, state: State) -> None:
@@ -179,34 +192,31 @@ class DerivedIndex(ABC, Generic[Handle]):
             self._apply(handle, database.removed_since(behind), database.added_since(behind, BATCH))
             pointer = self._commit(self._folder(pointer), handle, database, state, pointer.marks)
         except BaseException:
-            # What the engine holds may differ from its files now: good to read, but opened anew before it writes.
-            self._opened = (replace(pointer, generation=NOWHERE), handle)
+            self._opened = Opened(pointer, handle, torn=True)
             raise
-        self._opened = (pointer, handle)
+        self._opened = Opened(pointer, handle)
 
     def _commit(
         self, folder: Path, handle: Handle, database: Database, state: State, known: dict[str, Mark]
     ) -> Pointer:
         chunks, expected = self._size(handle), database.count("chunks")
         if chunks != expected:
-            raise self._damaged(folder, f"it holds {chunks} chunks instead of {expected}")
+            raise self._errors.damaged(folder, f"it holds {chunks} chunks instead of {expected}")
         self._check_written(folder)
         marks = mark_files(folder, self._guarded(folder), known)
         pointer = Pointer(folder.name, state.epoch, state.generation, whole=True, chunks=chunks, marks=marks)
         write_pointer(self._pointer_file, pointer)
         return pointer
 
-    def _switch(self, opened: tuple[Pointer, Handle] | None) -> None:
+    def _switch(self, opened: Opened[Handle] | None) -> None:
         before, self._opened = self._opened, opened
-        if before is not None and (opened is None or before[1] is not opened[1]):
-            self._release(before[1])
+        if before is not None and (opened is None or before.handle is not opened.handle):
+            self._release(before.handle)
 
     def close(self) -> None:
         """Let go of the files."""
         with self._switching:
             self._switch(None)
-
-    # -- reading
 
     def read(self, ask: Callable[[Handle], Answer], nothing: Answer) -> Answer:
         """What `ask` answers about the open index; `nothing` where none is open.
@@ -219,61 +229,30 @@ class DerivedIndex(ABC, Generic[Handle]):
             if opened is None:
                 return nothing
             try:
-                with self.explained(), self.shared():
-                    return ask(opened[1])
+                with self._errors.explained(self._place()), self.shared():
+                    return ask(opened.handle)
             except CorpusCorruptError:
                 self.refresh()
                 if self._opened is opened:
                     raise
 
-    # -- errors
-
-    @contextmanager
-    def explained(self, folder: Path | None = None) -> Iterator[None]:
-        """Turn what the engine underneath raises into an error that a user can act on."""
-        try:
-            yield
-        except (RagloomError, MemoryError):
-            raise
-        except OSError as error:
-            raise from_os_error(error, self._root) from error
-        except BaseException as error:
-            # Rust panics reach Python as a BaseException of a type that cannot be imported.
-            if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
-                raise
-            raise self._explain(error, folder) from error
-
-    def _explain(self, error: BaseException, folder: Path | None) -> RagloomError:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        little_room = shutil.disk_usage(self._root).free < _LITTLE_ROOM  # engines do not always say why they failed
-        if little_room or any(sign in reason.lower() for sign in _FULL_SIGNS):
-            return CorpusFullError(self._root, reason)
-        if folder is None:
-            folder = self._folder(self._opened[0]) if self._opened else self._root
-        return self._damaged(folder / self.catalogue, reason)
-
-    def _damaged(self, place: Path, reason: str) -> CorpusCorruptError:
-        return CorpusCorruptError(
-            f"{place} is damaged ({reason}); make the {self.name} index again with: ragloom corpus repair {self._root}"
-        )
-
-    # -- the pointer and the files
-
     def _folder(self, pointer: Pointer) -> Path:
         return self._root / pointer.folder
+
+    def _place(self) -> Path:
+        """The file to name where the engine does not say which one it could not read."""
+        return self._folder(self._opened.pointer) / self.catalogue if self._opened else self._root
 
     def _read_pointer(self) -> Pointer | None:
         try:
             return read_pointer(self._pointer_file)
         except ValueError as error:
-            raise self._damaged(self._pointer_file, "it is not what was written") from error
+            raise self._errors.damaged(self._pointer_file, "it is not what was written") from error
 
     def _remove_other_folders(self, kept: Path) -> None:
         for folder in self._root.glob(f"{self.name}-*"):
             if folder.is_dir() and folder != kept:
                 shutil.rmtree(folder, ignore_errors=True)
-
-    # -- what an engine provides
 
     def shared(self) -> AbstractContextManager[None]:
         """Held while an index is opened or read."""
