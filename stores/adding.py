@@ -6,19 +6,19 @@ the plan is committed as one transaction.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 from langchain_core.documents import Document
 from numpy.typing import NDArray
 
+from .clock import Stopwatch
 from .database import Database
 from .errors import CorpusError
 from .rows import Placement, placement, to_json
 from .types import AddReport, Chunk, Source
+from .writer import Writer
 
 COMMIT_CHUNKS = 256
 """About how many chunks one transaction holds; a source is never split over two."""
@@ -35,7 +35,7 @@ class Plan:
         rows: chunk id to row, of the whole group.
         stale: keys of stored chunks that go; those of a changed text under the same id are among them.
         removed: how many of them go for good.
-        left: ids of sources that may be without chunks afterwards.
+        shrunk: ids of other sources, which lose chunks to those of the group.
     """
 
     sources: list[Source]
@@ -44,11 +44,11 @@ class Plan:
     rows: dict[str, Placement]
     stale: set[int]
     removed: int
-    left: set[str]
+    shrunk: set[str]
 
     @property
     def is_empty(self) -> bool:
-        """Whether everything is there already, just so."""
+        """Whether everything is there already, unchanged."""
         return not (self.sources or self.fresh or self.moved or self.stale)
 
 
@@ -82,7 +82,7 @@ def make_plan(database: Database, group: Sequence[Chunk]) -> Plan:
         rows=rows,
         stale=stale,
         removed=len(stale - rewritten),
-        left={old.source for old in stored.values()} - set(sources),
+        shrunk={old.source for old in stored.values()} - set(sources),
     )
 
 
@@ -91,22 +91,22 @@ def commit_plan(database: Database, plan: Plan, vectors: NDArray[np.float32], me
 
     The indexes have followed every write before this one.
     """
-    with database.transaction() as generation:
-        database.forget_removed(generation - 1)
+    with database.transaction() as writer:
+        writer.forget_removed(writer.generation - 1)
         for name, value in meta.items():
-            database.set_meta(name, value)
-        database.remove_chunks(plan.stale, generation)
-        keys = {source.id: database.put_source(source) for source in plan.sources}
+            writer.set_meta(name, value)
+        writer.remove_chunks(plan.stale)
+        keys = {source.id: writer.put_source(source) for source in plan.sources}
         for chunk_key, chunk in plan.moved:
-            database.move_chunk(chunk_key, _key_of(database, chunk, keys), plan.rows[chunk.id])
+            writer.move_chunk(chunk_key, _key_of(chunk, keys, writer), plan.rows[chunk.id])
         for chunk, vector in zip(plan.fresh, vectors, strict=True):
-            database.put_chunk(chunk.id, _key_of(database, chunk, keys), plan.rows[chunk.id], vector, generation)
-        database.remove_empty_sources(plan.left)
+            writer.put_chunk(chunk.id, _key_of(chunk, keys, writer), plan.rows[chunk.id], vector)
+        writer.settle_shrunk(plan.shrunk)
 
 
-def _key_of(database: Database, chunk: Chunk, keys: dict[str, int]) -> int:
+def _key_of(chunk: Chunk, keys: dict[str, int], writer: Writer) -> int:
     if chunk.source.id not in keys:
-        keys[chunk.source.id] = database.put_source(chunk.source)
+        keys[chunk.source.id] = writer.put_source(chunk.source)
     return keys[chunk.source.id]
 
 
@@ -200,14 +200,7 @@ class Tally:
         self.done = self.removed = 0
         self.added: dict[str, None] = {}
         self.cut: list[str] = []
-        self.seconds = {"embed": 0.0, "store": 0.0, "lexical": 0.0, "dense": 0.0}
-
-    @contextmanager
-    def clock(self, stage: str) -> Iterator[None]:
-        """Add the time spent inside to a stage."""
-        started = time.perf_counter()
-        yield
-        self.seconds[stage] += time.perf_counter() - started
+        self.watch = Stopwatch("embed", "store", "lexical", "dense")
 
     def count(self, group: Sequence[Chunk], plan: Plan) -> None:
         """Count a group that was committed."""
@@ -218,4 +211,4 @@ class Tally:
     def report(self) -> AddReport:
         """What was done so far."""
         added = tuple(self.added)
-        return AddReport(added, self.done - len(added), self.removed, len(added), tuple(self.cut), self.seconds)
+        return AddReport(added, self.done - len(added), self.removed, len(added), tuple(self.cut), self.watch.seconds)

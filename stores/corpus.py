@@ -24,6 +24,7 @@ from .adding import Tally, as_groups, commit_plan, make_plan
 from .embedder import Fingerprint, TextEncoder
 from .embedding import CorpusEmbedder
 from .errors import CorpusError
+from .files import Files
 from .filters import Filters
 from .folder import open_database
 from .indexes import Indexes
@@ -144,18 +145,18 @@ class Corpus:
         return tally.report()
 
     def _add_group(self, group: list[Chunk], tally: Tally) -> None:
-        with tally.clock("store"):
+        with tally.watch.stage("store"):
             plan = make_plan(self._database, group)
-        with tally.clock("embed"):
+        with tally.watch.stage("embed"):
             if plan.fresh:
                 self._embedder.check(self.embedder_fingerprint)
             texts = [chunk.embedded_text for chunk in plan.fresh]
             vectors = self._embedder.embed(texts)
             tally.cut += [plan.fresh[place].id for place in self._embedder.cut_off(texts)]
         if not plan.is_empty:
-            with tally.clock("store"):
+            with tally.watch.stage("store"):
                 commit_plan(self._database, plan, vectors, self._embedder.notes() if plan.fresh else {})
-            self._indexes.follow(tally)
+            self._indexes.follow(tally.watch)
         tally.count(group, plan)
 
     def delete(
@@ -180,9 +181,9 @@ class Corpus:
             if not keys:
                 return 0
             owners = self._database.sources_of_keys(list(keys))
-            with self._database.transaction() as generation:
-                removed = self._database.remove_chunks(keys, generation)
-                self._database.remove_empty_sources(owners)
+            with self._database.transaction() as writer:
+                removed = writer.remove_chunks(keys)
+                writer.settle_shrunk(owners)
             self._indexes.follow()
         return removed
 
@@ -197,13 +198,13 @@ class Corpus:
         with self._writer.hold():
             self._database.check()
             vectors = self._embedder.embed_all() if reembed else {}
-            with self._database.transaction():  # a new generation, so that readers look at the new indexes
+            with self._database.transaction() as writer:  # a new generation, so that readers look at the new indexes
                 for key, vector in vectors.items():
-                    self._database.put_vector(key, vector)
+                    writer.put_vector(key, vector)
                 if reembed:
-                    self._database.start_epoch()
+                    writer.start_epoch()
                     for name, value in self._embedder.notes().items():
-                        self._database.set_meta(name, value)
+                        writer.set_meta(name, value)
             self._indexes.rebuild()
         return RepairReport(self._database.count("chunks"), reembed, self.inconsistencies())
 
@@ -272,6 +273,11 @@ class Corpus:
     def source(self, source_id: str) -> Source | None:
         """A source with the text that citations point into, or None."""
         return self._database.source(source_id)
+
+    @property
+    def files(self) -> Files:
+        """Which files have been ingested whole; `ingest` keeps it."""
+        return self._database.files
 
     def fingerprints(self, prefix: str = "") -> dict[str, str]:
         """Source id to fingerprint, of the sources whose id starts with `prefix`."""

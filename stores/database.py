@@ -9,10 +9,8 @@ new *epoch*: an index of an earlier one is made again.
 from __future__ import annotations
 
 import json
-import sqlite3
-import uuid
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,35 +18,15 @@ import numpy as np
 from langchain_core.documents import Document
 from numpy.typing import NDArray
 
+from . import schema
 from .embedder import Fingerprint
 from .errors import CorpusCorruptError, CorpusError
-from .rows import PLACEMENT, Placement, document, to_json
+from .files import Files
+from .rows import PLACEMENT, Placement, document
 from .sqlite import SqliteFile
 from .types import Source
 from .where import Where, to_sql
-
-SCHEMA_VERSION = "1"
-
-_SCHEMA = (
-    "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
-    """CREATE TABLE sources (
-        key INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, title TEXT NOT NULL, text TEXT NOT NULL,
-        metadata TEXT NOT NULL, fingerprint TEXT NOT NULL)""",
-    """CREATE TABLE chunks (
-        key INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, source INTEGER NOT NULL REFERENCES sources(key),
-        context TEXT NOT NULL, span_start INTEGER NOT NULL, span_end INTEGER NOT NULL,
-        text TEXT,               -- NULL: the whole source
-        metadata TEXT NOT NULL,  -- all that a search shows
-        generation INTEGER NOT NULL)""",
-    "CREATE INDEX chunks_by_source ON chunks(source, span_start)",
-    "CREATE INDEX chunks_by_generation ON chunks(generation)",
-    "CREATE TABLE vectors (key INTEGER PRIMARY KEY REFERENCES chunks(key), vector BLOB NOT NULL)",
-    "CREATE TABLE removed (key INTEGER PRIMARY KEY, generation INTEGER NOT NULL)",
-    "CREATE INDEX removed_by_generation ON removed(generation)",
-)
-
-_COLUMNS = """SELECT tables.name, columns.name FROM sqlite_master AS tables, pragma_table_info(tables.name) AS columns
-    WHERE tables.type = 'table' AND tables.name IN ('meta', 'sources', 'chunks', 'vectors', 'removed')"""
+from .writer import Writer
 
 _TEXT = "COALESCE(chunks.text, sources.text)"
 _INDEXED_TEXT = f"CASE context WHEN '' THEN {_TEXT} ELSE context || char(10) || {_TEXT} END AS indexed_text"
@@ -80,7 +58,11 @@ class Stored:
 
 
 class Database:
-    """The corpus' tables; safe to use from several threads."""
+    """The corpus' tables; safe to use from several threads. What changes them is a `Writer`, inside `transaction`.
+
+    Attributes:
+        files: which files have been ingested whole.
+    """
 
     def __init__(self, path: Path, *, language: str = "en") -> None:
         """Open the file at `path`, or create it for texts in `language`.
@@ -90,6 +72,7 @@ class Database:
             CorpusError: it was written by another version of ragloom.
         """
         self._file = SqliteFile(path)
+        self.files = Files(self._file)
         try:
             self._create_or_check(path, language)
         except BaseException:
@@ -103,7 +86,8 @@ class Database:
                     if self._file.one("SELECT 1 FROM sqlite_master"):
                         raise CorpusCorruptError(f"{path} is a database, but not one of ragloom's")
                     self._create(language)
-        if {tuple(row) for row in self._file.all(_COLUMNS)} != _columns() or self.meta("schema") != SCHEMA_VERSION:
+        found = {tuple(row) for row in self._file.all(schema.COLUMNS)}
+        if found != schema.columns() or self.meta("schema") != schema.VERSION:
             raise CorpusError(
                 f"{path} was made by another version of ragloom; use that one, or delete {path.parent} and ingest again"
             )
@@ -112,12 +96,13 @@ class Database:
         return self._file.one("SELECT 1 FROM sqlite_master WHERE name = ?", name) is not None
 
     def _create(self, language: str) -> None:
-        for statement in _SCHEMA:
+        for statement in schema.TABLES:
             self._file.execute(statement)
-        self.set_meta("schema", SCHEMA_VERSION)
-        self.set_meta("generation", "0")
-        self.set_meta("language", language)
-        self.start_epoch()
+        writer = Writer(self._file, 0)
+        writer.set_meta("schema", schema.VERSION)
+        writer.set_meta("generation", "0")
+        writer.set_meta("language", language)
+        writer.start_epoch()
 
     def check(self) -> None:
         """Read the whole file.
@@ -130,8 +115,6 @@ class Database:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
-
-    # -- reading
 
     def meta(self, name: str) -> str | None:
         """A named value, or None."""
@@ -236,89 +219,10 @@ class Database:
             last = rows[-1]["key"]
             yield [(row["key"], row["indexed_text"], np.frombuffer(row["vector"], np.float32)) for row in rows]
 
-    # -- writing, inside `transaction`
-
     @contextmanager
-    def transaction(self) -> Iterator[int]:
-        """One write: yields the new generation, commits at the end, rolls back on an error."""
+    def transaction(self) -> Iterator[Writer]:
+        """One write, as a new generation; commits at the end, rolls back on an error."""
         with self._file.transaction():
-            generation = int(self.meta("generation") or 0) + 1
-            yield generation
-            self.set_meta("generation", str(generation))
-
-    def set_meta(self, name: str, value: str) -> None:
-        """Set a named value."""
-        self._file.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", name, value)
-
-    def start_epoch(self) -> None:
-        """Tell every index that it has to be made again."""
-        self.set_meta("epoch", uuid.uuid4().hex)
-
-    def put_source(self, source: Source) -> int:
-        """Insert or update a source; its key."""
-        row = self._file.execute(
-            "INSERT INTO sources (id, title, text, metadata, fingerprint) VALUES (?, ?, ?, ?, ?) "
-            "ON CONFLICT (id) DO UPDATE SET title = excluded.title, text = excluded.text, "
-            "metadata = excluded.metadata, fingerprint = excluded.fingerprint RETURNING key",
-            source.id,
-            source.title,
-            source.text,
-            to_json(source.metadata, source.id),
-            source.fingerprint,
-        ).fetchone()
-        return int(row["key"])
-
-    def put_chunk(
-        self, chunk_id: str, source_key: int, row: Placement, vector: NDArray[np.float32], generation: int
-    ) -> None:
-        """Insert a chunk with its vector; the indexes will hear of it."""
-        cursor = self._file.execute(
-            f"INSERT INTO chunks (id, source, {PLACEMENT}, generation) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            chunk_id,
-            source_key,
-            *row,
-            generation,
-        )
-        self._file.execute("INSERT INTO vectors VALUES (?, ?)", cursor.lastrowid, _blob(vector))
-
-    def put_vector(self, key: int, vector: NDArray[np.float32]) -> None:
-        """Replace the vector of a chunk; the indexes hear of it by a new epoch."""
-        self._file.execute("UPDATE vectors SET vector = ? WHERE key = ?", _blob(vector), key)
-
-    def move_chunk(self, key: int, source_key: int, row: Placement) -> None:
-        """Give a chunk whose indexed text stays the same its new place and metadata."""
-        assignments = ", ".join(f"{column} = ?" for column in PLACEMENT.split(", "))
-        self._file.execute(f"UPDATE chunks SET source = ?, {assignments} WHERE key = ?", source_key, *row, key)
-
-    def remove_chunks(self, keys: Iterable[int], generation: int) -> int:
-        """Delete chunks and their vectors; the indexes will hear of it. How many there were."""
-        removed = 0
-        for key in keys:
-            self._file.execute("DELETE FROM vectors WHERE key = ?", key)
-            removed += self._file.execute("DELETE FROM chunks WHERE key = ?", key).rowcount
-            self._file.execute("INSERT OR REPLACE INTO removed VALUES (?, ?)", key, generation)
-        return removed
-
-    def remove_empty_sources(self, source_ids: Iterable[str]) -> None:
-        """Delete those of these sources that no chunk is of."""
-        for source_id in source_ids:
-            self._file.execute(
-                "DELETE FROM sources WHERE id = ? AND NOT EXISTS (SELECT 1 FROM chunks WHERE source = sources.key)",
-                source_id,
-            )
-
-    def forget_removed(self, generation: int) -> None:
-        """Drop the notes about removals that every index has followed."""
-        self._file.execute("DELETE FROM removed WHERE generation <= ?", generation)
-
-
-def _columns() -> set[tuple[str, str]]:
-    """Table and name of every column, as this version makes them."""
-    with closing(sqlite3.connect(":memory:")) as database:
-        for statement in _SCHEMA:
-            database.execute(statement)
-        return set(database.execute(_COLUMNS).fetchall())
-
-
-def _blob(vector: NDArray[np.float32]) -> bytes:
-    return np.ascontiguousarray(vector, np.float32).tobytes()
+            writer = Writer(self._file, int(self.meta("generation") or 0) + 1)
+            yield writer
+            writer.set_meta("generation", str(writer.generation))

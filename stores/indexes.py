@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from .adding import Tally
+from .clock import Stopwatch
 from .database import Database, State
 from .derived import DerivedIndex
 from .errors import CorpusFullError, CorpusLockedError
@@ -26,16 +26,16 @@ class Indexes:
         self._writer = writer
         self._seen: State | None = None
 
-    def follow(self, tally: Tally | None = None) -> None:
-        """Let both indexes catch up; the caller holds the writer's lock.
+    def follow(self, watch: Stopwatch | None = None) -> None:
+        """Let both indexes catch up, timed by their names; the caller holds the writer's lock.
 
         Raises:
             CorpusCorruptError: an index cannot be read.
             CorpusFullError: the disk is full; nothing is lost.
         """
-        tally = tally or Tally()
+        watch = watch or Stopwatch(*(index.name for index in self._both))
         for index in self._both:
-            with tally.clock(index.name):
+            with watch.stage(index.name):
                 index.catch_up(self._database)
         self._seen = self._database.state()
 

@@ -16,6 +16,9 @@ from langchain_core.documents import Document
 
 from .embedder import Fingerprint
 
+INCOMPLETE = "incomplete"
+"""The fingerprint of a source that has lost chunks: no document has it, so the next ingest makes them again."""
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -27,7 +30,8 @@ class Source:
         title: what a citation shows.
         metadata: JSON-serialisable values, shared by every chunk of the source.
         fingerprint: hash of everything the text and its chunks were made from (file bytes, loader, splitter);
-            equal fingerprints mean that there is nothing to do.
+            equal fingerprints mean that there is nothing to do. Once the source has lost some of its chunks the
+            corpus has `INCOMPLETE` instead.
     """
 
     id: str

@@ -58,6 +58,17 @@ def pages(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with two pages and a table of two rows."""
+    docs = tmp_path / "docs"
+    docs.mkdir()
+    (docs / "leave.md").write_text("---\nteam: people\n---\n# Leave\n\nAsk your lead two weeks ahead.\n")
+    (docs / "travel.md").write_text("# Travel\n\nBook by rail where you can.\n")
+    (docs / "facts.jsonl").write_text('{"id": "a", "text": "Rain is wet."}\n{"id": "b", "text": "Snow is cold."}\n')
+    return docs
+
+
+@pytest.fixture
 def index(scripted_command: None, tmp_path: Path, pages: Path) -> Path:
     """What the command made of `pages`."""
     assert here("ingest", pages, "--into", tmp_path / "index").code == 0

@@ -50,3 +50,20 @@ class ShortSightedEmbedder(HashingEmbedder):
         self.max_tokens = max_tokens
         self.tokenizer = Tokenizer(WordLevel({"": 0}, unk_token=""))
         self.tokenizer.pre_tokenizer = WhitespaceSplit()
+
+
+class CountingEmbedder(HashingEmbedder):
+    """Counts, too, how often it is asked what a real one would have to be loaded for."""
+
+    def __init__(self) -> None:
+        super().__init__(4, "counting")
+        self.asked = 0
+
+    @property
+    def max_tokens(self) -> int:  # type: ignore[override]
+        self.asked += 1
+        return 256
+
+    @property
+    def tokenizer(self) -> None:  # type: ignore[override]
+        self.asked += 1

@@ -24,7 +24,7 @@ HARM: dict[str, Callable[[bytes], bytes]] = {
     "half": lambda content: content[: len(content) // 2],
     "empty": lambda content: b"",  # noqa: ARG005
     "garbage in the middle": lambda content: (
-        content[: len(content) // 3] + GARBAGE(100) + content[len(content) // 3 + 100 :]
+        content[: len(content) // 3] + GARBAGE(len(content) // 3) + content[len(content) // 3 * 2 :]
     ),
 }
 

@@ -9,7 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from ...errors import MissingExtraError
-from . import plain
+from . import fingerprint, plain
 from .errors import IngestError, LoadError
 from .registry import NamedLoader
 from .types import Loaded, Section, Skipped
@@ -34,6 +34,18 @@ class Job:
     def owns(self, source_id: str) -> bool:
         """Whether a document of this id may come from here: `key`, `key#part`, or `scheme:anything`."""
         return source_id == self.key or source_id.startswith(self.key if self.key.endswith(":") else f"{self.key}#")
+
+
+def hash_content(job: Job) -> str:
+    """The hash of a file's bytes; empty for a scheme, which has none to compare.
+
+    Raises:
+        LoadError: the file cannot be read.
+    """
+    try:
+        return fingerprint.of_content(job.target) if isinstance(job.target, Path) else ""
+    except OSError as error:
+        raise LoadError(f"cannot be read: {error.strerror or error}") from error
 
 
 def read(job: Job) -> Iterator[Loaded | Skipped]:

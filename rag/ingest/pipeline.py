@@ -9,19 +9,19 @@ embedded. What cannot be read is reported, by every run, and keeps the chunks it
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import chain
 from pathlib import Path
-from time import perf_counter
 from typing import TYPE_CHECKING
 
+from ...stores.clock import Stopwatch
 from . import plain
+from .cut import Cutter
 from .errors import IngestError
 from .globs import matcher
 from .job import Job
 from .registry import NamedLoader, find_loaders
 from .run import Run
 from .split import MIN_MAX_TOKENS
-from .stored import Stored
+from .stored import Stored, owners
 from .types import IngestProgress, IngestReport, Loader, SchemeLoader
 from .walk import absolute, walk
 
@@ -72,22 +72,24 @@ def ingest(  # noqa: PLR0913 - the options of one command
     """
     if max_tokens is not None and max_tokens < MIN_MAX_TOKENS:
         raise IngestError(f"max_tokens must be at least {MIN_MAX_TOKENS}, not {max_tokens}")
-    started = perf_counter()
-    known_loaders = find_loaders(loaders, text_field=text_field)
-    schemes, places = _by_scheme(paths, known_loaders)
-    found = walk(places, known_loaders.keys(), include=include, exclude=exclude)
+    watch = Stopwatch("walk", "read", "split", "embed", "store", "lexical", "dense")
+    with watch.stage("walk"):
+        known_loaders = find_loaders(loaders, text_field=text_field)
+        schemes, places = _by_scheme(paths, known_loaders)
+        found = walk(places, known_loaders.keys(), include=include, exclude=exclude)
     files = [Job(file.as_posix(), known_loaders[file.suffix.lower()], file) for file in found.files]
-    walked = perf_counter() - started
+    jobs = [*files, *schemes]
     with into.writing():
-        stored = Stored.read(into, jobs=[job.key for job in (*files, *schemes)], folders=found.folders)
-        run = Run(into, stored, found.skipped, max_tokens=max_tokens, on_progress=on_progress)
-        chunks = run.chunks([*files, *schemes])
-        first = next(chunks, None)
-        added = into.add(chain([first], chunks)) if first is not None else None
-        gone = run.gone | stored.vanished()
+        stored = Stored.read(into, jobs=[job.key for job in jobs], folders=found.folders)
+        run = Run(stored, into.files, Cutter(into, max_tokens, watch), watch, found.skipped)
+        added = into.add(run.chunks(jobs, on_progress), on_progress=lambda _: run.note_files())
+        run.note_files()
+        vanished = stored.vanished()
+        gone = run.gone | vanished
         if gone:
             into.delete(sources=sorted(gone))
-    return run.report(added, removed=len(gone), walked=walked)
+            into.files.forget(path for id_ in vanished for path in owners(id_))
+    return run.report(added, removed=len(gone))
 
 
 def check_paths(

@@ -2,188 +2,109 @@
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
-from functools import cached_property
-from pathlib import Path
-from time import perf_counter
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
 
+from ...stores.clock import Stopwatch
+from ...stores.files import Files
 from ...stores.types import AddReport, Chunk
 from . import fingerprint
-from .errors import IngestError, LoadError
-from .job import Job, read
-from .split import Splitter
+from .cut import Cutter
+from .errors import LoadError
+from .job import Job, hash_content, read
 from .stored import Stored
 from .types import IngestProgress, IngestReport, Loaded, Skipped
 
-if TYPE_CHECKING:
-    from ...stores.corpus import Corpus
 
-_log = logging.getLogger(__name__)
-
-MAX_TOKENS = 256
-"""The default size of a chunk: long enough for a thought, short enough to be found by it."""
-
-
+@dataclass(slots=True)
 class Run:
     """The state of one run: `chunks` drives it, `report` tells of it afterwards.
 
     Attributes:
+        stored: what the corpus holds of the jobs.
+        files: the corpus' notes about files.
+        cutter: cuts what is new.
+        watch: told how long each stage takes.
+        skipped: what is left out, and why.
         gone: ids of stored documents that their file or scheme no longer has.
+        whole: fingerprints of the files that were read whole and are not noted yet.
+        counts: jobs done, chunks made, documents by what became of them.
     """
 
-    def __init__(
-        self,
-        corpus: Corpus,
-        stored: Stored,
-        skipped: list[Skipped],
-        *,
-        max_tokens: int | None = None,
-        on_progress: Callable[[IngestProgress], None] | None = None,
-    ) -> None:
-        """Begin a run; nothing is read yet."""
-        self.gone: set[str] = set()
-        self._corpus = corpus
-        self._stored = stored
-        self._skipped = skipped
-        self._max_tokens = max_tokens
-        self._on_progress = on_progress
-        self._failed: set[str] = set()  # keys of jobs that could not be read or split to the end
-        self._faulty: set[str] = set()  # keys of those of which the loader left something out
-        self._counts: Counter[str] = Counter()
-        self._seconds = {"read": 0.0, "split": 0.0, "embed": 0.0}
+    stored: Stored
+    files: Files
+    cutter: Cutter
+    watch: Stopwatch
+    skipped: list[Skipped]
+    gone: set[str] = field(default_factory=set)
+    whole: dict[str, str] = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter)
 
-    def chunks(self, jobs: Sequence[Job]) -> Iterator[Chunk]:
+    def chunks(self, jobs: Sequence[Job], on_progress: Callable[[IngestProgress], None] | None) -> Iterator[Chunk]:
         """The chunks of what is new or changed, made while they are taken."""
+        tell = on_progress or (lambda _: None)
         for job in jobs:
-            self._tell(job.key, len(jobs))
-            yield from self._of_file(job, job.target) if isinstance(job.target, Path) else self._of_scheme(job)
-            self._counts["files"] += 1
-        self._tell("", len(jobs))
+            tell(IngestProgress(self.counts["jobs"], len(jobs), job.key, self.counts["chunks"]))
+            yield from self._of_job(job)
+            self.counts["jobs"] += 1
+        tell(IngestProgress(len(jobs), len(jobs), "", self.counts["chunks"]))
 
-    def report(self, added: AddReport | None, *, removed: int, walked: float) -> IngestReport:
+    def note_files(self) -> None:
+        """Note the files that were read whole; a note holds once all documents of its file are committed."""
+        self.files.note(self.whole)
+        self.whole.clear()
+
+    def report(self, added: AddReport, *, removed: int) -> IngestReport:
         """What happened, with what the corpus tells of its part."""
-        seconds = {"walk": walked, **self._seconds, "store": 0.0, "lexical": 0.0, "dense": 0.0}
-        for stage, spent in (added.seconds if added else {}).items():
-            seconds[stage] = seconds.get(stage, 0.0) + spent
+        self.watch.add(added.seconds)
         return IngestReport(
-            files=self._counts["files"],
-            added=self._counts["added"],
-            changed=self._counts["changed"],
-            unchanged=self._counts["unchanged"],
+            files=self.counts["jobs"],
+            added=self.counts["added"],
+            changed=self.counts["changed"],
+            unchanged=self.counts["unchanged"],
             removed=removed,
-            skipped=tuple(self._skipped),
-            chunks=self._counts["chunks"],
-            embedded=added.embedded if added else 0,
-            seconds=seconds,
+            skipped=tuple(self.skipped),
+            chunks=self.counts["chunks"],
+            embedded=added.embedded,
+            seconds=self.watch.seconds,
         )
 
-    def _tell(self, path: str, total: int) -> None:
-        if self._on_progress:
-            self._on_progress(IngestProgress(self._counts["files"], total, path, self._counts["chunks"]))
-
-    def _of_file(self, job: Job, path: Path) -> Iterator[Chunk]:
-        """Chunks of what is new in a file; it is not even parsed if its seal is stored."""
-        stored = self._stored.documents[job.key]
+    def _of_job(self, job: Job) -> Iterator[Chunk]:
+        """The chunks of what is new in a file or scheme; a file that is as it was noted is not even parsed."""
+        stored = self.stored.documents[job.key]
+        skipped_before = len(self.skipped)
+        given: dict[str, str] = {}
         try:
-            with self._clock("read"):
-                content = fingerprint.of_content(path)
-        except OSError as error:
-            self._fail(job, f"cannot be read: {error.strerror}")
-            return
-        if stored and fingerprint.has_seal(stored, fingerprint.seal(content, stored, self._settings(job))):
-            self._counts["unchanged"] += len(stored)
-            return
-        held: Loaded | None = None
-        marks: dict[str, str] = {}
-        for loaded in self._documents(job):
-            if held:
-                yield from self._of_document(job, held, marks[held.source.id])
-            held = loaded
-            marks[loaded.source.id] = fingerprint.mark(loaded, self._settings(job))
-        is_read = job.key not in self._failed
-        if held:
-            mark = marks[held.source.id]
-            if is_read and job.key not in self._faulty:
-                mark = fingerprint.sealed(mark, fingerprint.seal(content, marks, self._settings(job)))
-            yield from self._of_document(job, held, mark)
-        if is_read:
-            self.gone |= stored.keys() - marks.keys()
-
-    def _of_scheme(self, job: Job) -> Iterator[Chunk]:
-        """Chunks of what is new in what a scheme stands for; there are no bytes to compare beforehand."""
-        missing = set(self._stored.documents[job.key])
-        for loaded in self._documents(job):
-            missing.discard(loaded.source.id)
-            yield from self._of_document(job, loaded, fingerprint.mark(loaded, self._settings(job)))
-        if job.key not in self._failed:
-            self.gone |= missing
-
-    def _of_document(self, job: Job, loaded: Loaded, mark: str) -> list[Chunk]:
-        """The chunks of a document; none if they are stored, or if it cannot be split, which fails the job."""
-        before = self._stored.documents[job.key].get(loaded.source.id)
-        outcome = "added" if before is None else "unchanged" if fingerprint.same(before, mark) else "changed"
-        if before is not None and fingerprint.says_all_of(before, mark):
-            self._counts[outcome] += 1
-            return []
-        splitter = self._splitter
-        try:
-            with self._clock("split"):
-                chunks = splitter.split(replace(loaded, source=replace(loaded.source, fingerprint=mark)))
-        except Exception as error:  # noqa: BLE001 - one document that trips a parser must not end the run
-            _log.info("splitting %s failed", loaded.source.id, exc_info=True)
-            self._fail(job, f"cannot be split ({type(error).__name__}: {error})", loaded.source.id)
-            return []
-        self._counts.update({outcome: 1, "chunks": len(chunks)})
-        return chunks
-
-    def _settings(self, job: Job) -> str:
-        return fingerprint.settings(job.loader.name, self._max_tokens or MAX_TOKENS, self._reads)
-
-    @cached_property
-    def _reads(self) -> int:
-        """Tokens that the embedder reads of a text; asked for late, since a new corpus has to load it to tell."""
-        with self._clock("embed"):
-            return self._corpus.max_tokens
-
-    @cached_property
-    def _splitter(self) -> Splitter:
-        """Made when there is something to split, because it needs the embedder."""
-        with self._clock("embed"):
-            reads, tokenizer = self._corpus.embedder.max_tokens, self._corpus.embedder.tokenizer
-        if self._max_tokens and self._max_tokens > reads:
-            raise IngestError(f"max_tokens is {self._max_tokens}, but the embedder reads only {reads}; ask for less")
-        return Splitter(tokenizer, self._max_tokens or min(MAX_TOKENS, reads), self._corpus.language)
-
-    def _documents(self, job: Job) -> Iterator[Loaded]:
-        """The documents of a job; what cannot be read is noted, and the job marked as failed or as faulty."""
-        items = read(job)
-        try:
-            while True:
-                with self._clock("read"):
-                    item = next(items, None)
-                if item is None:
-                    return
-                if isinstance(item, Loaded):
-                    yield item
-                else:
-                    self._faulty.add(job.key)
-                    self._skipped.append(item)
+            with self.watch.stage("read"):
+                content = hash_content(job)
+            noted = self.files.fingerprint(job.key)
+            if noted and noted == fingerprint.of_file(content, stored, self.cutter.settings(job.loader.name)):
+                self.counts["unchanged"] += len(stored)
+                return
+            for item in self.watch.over("read", read(job)):
+                if isinstance(item, Skipped):
+                    self.skipped.append(item)
+                    continue
+                mark = fingerprint.of_document(item, self.cutter.settings(job.loader.name))
+                given[item.source.id] = mark
+                yield from self._of_document(item, mark, stored.get(item.source.id))
         except LoadError as error:
-            self._fail(job, str(error))
+            self.skipped.append(Skipped(job.key, str(error)))
+            return
+        self.gone |= stored.keys() - given.keys()
+        if content and given and len(self.skipped) == skipped_before:
+            self.whole[job.key] = fingerprint.of_file(content, given, self.cutter.settings(job.loader.name))
 
-    def _fail(self, job: Job, reason: str, source_id: str = "") -> None:
-        self._failed.add(job.key)
-        self._skipped.append(Skipped(source_id or job.key, reason))
-
-    @contextmanager
-    def _clock(self, stage: str) -> Iterator[None]:
-        started = perf_counter()
+    def _of_document(self, loaded: Loaded, mark: str, before: str | None) -> list[Chunk]:
+        """The chunks of a document with the fingerprint `mark`; none if it is stored with it, or cannot be split."""
+        if mark == before:
+            self.counts["unchanged"] += 1
+            return []
         try:
-            yield
-        finally:
-            self._seconds[stage] += perf_counter() - started
+            chunks = self.cutter.cut(replace(loaded, source=replace(loaded.source, fingerprint=mark)))
+        except LoadError as error:
+            self.skipped.append(Skipped(loaded.source.id, str(error)))
+            return []
+        self.counts.update({"added" if before is None else "changed": 1, "chunks": len(chunks)})
+        return chunks

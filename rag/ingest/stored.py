@@ -30,23 +30,25 @@ class Stored:
         """Ask the corpus for what lies in `folders` and belongs to `jobs`."""
         roots = [f"{folder.as_posix().rstrip('/')}/" for folder in folders]
         outside = [key for key in jobs if not key.startswith(tuple(roots))]
-        fingerprints = {id_: mark for prefix in (*roots, *outside) for id_, mark in corpus.fingerprints(prefix).items()}
+        fingerprints: dict[str, str] = {}
+        for prefix in (*roots, *outside):
+            fingerprints |= corpus.fingerprints(prefix)
         documents: dict[str, dict[str, str]] = {key: {} for key in jobs}
         others = []
         for id_, fingerprint in fingerprints.items():
-            owners = [key for key in _owners(id_) if key in documents]
-            if owners:
-                documents[owners[0]][id_] = fingerprint
+            owner = next((key for key in owners(id_) if key in documents), None)
+            if owner is not None:
+                documents[owner][id_] = fingerprint
             elif fingerprint and id_.startswith(tuple(roots)):
                 others.append(id_)
         return cls(documents, others)
 
     def vanished(self) -> set[str]:
         """The others whose file is gone; one that is only left out this time, or cannot be reached, is not."""
-        return {id_ for id_ in self.others if not any(map(_is_there, _owners(id_)))}
+        return {id_ for id_ in self.others if not any(map(_is_there, owners(id_)))}
 
 
-def _owners(source_id: str) -> Iterator[str]:
+def owners(source_id: str) -> Iterator[str]:
     """The keys that a document of this id may have come from; a file's own name may hold a `#`."""
     yield source_id
     at = source_id.find("#")
