@@ -33,6 +33,7 @@ DEPTH = 100
 class Prepared(Embeddings):
     """Gives prepared document vectors in order, and real or prepared query vectors."""
 
+    model = ""
     max_tokens = 256
     tokenizer = None
 

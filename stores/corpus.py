@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from .._paths import expand_user
 from .adding import Tally, as_groups, commit_plan, make_plan
-from .embedder import Fingerprint, TextEncoder
-from .embedding import CorpusEmbedder
+from .corpus_embedder import CorpusEmbedder
+from .embedder import Fingerprint, TextEmbedder
 from .errors import CorpusError
 from .files import Files
 from .filters import Filters
@@ -56,7 +56,7 @@ class Corpus:
         self,
         path: str | Path,
         *,
-        embedder: TextEncoder | Embeddings | str | Path | None = None,
+        embedder: TextEmbedder | Embeddings | str | Path | None = None,
         language: str | None = None,
         create: bool = True,
     ) -> None:
@@ -64,7 +64,7 @@ class Corpus:
 
         Args:
             path: the folder.
-            embedder: a sentence-transformers model by name or folder, LangChain `Embeddings`, or a `TextEncoder`; by
+            embedder: a sentence-transformers model by name or folder, LangChain `Embeddings`, or a `TextEmbedder`; by
                 default the one that the corpus was made with, `embedded` for a new corpus.
             language: `en` and the like set the stemmer, `other` none; by default the corpus' own, `en` for a new one.
             create: make the corpus if there is none.
@@ -85,9 +85,9 @@ class Corpus:
         self._ranker = Ranker(self._database, self._indexes)
 
     @property
-    def embedder(self) -> TextEncoder:
+    def embedder(self) -> TextEmbedder:
         """The embedder, not necessarily loaded yet."""
-        return self._embedder.encoder
+        return self._embedder.embedder
 
     @property
     def embedder_fingerprint(self) -> Fingerprint | None:

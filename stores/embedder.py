@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 EMBEDDED = "all-MiniLM-L6-v2"
+DTYPES = ("auto", "float32", "bfloat16")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +62,12 @@ class Fingerprint:
 
 
 @runtime_checkable
-class TextEncoder(Protocol):
-    """What a corpus needs of an embedder; wrap any LangChain `Embeddings` in `LangChainEncoder` to have it."""
+class TextEmbedder(Protocol):
+    """What a corpus needs of an embedder; wrap any LangChain `Embeddings` in `LangChainEmbedder` to have it."""
+
+    @property
+    def model(self) -> str:
+        """What `Embedder` has to be given to load it again; empty for one that has to be given itself."""
 
     @property
     def fingerprint(self) -> Fingerprint:
@@ -103,11 +108,16 @@ class Embedder(Embeddings):
             dtype: `float32`, `bfloat16`, or `auto`: bfloat16 where the CPU has it natively; by default
                 `RAGLOOM_EMBED_DTYPE`, else `auto`.
             batch_size: texts embedded at once.
+
+        Raises:
+            EmbedderError: there is no such `dtype`.
         """
         is_folder = str(model) != "embedded" and Path(model).is_dir()
         self.model = str(Path(model).resolve()) if is_folder else str(model)
         self.device = device
         self.dtype = dtype or read_settings().embed_dtype
+        if self.dtype not in DTYPES:
+            raise EmbedderError(f"unknown dtype {dtype!r}; use one of {', '.join(DTYPES)}")
         self.batch_size = batch_size
         self._loading = threading.Lock()
         self._loaded: SentenceTransformer | None = None
@@ -198,11 +208,12 @@ class Embedder(Embeddings):
         return model.eval()
 
 
-class LangChainEncoder:
-    """Any LangChain `Embeddings` as a `TextEncoder`."""
+class LangChainEmbedder:
+    """Any LangChain `Embeddings` as a `TextEmbedder`."""
 
     def __init__(self, embeddings: Embeddings, *, max_tokens: int = 512) -> None:
         """Wrap `embeddings`, whose model reads `max_tokens` tokens of a text."""
+        self.model = ""
         self.embeddings = embeddings
         self.max_tokens = max_tokens
         self.tokenizer: Tokenizer | None = None
@@ -227,18 +238,18 @@ class LangChainEncoder:
         return vector
 
 
-def as_encoder(embedder: TextEncoder | Embeddings | str | Path) -> TextEncoder:
-    """Turn what a user may give as `embedder` into a `TextEncoder`.
+def as_embedder(embedder: TextEmbedder | Embeddings | str | Path) -> TextEmbedder:
+    """Turn what a user may give as `embedder` into a `TextEmbedder`.
 
     Raises:
-        EmbedderError: it is neither a model name, a folder, LangChain embeddings nor a `TextEncoder`.
+        EmbedderError: it is neither a model name, a folder, LangChain embeddings nor a `TextEmbedder`.
     """
     if isinstance(embedder, str | Path):
         return Embedder(embedder)
-    if isinstance(embedder, TextEncoder):
+    if isinstance(embedder, Embedder | TextEmbedder):  # asking for the protocol alone would load an `Embedder`
         return embedder
     if isinstance(embedder, Embeddings):
-        return LangChainEncoder(embedder)
+        return LangChainEmbedder(embedder)
     raise EmbedderError(f"embedder must be a model name, a folder or LangChain Embeddings, not {embedder!r}")
 
 

@@ -15,7 +15,7 @@ from unittest.mock import patch
 
 from ragloom.rag.cli import main
 
-AS_ENCODER = "ragloom.stores.embedding.as_encoder"
+AS_EMBEDDER = "ragloom.stores.corpus_embedder.as_embedder"
 """Where a corpus gets its embedder from, unless it is given an object."""
 
 SCRIPTED_MAIN = f"""
@@ -24,7 +24,7 @@ from unittest.mock import patch
 sys.path.append({str(Path(__file__).parent)!r})
 from fakes import HashingEmbedder
 from ragloom.rag.cli import main
-with patch({AS_ENCODER!r}, lambda _given: HashingEmbedder()):
+with patch({AS_EMBEDDER!r}, lambda _given: HashingEmbedder()):
     main()
 """
 """The command for `python -c`, with a scripted embedder."""

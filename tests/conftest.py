@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 os.environ["HF_HUB_OFFLINE"] = "1"
 sys.path.append(str(Path(__file__).parent))  # `fakes` is importable whatever folder pytest is started in
 
-from command import AS_ENCODER, here
+from command import AS_EMBEDDER, here
 from corpus_worker import Workers
 from fakes import HashingEmbedder
 from ragloom.stores import Corpus
@@ -42,7 +42,7 @@ def corpus(tmp_path: Path, embedder: HashingEmbedder) -> Iterator[Corpus]:
 @pytest.fixture
 def scripted_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The `ragloom` command in a folder and with a cache of its own; its embedder is scripted."""
-    monkeypatch.setattr(AS_ENCODER, lambda _given: HashingEmbedder())
+    monkeypatch.setattr(AS_EMBEDDER, lambda _given: HashingEmbedder())
     monkeypatch.setenv("RAGLOOM_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
 

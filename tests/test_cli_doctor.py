@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from command import AS_ENCODER, here
+from command import AS_EMBEDDER, here
 from fakes import HashingEmbedder
 from ragloom.rag import doctor
 from ragloom.stores import Corpus
@@ -71,7 +71,7 @@ def test_an_index_that_is_not_there_is_to_be_made(tmp_path: Path) -> None:
 
 
 def test_an_index_of_another_embedder_is_to_be_embedded_again(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(AS_ENCODER, lambda _given: HashingEmbedder(name="other"))
+    monkeypatch.setattr(AS_EMBEDDER, lambda _given: HashingEmbedder(name="other"))
     assert problems("--index", index)["its embedder"]["fix"] == f"ragloom corpus repair {index} --reembed"
 
 

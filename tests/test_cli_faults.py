@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from command import AS_ENCODER, SCRIPT, Done, here
+from command import AS_EMBEDDER, SCRIPT, Done, here
 from fakes import HashingEmbedder
 
 pytestmark = pytest.mark.usefixtures("scripted_command")
@@ -125,7 +125,7 @@ def test_an_unreadable_folder_is_named(tmp_path: Path) -> None:
 
 
 def test_an_index_of_another_embedder_is_told_with_the_way_out(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(AS_ENCODER, lambda _given: HashingEmbedder(name="other"))
+    monkeypatch.setattr(AS_EMBEDDER, lambda _given: HashingEmbedder(name="other"))
     for command in (["search"], ["ask", "--quote"]):
         here(*command, "leave", "--index", index).check_fault("hashing", "other", "ragloom corpus repair", "--reembed")
     assert here("search", "leave", "--index", index, "--mode", "lexical").code == 0

@@ -15,7 +15,7 @@ from langchain_tests.integration_tests import EmbeddingsIntegrationTests
 from langchain_tests.unit_tests import EmbeddingsUnitTests
 from ragloom.errors import MissingExtraError
 from ragloom.stores import Corpus, Embedder
-from ragloom.stores.embedder import Fingerprint, LangChainEncoder, TextEncoder, as_encoder
+from ragloom.stores.embedder import Fingerprint, LangChainEmbedder, TextEmbedder, as_embedder
 from ragloom.stores.errors import EmbedderError
 
 pytestmark = pytest.mark.model
@@ -83,6 +83,11 @@ def test_bfloat16_gives_the_same_vectors_to_a_hundredth_and_the_same_fingerprint
     assert embedder().fingerprint == embedder("bfloat16").fingerprint
     assert embedder().fingerprint.name == "all-MiniLM-L6-v2"
     assert embedder().fingerprint.dimension == 384
+
+
+def test_an_unknown_number_type_is_refused_with_those_that_are_known() -> None:
+    with pytest.raises(EmbedderError, match="unknown dtype 'float16'; use one of auto, float32, bfloat16"):
+        Embedder(dtype="float16")
 
 
 def test_a_corpus_made_in_one_number_type_is_searched_in_the_other(tmp_path: Path) -> None:
@@ -157,6 +162,12 @@ def test_threads_get_the_vectors_that_one_gets() -> None:
     assert different == []
 
 
+def test_an_embedder_is_taken_as_it_is_without_loading_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Embedder, "load", None)
+    given = Embedder()
+    assert as_embedder(given) is given
+
+
 def test_langchains_embeddings_are_brought_to_length_one() -> None:
     class Long(Embeddings):
         model = "long"
@@ -167,13 +178,13 @@ def test_langchains_embeddings_are_brought_to_length_one() -> None:
         def embed_query(self, text: str) -> list[float]:
             return [0.0, 0.0]
 
-    encoder = as_encoder(Long())
-    assert isinstance(encoder, LangChainEncoder)
-    assert isinstance(encoder, TextEncoder)
-    assert encoder.encode(["a", "b"]).tolist() == [[pytest.approx(0.6), pytest.approx(0.8)]] * 2
-    assert encoder.encode_query("a").tolist() == [0.0, 0.0]
-    assert encoder.encode([]).shape == (0, 2)
-    assert encoder.fingerprint == Fingerprint("Long(long)", 2, "")
+    wrapped = as_embedder(Long())
+    assert isinstance(wrapped, LangChainEmbedder)
+    assert isinstance(wrapped, TextEmbedder)
+    assert wrapped.encode(["a", "b"]).tolist() == [[pytest.approx(0.6), pytest.approx(0.8)]] * 2
+    assert wrapped.encode_query("a").tolist() == [0.0, 0.0]
+    assert wrapped.encode([]).shape == (0, 2)
+    assert wrapped.fingerprint == Fingerprint("Long(long)", 2, "")
 
 
 def test_a_model_that_is_not_there_is_one_clear_error(tmp_path: Path) -> None:

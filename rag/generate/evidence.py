@@ -21,7 +21,7 @@ import numpy as np
 from langchain_core.documents import Document
 from numpy.typing import NDArray
 
-from ...stores.embedder import TextEncoder
+from ...stores.embedder import TextEmbedder
 from ...stores.fusion import rrf
 from ..ingest.sentences import is_prose, sentences
 from .errors import GenerateError
@@ -65,7 +65,7 @@ class Evidence:
     passage_scores: NDArray[np.float32]
     ranking: tuple[int, ...]
     confidence: float
-    embedder: TextEncoder
+    embedder: TextEmbedder
     language: str
 
     def answerable(self, min_confidence: float = MIN_CONFIDENCE) -> bool:
@@ -76,7 +76,7 @@ class Evidence:
 def gather(
     question: str,
     documents: Sequence[Document],
-    embedder: TextEncoder,
+    embedder: TextEmbedder,
     *,
     passage_vectors: NDArray[np.float32] | None = None,
     language: str = "en",
@@ -149,7 +149,7 @@ def _confidence(
     return sum(signs) / len(signs)
 
 
-def _check_question(question: str, embedder: TextEncoder) -> None:
+def _check_question(question: str, embedder: TextEmbedder) -> None:
     if not question.strip():
         raise GenerateError("the question is empty; ask something")
     tokenizer = embedder.tokenizer

@@ -12,7 +12,7 @@ from langchain_core.embeddings import Embeddings
 from numpy.typing import NDArray
 
 from .database import Database
-from .embedder import Fingerprint, TextEncoder, as_encoder
+from .embedder import Fingerprint, TextEmbedder, as_embedder
 from .errors import EmbedderError, EmbedderMismatchError, QueryError
 
 AT_ONCE = 256
@@ -24,7 +24,7 @@ _MAX_TOKENS = "embedder_max_tokens"
 class CorpusEmbedder:
     """Which embedder a corpus has, and embedding with it."""
 
-    def __init__(self, given: TextEncoder | Embeddings | str | Path | None, database: Database, path: Path) -> None:
+    def __init__(self, given: TextEmbedder | Embeddings | str | Path | None, database: Database, path: Path) -> None:
         """Use the embedder that was `given` for the corpus at `path`, or the one that its database names."""
         self._given = given
         self._database = database
@@ -32,14 +32,14 @@ class CorpusEmbedder:
         self._accepted: Fingerprint | None = None
 
     @cached_property
-    def encoder(self) -> TextEncoder:
+    def embedder(self) -> TextEmbedder:
         """The embedder, not necessarily loaded yet.
 
         Raises:
             EmbedderError: none was given, and the one that made the vectors cannot be loaded by name.
         """
         if self._given is not None:
-            return as_encoder(self._given)
+            return as_embedder(self._given)
         model = self._database.meta("embedder_model")
         recorded = self._database.state().embedder
         if not model and recorded is not None:
@@ -47,7 +47,7 @@ class CorpusEmbedder:
                 f"{self._path} was embedded by {recorded.name}, which cannot be loaded by name; "
                 f"open it with that embedder: Corpus({str(self._path)!r}, embedder=...)"
             )
-        return as_encoder(model or "embedded")
+        return as_embedder(model or "embedded")
 
     def check(self, recorded: Fingerprint | None) -> None:
         """Check that the embedder is the one that made the vectors; `recorded` is None before the first.
@@ -57,7 +57,7 @@ class CorpusEmbedder:
         """
         if recorded is None or recorded == self._accepted:
             return
-        given = self.encoder.fingerprint
+        given = self.embedder.fingerprint
         if not given.matches(recorded):
             raise EmbedderMismatchError(
                 f"{self._path} holds vectors of {recorded.describe()}, but the embedder is {given.describe()}; open it"
@@ -68,16 +68,16 @@ class CorpusEmbedder:
     def notes(self) -> dict[str, str]:
         """What the database is to remember of the embedder."""
         return {
-            "embedder": json.dumps(self.encoder.fingerprint.as_dict()),
-            "embedder_model": getattr(self.encoder, "model", ""),
-            _MAX_TOKENS: str(self.encoder.max_tokens),
+            "embedder": json.dumps(self.embedder.fingerprint.as_dict()),
+            "embedder_model": self.embedder.model,
+            _MAX_TOKENS: str(self.embedder.max_tokens),
         }
 
     @property
     def max_tokens(self) -> int:
         """Tokens of a text that the embedder reads, as noted when it embedded last; before that, as it says itself."""
         noted = self._database.meta(_MAX_TOKENS)
-        return self.encoder.max_tokens if noted is None else int(noted)
+        return self.embedder.max_tokens if noted is None else int(noted)
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Embed texts: shape (texts, dimension).
@@ -87,8 +87,8 @@ class CorpusEmbedder:
         """
         if not texts:
             return np.zeros((0, 0), np.float32)
-        vectors = np.asarray(self.encoder.encode(texts), np.float32)
-        name, dimension = self.encoder.fingerprint.name, self.encoder.fingerprint.dimension
+        vectors = np.asarray(self.embedder.encode(texts), np.float32)
+        name, dimension = self.embedder.fingerprint.name, self.embedder.fingerprint.dimension
         if vectors.shape != (len(texts), dimension):
             raise EmbedderError(f"{name} gave vectors of shape {vectors.shape}, not {(len(texts), dimension)}")
         broken = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
@@ -112,20 +112,20 @@ class CorpusEmbedder:
             QueryError: it is longer than what the embedder reads.
         """
         tokens = sum(self._tokens([query]))
-        if tokens > self.encoder.max_tokens:
+        if tokens > self.embedder.max_tokens:
             raise QueryError(
-                f"the query has {tokens} tokens, but the embedder reads {self.encoder.max_tokens} of a text; "
+                f"the query has {tokens} tokens, but the embedder reads {self.embedder.max_tokens} of a text; "
                 "shorten it, or use mode='lexical'"
             )
-        return self.encoder.encode_query(query)
+        return self.embedder.encode_query(query)
 
     def cut_off(self, texts: Sequence[str]) -> list[int]:
         """Places of the texts of which the embedder reads only the beginning; none where it has no tokenizer."""
-        return [place for place, tokens in enumerate(self._tokens(texts)) if tokens > self.encoder.max_tokens]
+        return [place for place, tokens in enumerate(self._tokens(texts)) if tokens > self.embedder.max_tokens]
 
     def _tokens(self, texts: Sequence[str]) -> list[int]:
         """How many tokens each text has; nothing where the embedder has no tokenizer to tell."""
-        tokenizer = self.encoder.tokenizer if texts else None
+        tokenizer = self.embedder.tokenizer if texts else None
         if tokenizer is None:
             return []
         parts = (texts[start : start + AT_ONCE] for start in range(0, len(texts), AT_ONCE))
