@@ -125,7 +125,7 @@ def as_groups(items: Iterable[Chunk | Document | str]) -> Iterator[list[Chunk]]:
 
     Raises:
         TypeError: an item is neither chunk, document nor text.
-        CorpusError: two chunks disagree about the text of their source, or share an id; a text holds half a character.
+        CorpusError: two chunks disagree about the text of their source, or share an id; a text has a lone surrogate.
     """
     seen = _Seen()
     group: list[Chunk] = []
@@ -187,8 +187,8 @@ def _check_unicode(text: str, owner: str) -> None:
         text.encode()
     except UnicodeEncodeError as error:
         raise CorpusError(
-            f"{owner!r:.80}: {text[max(0, error.start - 20) : error.end + 20]!r} holds half a character "
-            "(a lone surrogate) and cannot be stored; read the file with errors='replace'"
+            f"{owner!r:.80}: {text[max(0, error.start - 20) : error.end + 20]!r} contains a lone "
+            "surrogate (half a character) and cannot be stored; read the file with errors='replace'"
         ) from error
 
 

@@ -130,7 +130,8 @@ class Corpus:
             CorpusLockedError: another process is writing.
             CorpusFullError: the disk is full; what was acknowledged is safe.
             EmbedderMismatchError: the corpus was embedded by another model.
-            CorpusError: an id comes twice with different texts, metadata have no JSON form, or a text is no Unicode.
+            CorpusError: an id comes twice with different texts, metadata have no JSON form, or a text is not valid
+                Unicode.
             TypeError: an item is neither chunk, document nor text.
         """
         if isinstance(chunks, str | bytes | Document | Chunk):
@@ -162,7 +163,7 @@ class Corpus:
     def delete(
         self, ids: Sequence[str] | None = None, *, sources: Sequence[str] | None = None, where: Where | None = None
     ) -> int:
-        """Delete chunks by key, by source, or by metadata; returns how many there were.
+        """Delete chunks by id, by source, or by metadata; returns how many there were.
 
         Raises:
             CorpusLockedError: another process is writing.
@@ -170,7 +171,7 @@ class Corpus:
             TypeError: nothing says which chunks, or `ids` or `sources` is one text.
         """
         if ids is None and sources is None and where is None:
-            raise TypeError("delete takes the chunks' keys, sources=[...] or where={...}; give one of them")
+            raise TypeError("delete takes ids=[...], sources=[...] or where={...}; give one of them")
         _reject_text("ids", ids)
         _reject_text("sources", sources)
         with self.writing():
@@ -246,7 +247,7 @@ class Corpus:
         return [Hit(document, score, place) for place, (document, score) in enumerate(found, start=1)]
 
     def get(self, ids: Sequence[str]) -> list[Document]:
-        """The chunks with these keys, in the order asked for; unknown keys are left out."""
+        """The chunks with these ids, in the order asked for; unknown ids are left out."""
         _reject_text("ids", ids)
         keys = self._database.keys(list(ids))
         documents = self._database.documents(list(keys.values()))
@@ -256,7 +257,7 @@ class Corpus:
         """The unit vectors of these chunks, shape (ids, dimension), in the order asked for.
 
         Raises:
-            CorpusError: a key is not in the corpus.
+            CorpusError: an id is not in the corpus.
         """
         _reject_text("ids", ids)
         keys = self._database.keys(list(ids))
@@ -284,7 +285,7 @@ class Corpus:
         return self._database.fingerprints(prefix)
 
     def ids(self) -> list[str]:
-        """Every chunk's key, oldest first."""
+        """Every chunk's id, oldest first."""
         return self._database.all_ids()
 
     def stats(self) -> CorpusStats:
@@ -341,7 +342,7 @@ class Corpus:
 
 def _reject_text(name: str, value: object) -> None:
     if isinstance(value, str):
-        raise TypeError(f"{name} takes several keys; put the one {value!r} into a list")
+        raise TypeError(f"{name} takes several ids; put the one {value!r} into a list")
 
 
 def _size(file: Path) -> int:

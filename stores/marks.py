@@ -34,7 +34,7 @@ def mark_files(folder: Path, names: Iterable[str], known: Mapping[str, Mark]) ->
 
 
 def first_changed(folder: Path, marks: Mapping[str, Mark], *, missing_ok: bool = False) -> str | None:
-    """The first file that is not what its mark says, or None; with `missing_ok` an absent file is none of it."""
+    """The first file that is not what its mark says, or None; with `missing_ok` an absent file does not count."""
     for name, (size, modified, checksum) in marks.items():
         try:
             stamp = _stamp(folder / name)

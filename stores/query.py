@@ -52,7 +52,7 @@ class Query:
         """Check what a caller gave.
 
         Raises:
-            QueryError: no or empty query, k below 1, unknown mode, a vector that is none.
+            QueryError: no or empty query, k below 1, unknown mode, a vector of anything but finite numbers.
         """
         if mode not in get_args(Mode):
             raise QueryError(f"unknown mode {mode!r}; use one of {', '.join(get_args(Mode))}")
@@ -63,7 +63,7 @@ class Query:
         try:
             (text or "").encode()
         except UnicodeEncodeError as error:
-            raise QueryError(f"the query holds half a character (a lone surrogate) at {error.start}") from error
+            raise QueryError(f"the query contains a lone surrogate (half a character) at {error.start}") from error
         if text is None and mode == "lexical":
             raise QueryError("a lexical search needs words; give a query, or use mode='dense'")
         chosen: Mode = "dense" if text is None else mode  # type: ignore[assignment]  # checked above

@@ -76,5 +76,5 @@ def to_json(metadata: Mapping[str, Any], owner: str) -> str:
 
 def _dump(value: dict[str, Any]) -> str:
     text = json.dumps(value, ensure_ascii=False, allow_nan=False)
-    text.encode()  # half a surrogate pair is no text
+    text.encode()  # a lone surrogate cannot be encoded
     return text

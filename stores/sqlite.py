@@ -108,7 +108,7 @@ class SqliteFile:
             raise self._damaged(str(error)) from error
         except UnicodeEncodeError as error:
             raise CorpusError(
-                f"{error.object!r:.80} holds half a character and cannot be stored or looked up"
+                f"{error.object!r:.80} contains a lone surrogate and cannot be stored or looked up"
             ) from error
 
     def _damaged(self, reason: str) -> CorpusCorruptError:

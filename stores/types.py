@@ -52,8 +52,8 @@ class Chunk:
         heading: the headings it stands under, outermost first.
         section: span `(start, end)` of the section it stands in, or None: the whole source.
         metadata: JSON-serialisable values of this chunk alone (`page` for a PDF).
-        id: key in the corpus; by default a hash of source, heading and text, so that an unchanged chunk of a changed
-            document keeps its key and its vector.
+        id: its name in the corpus; by default a hash of source, heading and text, so that an unchanged chunk of a
+            changed document keeps its id and its vector.
     """
 
     source: Source
@@ -95,10 +95,10 @@ class Chunk:
 
     @classmethod
     def from_text(cls, text: str, *, id: str = "", title: str = "", metadata: Mapping[str, Any] | None = None) -> Chunk:  # noqa: A002
-        """Make a chunk that is a whole document by itself; its key is `id`, or a hash of text, title and metadata."""
+        """Make a chunk that is a whole document by itself; its id is `id`, or a hash of text, title and metadata."""
         metadata = metadata or {}
-        key = id or _digest([text, title, repr(sorted(metadata.items(), key=repr))])
-        return cls(Source(key, text, title, metadata), 0, len(text), id=key)
+        chunk_id = id or _digest([text, title, repr(sorted(metadata.items(), key=repr))])
+        return cls(Source(chunk_id, text, title, metadata), 0, len(text), id=chunk_id)
 
     @classmethod
     def from_document(cls, document: Document) -> Chunk:
@@ -114,7 +114,7 @@ class Hit:
     """A chunk that a search found.
 
     Attributes:
-        document: `page_content` is the chunk's text, `id` its key; `metadata` holds the source's and the chunk's
+        document: `page_content` is the chunk's text, `id` its id; `metadata` holds the source's and the chunk's
             metadata, with `source` (its id) and `title` where they say nothing else, and always `source_id`,
             `heading`, `start`, `end` and `section`, which hide metadata of those names.
         score: higher is better; its scale depends on the search mode (RRF sum, cosine, BM25).
@@ -142,12 +142,12 @@ class AddReport:
     """What an `add` did.
 
     Attributes:
-        added: keys of the chunks that are new or have another text, in the order given.
+        added: ids of the chunks that are new or have another text, in the order given.
         unchanged: how many chunks were there already, or came twice; their place and metadata are as given now.
         removed: how many chunks of replaced documents are gone.
         embedded: how many texts went through the embedder (a known chunk keeps its vector).
-        cut: keys of those of them that are longer than what the embedder reads: their vectors say nothing of the end
-            (BM25 sees all of it); empty, too, where the embedder has no tokenizer to count with.
+        cut: ids of the chunks that are longer than what the embedder reads: their vectors say nothing of the end (BM25
+            sees all of it); empty, too, where the embedder has no tokenizer to count with.
         seconds: wall time by stage: `embed`, `store`, `lexical`, `dense`.
     """
 
@@ -161,10 +161,10 @@ class AddReport:
 
 @dataclass(frozen=True, slots=True)
 class AddProgress:
-    """Told to `on_progress` after every commit: these keys survive a power cut now.
+    """Told to `on_progress` after every commit: these chunks survive a power cut now.
 
     Attributes:
-        ids: keys of the chunks that this commit acknowledged.
+        ids: of the chunks that this commit acknowledged.
         done: chunks acknowledged so far.
         total: chunks given, or None when they come from an iterator.
     """

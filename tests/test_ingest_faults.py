@@ -117,8 +117,8 @@ def test_ids_and_headings_that_cannot_be_stored_cost_nothing_else(corpus: Corpus
     (folder / "facts.jsonl").write_text('{"id": "\\ud83d", "text": "Bad."}\n{"id": "b", "text": "Snow is cold."}\n')
     report = ingest(folder, corpus, loaders={".odd": broken})
     assert [(Path(skipped.path).name, skipped.reason) for skipped in report.skipped] == [
-        ("a.odd#\ufffd", "its id holds NUL or half a character and cannot be stored"),
-        ("facts.jsonl", "its id holds NUL or half a character: line 1"),
+        ("a.odd#\ufffd", "its id contains NUL or a lone surrogate and cannot be stored"),
+        ("facts.jsonl", "its id contains NUL or a lone surrogate: line 1"),
     ]
     assert report.added == 4
 

@@ -45,7 +45,7 @@ def test_faulty_lines_are_named_once_per_fault_and_the_rest_is_read(tmp_path: Pa
     assert faults == [
         "not valid JSON: lines 2, 8",
         "not a JSON object: line 3",
-        "field 'text' holds no text: line 4",
+        "field 'text' is not a text: line 4",
         "no field 'text': line 5",
         "field 'text' is empty: line 6",
         "not UTF-8 text: line 7",
@@ -59,7 +59,7 @@ def test_an_id_that_cannot_be_stored_costs_only_its_row(tmp_path: Path, id_: str
     path.write_text(f'{{"id": "{id_}", "text": "Bad."}}\n{{"id": "b", "text": "Good."}}\n')
     loaded, faults = split(list(load_jsonl(path)))
     assert [one.source.text for one in loaded] == ["Good."]
-    assert faults == ["its id holds NUL or half a character: line 1"]
+    assert faults == ["its id contains NUL or a lone surrogate: line 1"]
 
 
 def test_many_faults_of_a_kind_stay_one_line(tmp_path: Path) -> None:

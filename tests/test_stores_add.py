@@ -162,7 +162,7 @@ def test_deleted_chunks_disappear_everywhere(corpus: Corpus) -> None:
 
 def test_deleting_says_what_it_needs(corpus: Corpus) -> None:
     corpus.add(["text"])
-    with pytest.raises(TypeError, match=r"delete takes the chunks' keys, sources=\[...\] or where=\{...\}"):
+    with pytest.raises(TypeError, match=r"delete takes ids=\[...\], sources=\[...\] or where=\{...\}"):
         corpus.delete()
     assert corpus.delete([]) == corpus.delete(sources=[]) == 0, "a list may be empty"
     assert len(corpus) == 1

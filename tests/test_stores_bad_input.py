@@ -37,7 +37,7 @@ def one_line(error: BaseException) -> str:
         ({"query": "  ", "vector": [1.0] * 32}, "the query is empty"),
         ({"query": 3}, "the query must be a text, not int"),
         ({"query": b"bytes"}, "the query must be a text, not bytes"),
-        ({"query": "x\ud800y"}, "half a character"),
+        ({"query": "x\ud800y"}, "contains a lone surrogate"),
         ({"query": "x", "k": 0}, "k must be a whole number above 0, not 0"),
         ({"query": "x", "k": -1}, "not -1"),
         ({"query": "x", "k": 2.5}, "not 2.5"),
@@ -133,7 +133,7 @@ def test_chunk_metadata_are_checked_like_those_of_the_source(corpus: Corpus) -> 
 def test_half_a_character_is_refused_before_anything_is_embedded(
     corpus: Corpus, embedder: HashingEmbedder, chunk: Chunk
 ) -> None:
-    with pytest.raises(CorpusError, match="half a character") as caught:
+    with pytest.raises(CorpusError, match="contains a lone surrogate") as caught:
         corpus.add([chunk])
     one_line(caught.value)
     str(caught.value).encode()
@@ -165,7 +165,7 @@ def test_words_around_nul_are_found(corpus: Corpus) -> None:
 
 
 def test_half_a_character_is_in_no_corpus(corpus: Corpus) -> None:
-    with pytest.raises(CorpusError, match="half a character"):
+    with pytest.raises(CorpusError, match="contains a lone surrogate"):
         corpus.get(["\ud800"])
 
 

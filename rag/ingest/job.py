@@ -22,18 +22,19 @@ class Job:
     """A file or scheme to load.
 
     Attributes:
-        key: the file's path, or the scheme and what follows it.
+        origin: the file's path, or the scheme and what follows it.
         loader: what reads it.
         target: what the loader is called with.
     """
 
-    key: str
+    origin: str
     loader: NamedLoader
     target: Path | str
 
     def owns(self, source_id: str) -> bool:
-        """Whether a document of this id may come from here: `key`, `key#part`, or `scheme:anything`."""
-        return source_id == self.key or source_id.startswith(self.key if self.key.endswith(":") else f"{self.key}#")
+        """Whether a document of this id may come from here: `origin`, `origin#part`, or `scheme:anything`."""
+        parts = self.origin if self.origin.endswith(":") else f"{self.origin}#"
+        return source_id == self.origin or source_id.startswith(parts)
 
 
 def hash_content(job: Job) -> str:
@@ -66,7 +67,7 @@ def read(job: Job) -> Iterator[Loaded | Skipped]:
         raise LoadError(f"cannot be read: {error.strerror or error}") from error
     except Exception as error:
         # A plug-in or a parser may raise anything at all, and one bad file must not end the run.
-        _log.info("%s failed on %s", job.loader.name, job.key, exc_info=True)
+        _log.info("%s failed on %s", job.loader.name, job.origin, exc_info=True)
         raise LoadError(f"its loader failed ({type(error).__name__}: {error})") from error
 
 
@@ -78,9 +79,9 @@ def _checked(loaded: Loaded, job: Job) -> Loaded | Skipped:
     """
     source = loaded.source
     if not job.owns(source.id):
-        raise LoadError(f"its loader gives the id {source.id!r}, which must be {job.key!r} or begin with it and '#'")
+        raise LoadError(f"its loader gives the id {source.id!r}, which must be {job.origin!r} or begin with it and '#'")
     if not plain.is_storable(source.id):
-        return Skipped(plain.storable(source.id), "its id holds NUL or half a character and cannot be stored")
+        return Skipped(plain.storable(source.id), "its id contains NUL or a lone surrogate and cannot be stored")
     if not loaded.sections:
         return Skipped(source.id, "no text in it")
     edges = [edge for section in loaded.sections for edge in (section.start, section.end)]

@@ -80,7 +80,7 @@ def ingest(  # noqa: PLR0913 - the options of one command
     files = [Job(file.as_posix(), known_loaders[file.suffix.lower()], file) for file in found.files]
     jobs = [*files, *schemes]
     with into.writing():
-        stored = Stored.read(into, jobs=[job.key for job in jobs], folders=found.folders)
+        stored = Stored.read(into, jobs=[job.origin for job in jobs], folders=found.folders)
         run = Run(stored, into.files, Cutter(into, max_tokens, watch), watch, found.skipped)
         added = into.add(run.chunks(jobs, on_progress), on_progress=lambda _: run.note_files())
         run.note_files()
@@ -128,7 +128,7 @@ def _by_scheme(
 
 def _scheme_job(path: str, loader: NamedLoader, rest: str) -> Job:
     if not plain.is_storable(path):
-        raise IngestError(f"{path!r} is no valid Unicode and cannot be stored")
+        raise IngestError(f"{path!r} is not valid Unicode and cannot be stored")
     if loader.check:
         loader.check(rest)
     return Job(path, loader, rest)

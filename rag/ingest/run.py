@@ -45,7 +45,7 @@ class Run:
         """The chunks of what is new or changed, made while they are taken."""
         tell = on_progress or (lambda _: None)
         for job in jobs:
-            tell(IngestProgress(self.counts["jobs"], len(jobs), job.key, self.counts["chunks"]))
+            tell(IngestProgress(self.counts["jobs"], len(jobs), job.origin, self.counts["chunks"]))
             yield from self._of_job(job)
             self.counts["jobs"] += 1
         tell(IngestProgress(len(jobs), len(jobs), "", self.counts["chunks"]))
@@ -72,13 +72,13 @@ class Run:
 
     def _of_job(self, job: Job) -> Iterator[Chunk]:
         """The chunks of what is new in a file or scheme; a file that is as it was noted is not even parsed."""
-        stored = self.stored.documents[job.key]
+        stored = self.stored.documents[job.origin]
         skipped_before = len(self.skipped)
         given: dict[str, str] = {}
         try:
             with self.watch.stage("read"):
                 content = hash_content(job)
-            noted = self.files.fingerprint(job.key)
+            noted = self.files.fingerprint(job.origin)
             if noted and noted == fingerprint.of_file(content, stored, self.cutter.settings(job.loader.name)):
                 self.counts["unchanged"] += len(stored)
                 return
@@ -90,11 +90,11 @@ class Run:
                 given[item.source.id] = mark
                 yield from self._of_document(item, mark, stored.get(item.source.id))
         except LoadError as error:
-            self.skipped.append(Skipped(job.key, str(error)))
+            self.skipped.append(Skipped(job.origin, str(error)))
             return
         self.gone |= stored.keys() - given.keys()
         if content and given and len(self.skipped) == skipped_before:
-            self.whole[job.key] = fingerprint.of_file(content, given, self.cutter.settings(job.loader.name))
+            self.whole[job.origin] = fingerprint.of_file(content, given, self.cutter.settings(job.loader.name))
 
     def _of_document(self, loaded: Loaded, mark: str, before: str | None) -> list[Chunk]:
         """The chunks of a document with the fingerprint `mark`; none if it is stored with it, or cannot be split."""

@@ -56,7 +56,7 @@ class Splitter:
         self._room = max_tokens - (2 if tokenizer is None else tokenizer.num_special_tokens_to_add(is_pair=False))
 
     def split(self, loaded: Loaded) -> list[Chunk]:
-        """Cut a document; the chunks are in order, and two of the same words get different keys."""
+        """Cut a document; the chunks are in order, and two of the same words get different ids."""
         loaded = dataclasses.replace(loaded, source=self._short_titled(loaded.source))
         seen: Counter[str] = Counter()
         chunks = []

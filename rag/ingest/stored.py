@@ -18,7 +18,7 @@ class Stored:
     """Documents by the file or scheme they came from.
 
     Attributes:
-        documents: key of a job to its documents, id to fingerprint.
+        documents: origin of a job to its documents, id to fingerprint.
         others: ids in the folders walked that belong to no job.
     """
 
@@ -29,14 +29,14 @@ class Stored:
     def read(cls, corpus: Corpus, *, jobs: Sequence[str], folders: Sequence[Path]) -> Stored:
         """Ask the corpus for what lies in `folders` and belongs to `jobs`."""
         roots = [f"{folder.as_posix().rstrip('/')}/" for folder in folders]
-        outside = [key for key in jobs if not key.startswith(tuple(roots))]
+        outside = [origin for origin in jobs if not origin.startswith(tuple(roots))]
         fingerprints: dict[str, str] = {}
         for prefix in (*roots, *outside):
             fingerprints |= corpus.fingerprints(prefix)
-        documents: dict[str, dict[str, str]] = {key: {} for key in jobs}
+        documents: dict[str, dict[str, str]] = {origin: {} for origin in jobs}
         others = []
         for id_, fingerprint in fingerprints.items():
-            owner = next((key for key in owners(id_) if key in documents), None)
+            owner = next((origin for origin in owners(id_) if origin in documents), None)
             if owner is not None:
                 documents[owner][id_] = fingerprint
             elif fingerprint and id_.startswith(tuple(roots)):
@@ -49,7 +49,7 @@ class Stored:
 
 
 def owners(source_id: str) -> Iterator[str]:
-    """The keys that a document of this id may have come from; a file's own name may hold a `#`."""
+    """The files and the scheme that a document of this id may have come from; a file's own name may hold a `#`."""
     yield source_id
     at = source_id.find("#")
     while at >= 0:

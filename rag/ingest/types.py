@@ -94,7 +94,7 @@ class IngestReport:
         files: files and schemes that a loader was found for.
         added: documents that are new.
         changed: documents that replaced another text.
-        unchanged: documents that were there already, just so.
+        unchanged: documents that were there already and are the same.
         removed: documents that are gone, because their file or row is.
         skipped: what is not in the corpus (or only as it was before), one by one.
         chunks: chunks made in this run.

@@ -111,7 +111,7 @@ def _take(file: Path, suffixes: Collection[str], found: Found, unknown: Counter[
     if reason := _unreadable(file):
         found.skipped.append(_skipped(file, reason))
     elif suffix in suffixes and not plain.is_storable(file.as_posix()):
-        found.skipped.append(_skipped(file, "its path is no valid Unicode and cannot be stored; rename it"))
+        found.skipped.append(_skipped(file, "its path is not valid Unicode and cannot be stored; rename it"))
     elif suffix in suffixes:
         found.files.append(file)
     elif unknown is None:
@@ -129,7 +129,7 @@ def _no_loader(suffix: str) -> str:
 
 
 def _unreadable(file: Path) -> str:
-    """Why a path is no file that could be opened, or nothing; opening a pipe would wait for ever."""
+    """Why a path cannot be opened as a file; empty if it can. Opening a pipe would wait for ever."""
     try:
         mode = file.stat().st_mode
     except FileNotFoundError:

@@ -19,7 +19,7 @@ def load_docx(path: Path) -> Iterator[Loaded]:
     """Load a Word document; its title is its first heading of level 1, else the file's name.
 
     Raises:
-        LoadError: it is no Word document, or damaged.
+        LoadError: it is not a Word document, or damaged.
         MissingExtraError: the extra `[files]` is not installed.
         OSError: it cannot be read.
     """

@@ -24,7 +24,7 @@ def load_html(path: Path) -> Iterator[Loaded]:
     """Load an HTML page; its title is its `<title>`, else its first `<h1>`, else the file's name.
 
     Raises:
-        LoadError: the file is no text, or nested beyond reason.
+        LoadError: the file is not text, or nested beyond reason.
         MissingExtraError: the extra `[files]` is not installed.
         OSError: it cannot be read.
     """

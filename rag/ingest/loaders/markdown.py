@@ -29,7 +29,7 @@ def load_markdown(path: Path) -> Iterator[Loaded | Skipped]:
     Its title is the front matter's, else the first heading of level 1, else the file's name.
 
     Raises:
-        LoadError: the file is no text.
+        LoadError: the file is not text.
         OSError: it cannot be read.
     """
     text = read_text(path)

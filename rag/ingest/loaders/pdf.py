@@ -40,7 +40,7 @@ def load_pdf(path: Path) -> Iterator[Loaded]:
     yield _document(path.as_posix(), pages, str(title or "").strip() or path.stem)
 
 
-def _document(key: str, pages: list[str], title: str) -> Loaded:
+def _document(source_id: str, pages: list[str], title: str) -> Loaded:
     text = ""
     sections = []
     for number, page in enumerate(pages, start=1):
@@ -48,5 +48,5 @@ def _document(key: str, pages: list[str], title: str) -> Loaded:
             metadata: dict[str, Any] = {"page": number}
             sections.append(Section(len(text), len(text) + len(page), metadata=metadata))
             text += f"{page}\n\n"
-    source = Source(key, text, plain.title(title), {"pages": len(pages)})
+    source = Source(source_id, text, plain.title(title), {"pages": len(pages)})
     return Loaded(source, tuple(sections))

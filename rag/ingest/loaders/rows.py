@@ -45,7 +45,7 @@ def load_csv(path: Path, *, text_field: str = "text") -> Iterator[Loaded | Skipp
     """Load a table whose first row names the columns, separated by commas, semicolons or tabs.
 
     Raises:
-        LoadError: the file is no text, or has no column `text_field`.
+        LoadError: the file is not text, or has no column `text_field`.
         OSError: it cannot be read.
     """
     yield from _documents(path, _csv_rows(read_text(path), text_field), text_field)
@@ -55,15 +55,15 @@ def _documents(path: Path, rows: Iterator[_Row], text_field: str) -> Iterator[Lo
     faults: dict[str, list[int]] = {}
     seen: set[str] = set()
     for row in rows:
-        key = next((str(row.fields[name]) for name in _IDS if row.fields.get(name) not in (None, "")), str(row.number))
-        fault = row.fault or _fault(row.fields.get(text_field), text_field) or _fault_of_id(key, seen)
+        id_ = next((str(row.fields[name]) for name in _IDS if row.fields.get(name) not in (None, "")), str(row.number))
+        fault = row.fault or _fault(row.fields.get(text_field), text_field) or _fault_of_id(id_, seen)
         if fault:
             faults.setdefault(fault, []).append(row.line)
             continue
-        seen.add(key)
+        seen.add(id_)
         metadata = {name: value for name, value in row.fields.items() if name not in (text_field, "title")}
         yield plain_document(
-            f"{path.as_posix()}#{key}", row.fields[text_field], str(row.fields.get("title") or ""), metadata
+            f"{path.as_posix()}#{id_}", row.fields[text_field], str(row.fields.get("title") or ""), metadata
         )
     for fault, lines in faults.items():
         yield Skipped(path.as_posix(), f"{fault}: {_named(lines)}")
@@ -73,14 +73,14 @@ def _fault(text: Any, text_field: str) -> str:
     if text is None:
         return f"no field {text_field!r}"
     if not isinstance(text, str):
-        return f"field {text_field!r} holds no text"
+        return f"field {text_field!r} is not a text"
     return "" if text.strip() else f"field {text_field!r} is empty"
 
 
-def _fault_of_id(key: str, seen: Set[str]) -> str:
-    if not plain.is_storable(key):
-        return "its id holds NUL or half a character"
-    return "its id came before" if key in seen else ""
+def _fault_of_id(id_: str, seen: Set[str]) -> str:
+    if not plain.is_storable(id_):
+        return "its id contains NUL or a lone surrogate"
+    return "its id came before" if id_ in seen else ""
 
 
 def _named(lines: list[int]) -> str:
