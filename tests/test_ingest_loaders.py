@@ -14,8 +14,8 @@ from ragloom.rag.ingest.loaders.docx import load_docx
 from ragloom.rag.ingest.loaders.html import load_html
 from ragloom.rag.ingest.loaders.pdf import load_pdf
 from ragloom.rag.ingest.loaders.text import load_text
-from ragloom.rag.ingest.plain import jsonable, storable, title
 from ragloom.rag.ingest.registry import find_loaders
+from ragloom.rag.ingest.storable import jsonable, storable_text, storable_title
 from ragloom.rag.ingest.types import Loaded
 
 
@@ -169,9 +169,9 @@ def test_a_missing_parser_names_the_extra(tmp_path: Path, monkeypatch: pytest.Mo
 def test_metadata_becomes_json_and_text_becomes_storable() -> None:
     value = {1: {"b"}, "nan": float("nan"), "path": Path("x"), "lone": "a\ud800b", "deep": [(1, None, True)]}
     assert jsonable(value) == {"1": ["b"], "nan": "nan", "path": "x", "lone": "a\ufffdb", "deep": [[1, None, True]]}
-    assert storable("a\0b\udfff") == "a\ufffdb\ufffd"
-    assert title("  two\n words ") == "two words"
-    assert len(title("long " * 100)) <= 160
+    assert storable_text("a\0b\udfff") == "a\ufffdb\ufffd"
+    assert storable_title("  two\n words ") == "two words"
+    assert len(storable_title("long " * 100)) <= 160
 
 
 @pytest.mark.parametrize("key", ["epub", ".", "", ":", ".wiki:"])

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from ragloom.rag.ingest.loaders.markdown import load_markdown
-from ragloom.rag.ingest.markdown import outline
+from ragloom.rag.ingest.structure import outline
 from ragloom.rag.ingest.types import Loaded, Skipped
 
 BLOCKS = st.sampled_from(

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ragloom.rag.ingest.errors import IngestError
-from ragloom.rag.ingest.markdown import outline
 from ragloom.rag.ingest.pack import pack
 from ragloom.rag.ingest.sentences import sentences
 from ragloom.rag.ingest.split import Splitter
+from ragloom.rag.ingest.structure import outline
 from ragloom.rag.ingest.types import Loaded, Section
 from ragloom.stores.types import Chunk, Source
 from tokenizers import Tokenizer

@@ -9,9 +9,10 @@ from itertools import pairwise
 from pathlib import Path
 
 from ...errors import MissingExtraError
-from . import fingerprint, plain
+from . import fingerprint
 from .errors import IngestError, LoadError
 from .registry import NamedLoader
+from .storable import is_storable, jsonable, storable_text, storable_title
 from .types import Loaded, Section, Skipped
 
 _log = logging.getLogger(__name__)
@@ -80,8 +81,8 @@ def _checked(loaded: Loaded, job: Job) -> Loaded | Skipped:
     source = loaded.source
     if not job.owns(source.id):
         raise LoadError(f"its loader gives the id {source.id!r}, which must be {job.origin!r} or begin with it and '#'")
-    if not plain.is_storable(source.id):
-        return Skipped(plain.storable(source.id), "its id contains NUL or a lone surrogate and cannot be stored")
+    if not is_storable(source.id):
+        return Skipped(storable_text(source.id), "its id contains NUL or a lone surrogate and cannot be stored")
     if not loaded.sections:
         return Skipped(source.id, "no text in it")
     edges = [edge for section in loaded.sections for edge in (section.start, section.end)]
@@ -89,13 +90,13 @@ def _checked(loaded: Loaded, job: Job) -> Loaded | Skipped:
         raise LoadError("its loader gives sections that overlap or lie outside the text")
     storable = replace(
         source,
-        text=plain.storable(source.text),
-        title=plain.title(source.title),
-        metadata=plain.jsonable(source.metadata),
+        text=storable_text(source.text),
+        title=storable_title(source.title),
+        metadata=jsonable(source.metadata),
     )
     return Loaded(storable, tuple(map(_storable, loaded.sections)))
 
 
 def _storable(section: Section) -> Section:
-    heading = tuple(map(plain.storable, section.heading))
-    return replace(section, heading=heading, metadata=plain.jsonable(section.metadata))
+    heading = tuple(map(storable_text, section.heading))
+    return replace(section, heading=heading, metadata=jsonable(section.metadata))

@@ -15,8 +15,9 @@ from typing import NamedTuple
 
 from semantic_text_splitter import TextSplitter
 
-from .markdown import blocks
 from .sentences import segment
+from .span import Span, trimmed
+from .structure import blocks
 
 _WINDOW = 16384
 _BETWEEN_ITEMS = 0.05
@@ -24,13 +25,6 @@ _BETWEEN_SENTENCES = 0.2
 _AFTER_LEAD_IN = 0.6
 
 Count = Callable[[str], int]
-
-
-class Piece(NamedTuple):
-    """Code points `[start:end]` of a text, without white space around them."""
-
-    start: int
-    end: int
 
 
 class _Atom(NamedTuple):
@@ -42,10 +36,10 @@ class _Atom(NamedTuple):
     cut: float
 
 
-def pack(text: str, capacity: int, count: Count, language: str = "en") -> list[Piece]:
+def pack(text: str, capacity: int, count: Count, language: str = "en") -> list[Span]:
     """Cut `text` into pieces of at most `capacity` tokens as `count` counts them; nothing but white space is lost."""
     atoms = list(_atoms(text, capacity, count, language))
-    pieces = [Piece(atoms[first].start, atoms[last].end) for first, last in _cheapest(atoms, capacity)]
+    pieces = [Span(atoms[first].start, atoms[last].end) for first, last in _cheapest(atoms, capacity)]
     return [part for piece in pieces for part in _fitting(text, piece, capacity, count)]
 
 
@@ -57,14 +51,14 @@ def _atoms(text: str, capacity: int, count: Count, language: str) -> Iterator[_A
     led_in = False
     for start, end in pairwise([0, *sorted(costs.keys() - {0}), len(text)]):
         cost = _AFTER_LEAD_IN if led_in else costs.get(start, 0.0)
-        for piece in _fitting(text, _trimmed(text, start, end), capacity, count):
+        for piece in _fitting(text, trimmed(text, start, end), capacity, count):
             words = text[piece.start : piece.end]
             yield _Atom(*piece, count(words), cost)
             cost = _BETWEEN_SENTENCES
             led_in = words.endswith((":", "："))
 
 
-def _fitting(text: str, piece: Piece, capacity: int, count: Count) -> list[Piece]:
+def _fitting(text: str, piece: Span, capacity: int, count: Count) -> list[Span]:
     """The piece, cut further if it exceeds the capacity: too long a sentence, or tokens that don't add up."""
     words = text[piece.start : piece.end]
     if not words:
@@ -73,7 +67,7 @@ def _fitting(text: str, piece: Piece, capacity: int, count: Count) -> list[Piece
         return [piece]
     splitter = TextSplitter.from_callback(count, capacity)
     return [
-        Piece(piece.start + at + start, piece.start + at + start + len(part))
+        Span(piece.start + at + start, piece.start + at + start + len(part))
         for at, window in _windows(words)
         for start, part in splitter.chunk_indices(window)
     ]
@@ -110,9 +104,3 @@ def _cheapest(atoms: list[_Atom], capacity: int) -> list[tuple[int, int]]:
     while cuts[-1]:
         cuts.append(begins[cuts[-1]])
     return [(first, after - 1) for first, after in pairwise(reversed(cuts))]
-
-
-def _trimmed(text: str, start: int, end: int) -> Piece:
-    part = text[start:end]
-    start += len(part) - len(part.lstrip())
-    return Piece(start, start + len(part.strip()))

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...stores.clock import Stopwatch
-from . import plain
 from .cut import Cutter
 from .errors import IngestError
 from .globs import matcher
@@ -21,6 +20,7 @@ from .job import Job
 from .registry import NamedLoader, find_loaders
 from .run import Run
 from .split import MIN_MAX_TOKENS
+from .storable import is_storable
 from .stored import Stored, owners
 from .types import IngestProgress, IngestReport, Loader, SchemeLoader
 from .walk import absolute, walk
@@ -127,7 +127,7 @@ def _by_scheme(
 
 
 def _scheme_job(path: str, loader: NamedLoader, rest: str) -> Job:
-    if not plain.is_storable(path):
+    if not is_storable(path):
         raise IngestError(f"{path!r} is not valid Unicode and cannot be stored")
     if loader.check:
         loader.check(rest)

@@ -11,11 +11,11 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator
 from itertools import accumulate, pairwise
-from typing import NamedTuple
 
 from sentencex import get_sentence_boundaries  # type: ignore[import-untyped]
 
-from .markdown import Line, blocks
+from .span import Span, trimmed
+from .structure import Line, blocks
 
 _WINDOW = 8192
 _MIN_WORDS = 3
@@ -32,26 +32,17 @@ _CLOSING = re.compile(r"[)\]}\"'”’»*_.,;!?]+(?=\s|$)")
 _SYMBOL = re.compile(r"[\[\](){}<>=|#;\\/+^~$@&]")
 
 
-class Span(NamedTuple):
-    """Code points `[start:end]` of a text."""
-
-    start: int
-    end: int
-
-
-def sentences(text: str, start: int = 0, end: int | None = None, language: str = "en") -> list[Span]:
-    """The sentences of the prose in `text[start:end]`, in order, without white space around them.
+def sentences(text: str, *, language: str = "en") -> list[Span]:
+    """The sentences of the prose in a text, in order, without white space around them.
 
     Headings, code, tables, HTML blocks and rules hold none. A sentence of a quotation that runs over several lines
     includes the `>` between them, for its span is a stretch of the text.
 
     Args:
         text: Markdown, or plain text with blank lines between paragraphs.
-        start: offset where to begin.
-        end: offset where to end; None: at the end of the text.
         language: ISO 639 code; an unknown one is treated by the rules that most languages share.
     """
-    return [span for block in blocks(text, start, end) for span in segment(block.paragraph, language)]
+    return [span for block in blocks(text) for span in segment(block.paragraph, language)]
 
 
 def is_prose(sentence: str) -> bool:
@@ -96,7 +87,7 @@ def _boundaries(words: str, language: str) -> list[Span]:
     for start, end in _raw_boundaries(words, language):
         if spans and (closing := _CLOSING.match(words, start, end)):
             spans[-1] = Span(spans[-1].start, closing.end())
-            start, end = _trimmed(words, closing.end(), end)  # noqa: PLW2901 - what is left of it
+            start, end = trimmed(words, closing.end(), end)  # noqa: PLW2901 - what is left of it
         if start == end:
             continue
         if spans and spans[-1].end == start and words[start - 1] == "." and not _UNSPACED.match(words, start):
@@ -115,11 +106,5 @@ def _raw_boundaries(words: str, language: str) -> Iterator[Span]:
         if at + _WINDOW < len(words) and len(ends) > 1:
             ends.pop()  # it may go on in the next window
         for start, end in pairwise([0, *ends]):
-            yield _trimmed(words, at + start, at + end)
+            yield trimmed(words, at + start, at + end)
         at += ends[-1]
-
-
-def _trimmed(words: str, start: int, end: int) -> Span:
-    sentence = words[start:end]
-    start += len(sentence) - len(sentence.lstrip())
-    return Span(start, start + len(sentence.strip()))

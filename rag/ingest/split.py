@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 
 from ...stores.types import Chunk, Source
 from .errors import IngestError
-from .pack import Piece, pack
+from .pack import pack
+from .span import Span
 from .types import Loaded, Section
 
 if TYPE_CHECKING:
@@ -104,13 +105,13 @@ class Splitter:
                 group, size = [section], tokens
         yield from _as_one(group)
 
-    def _pieces(self, loaded: Loaded, section: Section, capacity: int) -> Iterator[Piece]:
+    def _pieces(self, loaded: Loaded, section: Section, capacity: int) -> Iterator[Span]:
         text = loaded.source.text[section.start : section.end]
         if self.count(text) <= capacity:
-            yield Piece(section.start, section.end)
+            yield Span(section.start, section.end)
             return
         for start, end in pack(text, capacity, self.count, self._language):
-            yield Piece(section.start + start, section.start + end)
+            yield Span(section.start + start, section.start + end)
 
 
 def _counter(tokenizer: Tokenizer) -> Callable[[str], int]:
@@ -122,12 +123,12 @@ def _counter(tokenizer: Tokenizer) -> Callable[[str], int]:
         tokenizer.no_padding()
 
     def count(text: str) -> int:
-        # A word too long for WordPiece is one unknown token, be it a megabyte; it must not become one chunk.
+        # A word too long for WordSpan is one unknown token, be it a megabyte; it must not become one chunk.
         return max(len(tokenizer.encode(text, add_special_tokens=False)), len(text) // _LONGEST_TOKEN)
 
     if not isinstance(tokenizer.pre_tokenizer, BertPreTokenizer):
         return count
-    # WordPiece looks at one word at a time, so words can be counted from memory: five times as fast.
+    # WordSpan looks at one word at a time, so words can be counted from memory: five times as fast.
     count_word = lru_cache(maxsize=_WORDS_REMEMBERED)(count)
     return lambda text: sum(map(count_word, text.split()))
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..._paths import expand_user
-from . import plain
 from .errors import IngestError
 from .globs import matcher
+from .storable import is_storable, storable_text
 from .types import Skipped
 
 _LEFT_OUT = {"node_modules", "__pycache__"}
@@ -59,7 +59,7 @@ def walk(
     found = Found()
     for path in map(absolute, paths):
         if path.is_dir():
-            if plain.is_storable(path.as_posix()):
+            if is_storable(path.as_posix()):
                 found.folders.append(path)
             unknown: Counter[str] = Counter()
             for file in sorted(_files(path, excluded, found.skipped)):
@@ -110,7 +110,7 @@ def _take(file: Path, suffixes: Collection[str], found: Found, unknown: Counter[
     suffix = file.suffix.lower()
     if reason := _unreadable(file):
         found.skipped.append(_skipped(file, reason))
-    elif suffix in suffixes and not plain.is_storable(file.as_posix()):
+    elif suffix in suffixes and not is_storable(file.as_posix()):
         found.skipped.append(_skipped(file, "its path is not valid Unicode and cannot be stored; rename it"))
     elif suffix in suffixes:
         found.files.append(file)
@@ -121,11 +121,11 @@ def _take(file: Path, suffixes: Collection[str], found: Found, unknown: Counter[
 
 
 def _skipped(path: Path, reason: str) -> Skipped:
-    return Skipped(plain.storable(path.as_posix()), reason)
+    return Skipped(storable_text(path.as_posix()), reason)
 
 
 def _no_loader(suffix: str) -> str:
-    return f"no loader for {plain.storable(suffix)}" if suffix else "no loader for files without a suffix"
+    return f"no loader for {storable_text(suffix)}" if suffix else "no loader for files without a suffix"
 
 
 def _unreadable(file: Path) -> str:

@@ -17,9 +17,9 @@ import yaml
 from frontmatter.default_handlers import YAMLHandler
 
 from ....stores.types import Source
-from .. import plain
 from ..decode import read_text
-from ..markdown import outline
+from ..storable import jsonable, storable_title
+from ..structure import outline
 from ..types import Loaded, Skipped
 
 
@@ -49,8 +49,8 @@ def document(
     Without a `title` from outside the text it is the first heading of level 1, else the file's name.
     """
     parts = outline(text, body)
-    title = plain.title(title) or parts.title or path.stem
-    return Loaded(Source(path.as_posix(), text, title, plain.jsonable(metadata)), parts.sections)
+    title = storable_title(title) or parts.title or path.stem
+    return Loaded(Source(path.as_posix(), text, title, jsonable(metadata)), parts.sections)
 
 
 def _front_matter(text: str) -> tuple[Mapping[str, Any], int]:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ....stores.types import Source
-from .. import plain
 from ..errors import LoadError
+from ..storable import storable_text, storable_title
 from ..types import Loaded, Section
 from .extra import parser
 
@@ -28,7 +28,7 @@ def load_pdf(path: Path) -> Iterator[Loaded]:
         reader = pypdf.PdfReader(content)
         if reader.is_encrypted and not reader.decrypt(""):
             raise LoadError("encrypted; save it without a password first")
-        pages = [plain.storable(page.extract_text()).strip() for page in reader.pages]
+        pages = [storable_text(page.extract_text()).strip() for page in reader.pages]
         title = reader.metadata.title if reader.metadata else None
     except (LoadError, OSError):
         raise
@@ -48,5 +48,5 @@ def _document(source_id: str, pages: list[str], title: str) -> Loaded:
             metadata: dict[str, Any] = {"page": number}
             sections.append(Section(len(text), len(text) + len(page), metadata=metadata))
             text += f"{page}\n\n"
-    source = Source(source_id, text, plain.title(title), {"pages": len(pages)})
+    source = Source(source_id, text, storable_title(title), {"pages": len(pages)})
     return Loaded(source, tuple(sections))

@@ -11,8 +11,8 @@ import platform
 from collections.abc import Iterable, Iterator, Mapping
 
 from ....stores.types import Source
-from .. import plain
 from ..errors import IngestError
+from ..storable import storable_title
 from ..types import Loaded, Section
 from .sphinx_text import Part, read_sphinx_text
 
@@ -74,9 +74,9 @@ def _document(name: str, title: str, parts: Iterable[Part]) -> Loaded:
                 text += f"{'#' * min(level, 6)} {words}\n\n"
         start = len(text)
         text += part.markdown
-        heading = tuple(map(plain.title, part.heading))
+        heading = tuple(map(storable_title, part.heading))
         sections.append(Section(start, len(text), heading, opening if opening < start else None))
         text += "\n\n"
         above = part.heading
     metadata = {"topic": name, "python": platform.python_version()}
-    return Loaded(Source(f"{SCHEME}{name}", text.rstrip() + "\n", plain.title(title), metadata), tuple(sections))
+    return Loaded(Source(f"{SCHEME}{name}", text.rstrip() + "\n", storable_title(title), metadata), tuple(sections))

@@ -13,9 +13,9 @@ from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .. import plain
 from ..decode import decode, read_text
 from ..errors import LoadError
+from ..storable import is_storable
 from ..types import Loaded, Skipped
 from .text import plain_document
 
@@ -78,7 +78,7 @@ def _fault(text: Any, text_field: str) -> str:
 
 
 def _fault_of_id(id_: str, seen: Set[str]) -> str:
-    if not plain.is_storable(id_):
+    if not is_storable(id_):
         return "its id contains NUL or a lone surrogate"
     return "its id came before" if id_ in seen else ""
 

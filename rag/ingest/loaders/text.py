@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from ....stores.types import Source
-from .. import plain
 from ..decode import read_text
+from ..span import trimmed
+from ..storable import jsonable, storable_title
 from ..types import Loaded, Section
 
 
@@ -24,7 +25,6 @@ def load_text(path: Path) -> Iterator[Loaded]:
 
 def plain_document(source_id: str, text: str, title: str, metadata: Mapping[str, Any]) -> Loaded:
     """A document without headings: one section, or none if there is nothing but white space."""
-    start = len(text) - len(text.lstrip())
-    end = len(text.rstrip())
-    sections = (Section(start, end),) if start < end else ()
-    return Loaded(Source(source_id, text, plain.title(title), plain.jsonable(metadata)), sections)
+    span = trimmed(text, 0, len(text))
+    sections = (Section(*span),) if span else ()
+    return Loaded(Source(source_id, text, storable_title(title), jsonable(metadata)), sections)

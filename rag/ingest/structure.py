@@ -16,7 +16,8 @@ from typing import NamedTuple
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from . import plain
+from .span import trimmed
+from .storable import storable_title
 from .types import Section
 
 _FENCE = re.compile(r"^[ \t>]*(?:```|~~~)[^\n]*\n?", re.MULTILINE)
@@ -82,14 +83,14 @@ def outline(text: str, start: int = 0) -> Outline:
     headings = list(_headings(text, start))
     path: list[Heading] = []
     sections = []
-    if before := _trimmed(text, start, headings[0].start if headings else len(text)):
+    if before := trimmed(text, start, headings[0].start if headings else len(text)):
         sections.append(Section(*before))
     for index, heading in enumerate(headings):
         following = headings[index + 1] if index + 1 < len(headings) else None
         path = [above for above in path if above.level < heading.level]
         parents = _words(path)
         path.append(heading)
-        if span := _trimmed(text, heading.end, following.start if following else len(text)):
+        if span := trimmed(text, heading.end, following.start if following else len(text)):
             sections.append(Section(*span, heading=_words(path), opening=heading.start))
         elif heading.words and not (following and following.level > heading.level):
             sections.append(Section(heading.start, heading.end, heading=parents))
@@ -97,32 +98,32 @@ def outline(text: str, start: int = 0) -> Outline:
     return Outline(tuple(sections), first)
 
 
-def blocks(text: str, start: int = 0, end: int | None = None) -> Iterator[Block]:
-    """The blocks of `text[start:end]` that hold no other, and list items, in order."""
-    start += _code_before(text[start:end])
+def blocks(text: str) -> Iterator[Block]:
+    """The blocks of a text that hold no other, and list items, in order."""
+    start = _code_before(text)
     # To CommonMark a no-break space or a form feed is a character like any other, but markdown-it-py strips it from
     # paragraphs, whole lines of it too, and replaces NUL; with a letter in its place the lines stay where they are.
-    part = _ODD.sub("x", text[start:end])
+    part = _ODD.sub("x", text[start:])
     lines = _line_spans(part)
     for token, following in pairwise([*_blocks().parse(part), None]):
         if token and token.map and token.type in _LEAVES:
             first, last = token.map
             is_paragraph = following and token.type == "paragraph_open"
             words = _words_of_lines(part, lines[first:last], following.content) if following and is_paragraph else []
-            places = (_trimmed(text, start + begin, start + end) for begin, end in words)
+            places = (trimmed(text, start + begin, start + end) for begin, end in words)
             paragraph = [Line(place[0], text[slice(*place)]) for place in places if place]
             yield Block(start + lines[first][0], token.level > 0, paragraph)
 
 
-def _code_before(part: str) -> int:
-    """Where the text begins if `part` was cut out of the middle of a code block: after the fence that closes it.
+def _code_before(text: str) -> int:
+    """Where the blocks begin if `text` was cut out of the middle of a code block: after the fence that closes it.
 
-    Where fences don't come in pairs, one stands outside `part`: before it, if the first one here has no code below.
+    Where fences don't come in pairs, one stands outside the text: before it, if the first one here has no code below.
     """
-    fences = list(_FENCE.finditer(part))
+    fences = list(_FENCE.finditer(text))
     if len(fences) % 2 == 0:
         return 0
-    inside = part[fences[0].end() :].partition("\n")[0].strip()
+    inside = text[fences[0].end() :].partition("\n")[0].strip()
     return 0 if inside else fences[0].end()
 
 
@@ -146,7 +147,7 @@ def _headings(text: str, start: int) -> Iterator[Heading]:
         # A heading in a quotation or a list item does not divide the document, hence level 0 only.
         if token.type == "heading_open" and token.level == 0 and token.map:
             begin, end = lines[token.map[0]][0], lines[token.map[1] - 1][1]
-            words = plain.title(_without_markup(inline))
+            words = storable_title(_without_markup(inline))
             yield Heading(int(token.tag[1:]), words, start + begin, start + end)
 
 
@@ -161,16 +162,6 @@ def _visible(token: Token) -> str:
 
 def _words(path: list[Heading]) -> tuple[str, ...]:
     return tuple(heading.words for heading in path if heading.words)
-
-
-def _trimmed(text: str, start: int, end: int) -> tuple[int, int] | None:
-    """The span without surrounding white space; None if nothing is left."""
-    part = text[start:end]
-    words = part.strip()
-    if not words:
-        return None
-    start += len(part) - len(part.lstrip())
-    return start, start + len(words)
 
 
 def _line_spans(text: str) -> list[tuple[int, int]]:
