@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def _valid(text: str) -> str:
     if not Template(text).is_valid():
-        raise ValueError("holds a $ that begins no variable; write $$ for a dollar sign")
+        raise ValueError("contains a $ that begins no variable; write $$ for a dollar sign")
     return text
 
 
@@ -25,6 +25,13 @@ TemplateText = Annotated[Text, AfterValidator(_valid)]
 
 class Prompt(BaseModel):
     """A prompt as its YAML file has it, and the file's name.
+
+    ```python
+    from ragloom.prompts import Prompt
+
+    prompt = Prompt(name="greet", description="A greeting.", user="Greet $name in one sentence.")
+    print(prompt.render(name="Ada")[0].text)  # -> Greet Ada in one sentence.
+    ```
 
     `$question` or `${question}` in `system` and `user` is a variable, `$$` a dollar sign. Values are put in as they
     are: a `$` in a document stays one.
@@ -52,12 +59,7 @@ class Prompt(BaseModel):
         """Fill in the variables: a system message, where the prompt has one, and a user message.
 
         Raises:
-            PromptError: a variable is missing or unknown, or its value is no text.
-
-        Example:
-            >>> prompt = Prompt(name="greet", description="A greeting.", user="Greet $name in one sentence.")
-            >>> prompt.render(name="Ada")[0].text
-            'Greet Ada in one sentence.'
+            PromptError: a variable is missing or unknown, or its value is not a string.
         """
         from langchain_core.messages import HumanMessage, SystemMessage
 
@@ -72,4 +74,4 @@ class Prompt(BaseModel):
                 raise PromptError(f"prompt {self.name!r} {problem} ${min(names)}; its variables are {known}")
         for name, value in values.items():
             if not isinstance(value, str):
-                raise PromptError(f"prompt {self.name!r} takes text for ${name}, not {type(value).__name__}")
+                raise PromptError(f"prompt {self.name!r} takes a string for ${name}, not {type(value).__name__}")

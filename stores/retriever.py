@@ -9,8 +9,8 @@ from langchain_core.callbacks import CallbackManagerForRetrieverRun
 from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever
 from pydantic import ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails
 
+from .._explain import first_problem
 from .corpus import Corpus
 from .errors import QueryError
 from .query import Mode
@@ -58,16 +58,9 @@ def make_retriever(corpus: Corpus, options: Mapping[str, Any]) -> CorpusRetrieve
     """Make a retriever with these fields.
 
     Raises:
-        QueryError: there is no such field, or it cannot have that value; one line says all that is wrong.
+        QueryError: there is no such field, or it cannot have that value.
     """
     try:
         return CorpusRetriever(corpus=corpus, **options)
     except ValidationError as error:
-        raise QueryError("; ".join(map(_line, error.errors()))) from None
-
-
-def _line(fault: ErrorDetails) -> str:
-    name = ".".join(map(str, fault["loc"]))
-    if fault["type"] == "extra_forbidden":
-        return f"unknown option {name!r}; there are k, mode and where"
-    return f"{name}={fault['input']!r:.80}: {fault['msg']}"
+        raise QueryError(first_problem(error, "option", ("k", "mode", "where"))) from None

@@ -12,13 +12,13 @@ numbers and booleans with numbers and booleans; a value of another kind is unequ
 
 from __future__ import annotations
 
-import difflib
 import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .._explain import unknown
 from .errors import QueryError
 
 Where = Mapping[str, Any]
@@ -29,6 +29,15 @@ _ORDER = {"$gt": ">", "$gte": ">=", "$lt": "<", "$lte": "<="}
 _OPERATORS = ["$eq", "$ne", *_ORDER, "$in", "$nin", "$contains"]
 _NUMBERS = "('integer', 'real', 'true', 'false')"
 _ESCAPED_IN_JSON = {'"', "\\", *map(chr, range(32))}
+
+
+def check_where(where: Where) -> None:
+    """Check a condition before it is needed.
+
+    Raises:
+        QueryError: an operator is unknown or a value has a type that it cannot compare.
+    """
+    to_sql(where)
 
 
 def to_sql(where: Where, column: str = "metadata") -> Sql:
@@ -162,6 +171,4 @@ def _list(operator: str, value: Any) -> Sequence[Any]:
 
 
 def _unknown(name: Any, known: Sequence[str]) -> QueryError:
-    close = difflib.get_close_matches(str(name), known, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}"
-    return QueryError(f"where: unknown operator {name!r}; {hint}")
+    return QueryError(f"where: {unknown('operator', name, known)}")

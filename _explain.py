@@ -1,0 +1,47 @@
+"""Wording that several errors share: a name that is not known, a value that cannot be used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
+
+def unknown(kind: str, name: object, known: Iterable[str]) -> str:
+    """Say that there is no such name, with the one that is spelt like it, else with all that are known.
+
+    ```python
+    from ragloom._explain import unknown
+
+    print(unknown("mode", "lexcal", ["dense", "lexical"]))  # -> unknown mode 'lexcal'; did you mean 'lexical'?
+    print(unknown("mode", "both", ["dense", "lexical"]))  # -> unknown mode 'both'; known are dense, lexical
+    ```
+    """
+    names = list(known)
+    close = get_close_matches(str(name), names, n=1)
+    return f"unknown {kind} {name!r}; " + (f"did you mean {close[0]!r}?" if close else f"known are {', '.join(names)}")
+
+
+def first_problem(error: ValidationError, kind: str, known: Iterable[str] = ()) -> str:
+    """The first of pydantic's complaints on one line: the name, the rule and the value.
+
+    Unknown names go before everything else: a misspelt one is often also the one that is missing.
+
+    Args:
+        error: what pydantic raised.
+        kind: what a name stands for: `option`, `key`.
+        known: the names that there are.
+    """
+    problem = min(error.errors(include_url=False), key=lambda each: each["type"] != "extra_forbidden")
+    name = ".".join(map(str, problem["loc"]))
+    if problem["type"] == "extra_forbidden":
+        return unknown(kind, name, known)
+    if problem["type"] == "missing":
+        return f"the {kind} {name!r} is missing"
+    if problem["type"] == "value_error":  # raised by a validator of ours, in words of ours
+        return f"{name} {problem['ctx']['error']}"
+    rule = problem["msg"].removeprefix("Input ").removeprefix("String ")
+    return f"{name} {rule}, not {problem['input']!r:.80}"
