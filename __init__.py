@@ -10,8 +10,8 @@ from .errors import RagloomError
 if TYPE_CHECKING:
     from .rag.ask import Reply as Reply
     from .rag.ask import ask as ask
-    from .rag.ingest import ingest as ingest
-    from .rag.llm import load as load
+    from .rag.ingest.pipeline import ingest as ingest
+    from .rag.llm.loading import load as load
     from .stores.corpus import Corpus as Corpus
     from .stores.embedder import Embedder as Embedder
     from .stores.types import Chunk as Chunk
@@ -41,7 +41,7 @@ _HOMES = {
     "Reply": ".rag.ask",
     "Source": ".stores.types",
     "ask": ".rag.ask",
-    "ingest": ".rag.ingest",
-    "load": ".rag.llm",
+    "ingest": ".rag.ingest.pipeline",
+    "load": ".rag.llm.loading",
 }
 __getattr__ = lazy(__name__, _HOMES)

@@ -70,7 +70,7 @@ def test_how_sure_an_answer_has_to_be_is_yours_to_set(handbook: Corpus) -> None:
 
 @pytest.mark.model
 def test_with_the_llm_every_shown_sentence_still_rests_on_a_passage(handbook: Corpus) -> None:
-    with load("embedded") as llm:  # type: ignore[attr-defined]
+    with load("embedded") as llm:
         reply = ask("Who has to approve my travel?", handbook, llm=llm)
     assert reply.answer.how in {"grounded", "quoted"}
     assert "supervisor" in reply.answer.text
@@ -90,7 +90,7 @@ def test_a_question_longer_than_the_embedder_reads_is_refused_with_both_numbers(
 def test_a_question_that_fills_the_context_is_refused_with_both_numbers(handbook: Corpus) -> None:
     documents = [hit.document for hit in handbook.search("leave")]
     with (
-        load("embedded", n_ctx=512) as llm,  # type: ignore[attr-defined]
+        load("embedded", n_ctx=512) as llm,
         pytest.raises(GenerateError, match=r"question has \d+ tokens.*context of 511"),
     ):
         cited("How long is parental leave? " * 200, documents, llm)

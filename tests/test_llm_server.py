@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from langchain_core.messages import HumanMessage
-from ragloom.rag.llm import ModelError, load
+from ragloom.rag.llm import ChatModel, ModelError, load
 
 USAGE = {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}
 
@@ -173,6 +173,14 @@ def test_a_server_that_cannot_be_asked_is_refused(url: str, options: dict[str, A
     with pytest.raises(ModelError, match=problem) as caught:
         load(url, **options)
     assert "s3cret" not in str(caught.value)
+
+
+def test_a_server_knows_its_context_and_can_be_closed_like_a_local_model() -> None:
+    with load("http://host/v1", n_ctx=4096) as llm:
+        assert isinstance(llm, ChatModel)
+        assert llm.context_size == 4096
+        assert llm.count_tokens("a" * 300) == 100
+    llm.close()
 
 
 def test_tokens_are_counted_without_a_download() -> None:

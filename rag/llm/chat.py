@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel, ModelProfile
@@ -15,9 +14,11 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.tools import BaseTool
-from pydantic import ConfigDict, Field, PrivateAttr
+from pydantic import ConfigDict, Field, PrivateAttr, model_validator
 
+from ..._explain import unknown
 from ...settings import read_settings
+from .base import ChatModel
 from .engine import Delta, Engine
 from .errors import ModelError
 from .messages import to_turns
@@ -27,25 +28,30 @@ from .template import ChatTemplate
 from .weights import Weights
 
 _DEFAULT_CONTEXT = 8192  # tokens; what a model was trained for may be 131,072, and gigabytes of KV cache
+_WITHOUT_EFFECT = {"api_key", "max_retries", "streaming", "timeout"}
+"""LangChain's standard options for models behind a network: every chat model takes them, here they change nothing."""
 
 
-class ChatLlama(SamplingFields, BaseChatModel):
+class ChatLlama(SamplingFields, ChatModel):
     """A chat model that runs in this process, by llama.cpp.
 
     The weights are loaded when it is made (0.5 s for the embedded model). Callers from several threads are answered one
     after the other; the async methods do not block the event loop. `close()`, `with`, garbage collection and the
     interpreter's exit free the memory.
 
-    Example:
-        >>> with ChatLlama(model="embedded") as llm:
-        ...     llm.invoke("Hi").text
-        'Hello! How can I assist you today?'
+    ```python
+    from ragloom.rag.llm import ChatLlama
+
+    with ChatLlama(model="embedded", n_ctx=512) as llm:
+        print(llm.invoke("Hi").text)  # -> Hello! How can I assist you today?
+    ```
 
     Attributes:
         model: `embedded`, the path of a GGUF file, or `hf:owner/repo/file.gguf`.
         n_gpu_layers: how many layers go to the GPU; -1: all.
         n_ctx: room for prompt and answer, in tokens; None: what the model was trained for, at most 8,192.
-        temperature: as `top_p`, `max_tokens`, `seed` and `stop` in `SamplingFields`; all may also be given per call.
+        temperature: 0 takes the likeliest token. Like `top_p`, `max_tokens`, `seed` and `stop` (see `SamplingFields`)
+            it can also be given per call.
     """
 
     model_config = ConfigDict(protected_namespaces=())
@@ -57,6 +63,15 @@ class ChatLlama(SamplingFields, BaseChatModel):
     _name: str = PrivateAttr()
     _engine: Engine = PrivateAttr()
     _template: ChatTemplate = PrivateAttr()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unknown(cls, options: dict[str, Any]) -> dict[str, Any]:
+        for name in options:
+            if name not in cls.model_fields and name not in _WITHOUT_EFFECT:
+                own = [field for field in cls.model_fields if field not in BaseChatModel.model_fields]
+                raise ModelError(unknown("option", name, own))
+        return options
 
     def model_post_init(self, context: Any, /) -> None:  # noqa: ARG002
         """Load the model.
@@ -96,12 +111,6 @@ class ChatLlama(SamplingFields, BaseChatModel):
     def close(self) -> None:
         """Cancel what runs and free the memory; a second call does nothing."""
         self._engine.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.close()
 
     @property
     def _llm_type(self) -> str:

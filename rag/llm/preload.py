@@ -6,18 +6,18 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from . import load
+from .loading import load
 from .models import embedded_file, find_model
 
 if TYPE_CHECKING:
-    from langchain_core.language_models import BaseChatModel
+    from .base import ChatModel
 
 
-def preload(model: str, **options: Any) -> Callable[[], BaseChatModel]:
+def preload(model: str, **options: Any) -> Callable[[], ChatModel]:
     """Begin to load a local model in the background; calling the result waits for it.
 
-    Whether there is such a model is checked at once. A download or a server is left to the call of the result, where it
-    can be interrupted. Python exits only after a load that has begun: llama.cpp cannot be left in the middle of it.
+    Whether a local file is a model is checked at once. Downloads and servers are left to the call of the result, where
+    Ctrl-C reaches them. Python exits only after a load that has begun: llama.cpp cannot be interrupted within one.
 
     Args:
         model: what `load` takes.

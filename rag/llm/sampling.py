@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from typing import Annotated, Any, TypedDict
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from ..._explain import first_problem
 from .errors import ModelError
 
 
@@ -30,10 +30,10 @@ class SamplingFields(BaseModel):
 
     Attributes:
         temperature: 0 takes the likeliest token; higher is more varied.
-        top_p: only the likeliest tokens that hold this much probability together are drawn from.
+        top_p: tokens are drawn only from the likeliest ones whose probabilities add up to this.
         max_tokens: longest answer in tokens; None: until the context is full.
         seed: equal seeds repeat an answer; None: another one each time. Without effect at temperature 0.
-        stop: an answer ends before the first of these strings.
+        stop: the answer ends before the first of these strings that it would contain.
     """
 
     temperature: float = Field(default=0.0, ge=0, allow_inf_nan=False)
@@ -50,26 +50,12 @@ class Sampling(SamplingFields):
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> Sampling:
-        """Check `options`; those that are not named have their defaults.
+        """Check `options`; those that are not given have their defaults.
 
         Raises:
             ModelError: an option is unknown or has a value that cannot be used.
         """
-        known = list(cls.model_fields)
-        for name in options:
-            if name not in known:
-                close = get_close_matches(name, known, n=1)
-                hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}"
-                raise ModelError(f"unknown option {name!r}; {hint}")
         try:
             return cls.model_validate(options)
         except ValidationError as error:
-            raise ModelError(first_problem(error)) from None
-
-
-def first_problem(error: ValidationError) -> str:
-    """The first of pydantic's complaints, on one line: the option, the rule and the value."""
-    problem = error.errors(include_url=False)[0]
-    option = ".".join(str(part) for part in problem["loc"])
-    rule = problem["msg"].removeprefix("Input ")
-    return f"{option} {rule}, not {problem['input']!r}"
+            raise ModelError(first_problem(error, "option", cls.model_fields)) from None

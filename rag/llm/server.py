@@ -20,18 +20,20 @@ from langchain_openai import ChatOpenAI
 from pydantic import PositiveInt, SecretStr
 
 from ...settings import read_settings
+from .base import ChatModel
 from .errors import ModelError
 from .sampling import Sampling
 
 _ASSUMED_CONTEXT = 8192  # tokens; the protocol has no way to ask
 _BYTES_PER_TOKEN = 3  # English has over 4: better to count a few tokens too many than to overflow
+_TOKENS_PER_MESSAGE = 8  # ChatML and Llama 3 put 5 around each; rather too many than too few
 
 
-class ChatServer(ChatOpenAI):
+class ChatServer(ChatOpenAI, ChatModel):
     """A chat model behind an OpenAI-compatible URL; the server is first spoken to when it is asked something.
 
     Attributes:
-        n_ctx: room for prompt and answer together, in tokens, as far as this side knows.
+        n_ctx: room for prompt and answer together, in tokens; nobody checks that the server has it.
     """
 
     n_ctx: PositiveInt = _ASSUMED_CONTEXT
@@ -45,6 +47,9 @@ class ChatServer(ChatOpenAI):
         """About how many tokens `text` is; rather too many than too few, since the tokenizer is the server's."""
         return -(-len(text.encode("utf-8", "replace")) // _BYTES_PER_TOKEN)
 
+    def close(self) -> None:
+        """There is nothing to free: models of one URL share their connections, which langchain-openai keeps."""
+
     def get_num_tokens(self, text: str) -> int:
         """See `count_tokens`."""
         return self.count_tokens(text)
@@ -56,8 +61,8 @@ class ChatServer(ChatOpenAI):
         *,
         allow_fetching_images: bool = True,  # noqa: ARG002
     ) -> int:
-        """See `count_tokens`; eight tokens are counted for what stands around each message."""
-        return sum(self.count_tokens(str(message.text)) + 8 for message in messages)
+        """See `count_tokens`; what a chat template puts around each message is counted too."""
+        return sum(self.count_tokens(str(message.text)) + _TOKENS_PER_MESSAGE for message in messages)
 
     def _resolve_model_profile(self) -> ModelProfile:
         return ModelProfile(max_input_tokens=self.context_size - 1)
@@ -109,7 +114,7 @@ def connect(url: str, *, model_name: str | None, n_ctx: int | None, sampling: Sa
     """Make a chat model for the server at `url`, which usually ends in `/v1`.
 
     Raises:
-        ModelError: the URL has no host, or carries a password.
+        ModelError: the URL names no host, or contains a password.
         ValidationError: `n_ctx` cannot be used.
     """
     parts = urlsplit(url)

@@ -1,0 +1,78 @@
+"""`load`: from what a user writes to a chat model."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from typing import TYPE_CHECKING, Unpack
+
+from pydantic import ValidationError
+
+from ..._explain import first_problem
+from ...errors import MissingExtraError
+from .errors import ModelError
+from .models import FORMS
+from .sampling import Sampling, SamplingOptions
+
+if TYPE_CHECKING:
+    from .base import ChatModel
+
+
+def load(
+    model: str | os.PathLike[str] = "embedded",
+    *,
+    n_gpu_layers: int = 0,
+    n_ctx: int | None = None,
+    model_name: str | None = None,
+    **sampling: Unpack[SamplingOptions],
+) -> ChatModel:
+    """Load a chat model.
+
+    A local model is loaded at once. A server is first spoken to when it is asked something.
+
+    ```python
+    from ragloom import load
+
+    with load("embedded", max_tokens=60) as llm:
+        print(llm.invoke("Hi").text)  # -> Hello! How can I assist you today?
+    ```
+
+    Args:
+        model: `embedded`; the path of a GGUF file; `hf:owner/repo/file.gguf`, which is downloaded once; or the URL of
+            an OpenAI-compatible server, such as `http://localhost:8080/v1`.
+        n_gpu_layers: how many layers of a local model go to the GPU; -1: all.
+        n_ctx: room for prompt and answer, in tokens. Default: what a local model was trained for, at most 8,192.
+        model_name: which of a server's models.
+        sampling: the defaults of its answers: `temperature` (0), `top_p` (0.95), `max_tokens` (512), `seed`, `stop`.
+
+    Raises:
+        ModelError: the model cannot be found or loaded, or an option cannot be used.
+        MissingExtraError: the embedded model or the client for servers is not installed.
+    """
+    if not isinstance(model, str | os.PathLike) or not os.fspath(model):
+        raise ModelError(f"cannot load {model!r}; a model is {FORMS}")
+    checked = Sampling.of(sampling)
+    try:
+        if isinstance(model, str) and model.startswith(("http://", "https://")):
+            if n_gpu_layers:
+                raise ModelError(f"n_gpu_layers={n_gpu_layers} is for local models; a server decides that itself")
+            return _connect(model, model_name=model_name, n_ctx=n_ctx, sampling=checked)
+        if model_name is not None:
+            raise ModelError(f"model_name={model_name!r} is for servers; a local model is named by its file")
+        return _load(os.fspath(model), n_gpu_layers=n_gpu_layers, n_ctx=n_ctx, sampling=checked)
+    except ValidationError as error:
+        raise ModelError(first_problem(error, "option")) from None
+
+
+def _load(model: str, *, n_gpu_layers: int, n_ctx: int | None, sampling: Sampling) -> ChatModel:
+    from .chat import ChatLlama
+
+    return ChatLlama(model=model, n_gpu_layers=n_gpu_layers, n_ctx=n_ctx, **sampling.model_dump())
+
+
+def _connect(url: str, *, model_name: str | None, n_ctx: int | None, sampling: Sampling) -> ChatModel:
+    if importlib.util.find_spec("langchain_openai") is None:
+        raise MissingExtraError("langchain-openai", "server-llm")
+    from .server import connect
+
+    return connect(url, model_name=model_name, n_ctx=n_ctx, sampling=sampling)
