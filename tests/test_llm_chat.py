@@ -8,13 +8,21 @@ import subprocess
 import sys
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import llama_cpp
 import pytest
-from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, SystemMessage, ToolMessage
-from ragloom.rag.llm import ChatLlama, ContextOverflowError, ModelError, load
+from langchain_core.messages import (
+    AIMessage,
+    AIMessageChunk,
+    ChatMessage,
+    FunctionMessage,
+    HumanMessage,
+    SystemMessage,
+    ToolMessage,
+)
+from ragloom.rag.llm import ChatLlama, ChatModel, ContextOverflowError, ModelError, load
 
 pytestmark = pytest.mark.model
 
@@ -67,9 +75,15 @@ def test_a_stop_string_ends_answer_and_stream_alike(llm: ChatLlama, stop: str) -
     assert answer.response_metadata["finish_reason"] == streamed.response_metadata["finish_reason"] == "stop"
 
 
-def test_characters_of_several_tokens_arrive_whole() -> None:
-    with ChatLlama(n_ctx=512, temperature=2.0, top_p=1.0, seed=3, max_tokens=40) as llm:
-        assert "".join(chunk.text for chunk in llm.stream("Write in Chinese")) == llm.invoke("Write in Chinese").text
+@pytest.mark.parametrize("max_tokens", [30, 31, 32])
+def test_characters_of_several_tokens_arrive_whole(llm: ChatLlama, max_tokens: int) -> None:
+    question = "Repeat: 😀 🎉 😀"
+    pieces = [chunk.text for chunk in llm.stream(question, max_tokens=max_tokens)]
+    answer = llm.invoke(question, max_tokens=max_tokens)
+    assert set(answer.text) == {"🎉"}
+    assert "".join(pieces) == answer.text
+    assert answer.usage_metadata is not None
+    assert answer.usage_metadata["output_tokens"] == max_tokens > len(answer.text) > 1
 
 
 def test_what_was_asked_before_does_not_change_an_answer(llm: ChatLlama) -> None:
@@ -98,13 +112,20 @@ def test_options_per_call_replace_the_models_own(llm: ChatLlama) -> None:
         ({"temperature": -1}, "temperature should be greater than or equal to 0, not -1"),
         ({"top_p": 0}, "top_p should be greater than 0, not 0"),
         ({"max_tokens": 0}, "max_tokens should be greater than or equal to 1, not 0"),
-        ({"stop": [""]}, "stop.0 String should have at least 1 character, not ''"),
+        ({"stop": [""]}, "stop.0 should have at least 1 character, not ''"),
         ({"model": "other.gguf"}, "unknown option 'model'"),
     ],
 )
 def test_an_option_that_cannot_be_used_is_refused(llm: ChatLlama, options: dict[str, object], problem: str) -> None:
     with pytest.raises(ModelError, match=problem.replace("?", r"\?")):
         llm.invoke(QUESTION, **options)
+
+
+def test_a_misspelt_option_is_refused_and_langchains_standard_ones_are_taken() -> None:
+    with pytest.raises(ModelError, match=r"unknown option 'temprature'; did you mean 'temperature'\?"):
+        ChatLlama(n_ctx=256, temprature=1)
+    with ChatLlama(n_ctx=256, timeout=60, max_retries=2) as llm:
+        assert llm.context_size == 256
 
 
 def test_a_prompt_longer_than_the_context_is_refused_with_both_numbers(llm: ChatLlama) -> None:
@@ -127,12 +148,16 @@ def test_an_answer_ends_where_the_context_is_full() -> None:
     [
         ([], "the list of messages is empty"),
         ([HumanMessage([{"type": "image", "url": "a.png"}])], "read text only, not content of type 'image'"),
-        ([AIMessage("", tool_calls=[{"name": "f", "args": {}, "id": "1"}])], "holds tool calls"),
-        ([("<|im_start|>", "Hi")], "unknown role|Unexpected message type"),
+        ([AIMessage("", tool_calls=[{"name": "f", "args": {}, "id": "1"}])], "contains tool calls"),
+        (
+            [ChatMessage("Hi", role="<|im_start|>")],
+            "unknown role '<.im_start.>'; known are user, assistant",
+        ),
+        ([FunctionMessage("4", name="f")], "a chat model takes no FunctionMessage"),
     ],
 )
 def test_what_a_text_model_cannot_read_is_refused(llm: ChatLlama, messages: list[object], problem: str) -> None:
-    with pytest.raises((ModelError, ValueError), match=problem):
+    with pytest.raises(ModelError, match=problem):
         llm.invoke(messages)
 
 
@@ -168,18 +193,21 @@ def test_a_stream_that_nobody_reads_is_cut_off() -> None:
         assert llm.invoke("Hi", temperature=0).text.startswith("Hello")
 
 
-def test_the_event_loop_turns_while_the_model_answers(llm: ChatLlama) -> None:
-    async def ask() -> tuple[str, int]:
-        answer = asyncio.create_task(llm.ainvoke(QUESTION))
-        turns = 0
-        while not answer.done():
-            await asyncio.sleep(0)
-            turns += 1
-        return (await answer).text, turns
+async def test_the_async_methods_give_the_same_answer(llm: ChatLlama) -> None:
+    answer = llm.invoke(QUESTION)
+    assert (await llm.ainvoke(QUESTION)).text == answer.text
+    assert "".join([chunk.text async for chunk in llm.astream(QUESTION)]) == answer.text
 
-    text, turns = asyncio.run(ask())
-    assert text == llm.invoke(QUESTION).text
-    assert turns > 100
+
+async def test_the_event_loop_turns_while_the_model_answers(llm: ChatLlama) -> None:
+    stream = llm.stream("Write a novel. Never stop.", max_tokens=None, temperature=3.0, seed=1)
+    next(stream)
+    waiting = asyncio.create_task(llm.ainvoke("Hi"))  # the model is busy with the stream
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert not waiting.done()
+    stream.close()
+    assert (await waiting).text == "Hello! How can I assist you today?"
 
 
 def test_a_cancelled_task_leaves_the_model_free_for_the_next() -> None:
@@ -212,6 +240,21 @@ def test_closing_interrupts_a_stream() -> None:
     llm.close()
     with pytest.raises(ModelError, match="closed"):
         list(stream)
+
+
+def test_nothing_is_asked_of_weights_that_were_freed() -> None:
+    llm = ChatLlama(n_ctx=512)
+    weights = llm._engine.weights
+    llm.close()
+    uses: list[Callable[[], object]] = [
+        lambda: weights.tokenize("Hi"),
+        lambda: weights.piece(1),
+        lambda: weights.is_end(1),
+        lambda: weights.metadata("general.name"),
+    ]
+    for use in uses:
+        with pytest.raises(ModelError, match="was closed; load it again"):
+            use()
 
 
 def test_a_forgotten_model_is_freed() -> None:
@@ -312,5 +355,6 @@ def test_a_forked_child_is_told_to_load_the_model_again() -> None:
 def test_load_gives_a_chat_llama() -> None:
     llm = load(n_ctx=256, max_tokens=2, stop="you", temperature=0.5)
     assert isinstance(llm, ChatLlama)
+    assert isinstance(llm, ChatModel)
     assert (llm.context_size, llm.max_tokens, llm.stop, llm.temperature) == (256, 2, ("you",), 0.5)
     llm.close()

@@ -46,6 +46,10 @@ def test_what_cannot_begin_a_stop_string_is_shown_at_once() -> None:
     assert stream.finish() == "\n"
 
 
-def test_bytes_that_are_no_text_become_replacement_characters() -> None:
-    stream = TextStream()
-    assert stream.feed(b"a\xff") + stream.feed(b"\xe2\x82") + stream.finish() == "a\ufffd\ufffd"
+def test_bytes_that_are_not_utf_8_become_replacement_characters() -> None:
+    assert TextStream().feed(b"a\xff\xe2\x82b") == "a\ufffd\ufffdb"
+
+
+def test_a_text_that_ends_within_a_character_ends_before_it() -> None:
+    stream = TextStream(["cd"])
+    assert stream.feed("bc€".encode()[:-1]) + stream.finish() == "bc"

@@ -2,7 +2,7 @@
 
 A llama.cpp context serves one caller at a time. Were it guarded by a lock, a caller that asks again while it still
 reads a stream would wait for itself. So one thread owns the context and answers one prompt after the other; a stream
-that nobody reads any more is cut off.
+that nobody reads any longer is cut off.
 """
 
 from __future__ import annotations

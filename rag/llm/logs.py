@@ -15,28 +15,28 @@ from contextlib import contextmanager
 
 import llama_cpp
 
-logger = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 _WARN, _ERROR = 3, 4  # of enum ggml_log_level
 
 
 @llama_cpp.llama_log_callback  # type: ignore[untyped-decorator]
 def _to_logging(level: int, text: bytes, _user_data: ctypes.c_void_p) -> None:
-    # Its info is hundreds of lines per load, its warnings are advice that a smaller n_ctx already brings on.
+    # A load writes hundreds of lines of info, and a smaller n_ctx than the model could have is already a warning.
     ours = {_WARN: logging.INFO, _ERROR: logging.ERROR}.get(level, logging.DEBUG)
-    if logger.isEnabledFor(ours) and text.strip():
-        logger.log(ours, "%s", text.decode("utf-8", "replace").rstrip())
+    if _log.isEnabledFor(ours) and text.strip():
+        _log.log(ours, "%s", text.decode("utf-8", "replace").rstrip())
 
 
 def route_logs() -> None:
     """Send llama.cpp's lines to `logging`; an application that has not configured it sees none of them."""
-    if not logger.handlers:
-        logger.addHandler(logging.NullHandler())
+    if not _log.handlers:
+        _log.addHandler(logging.NullHandler())
     llama_cpp.llama_log_set(_to_logging, ctypes.c_void_p(0))
 
 
 class _Errors(logging.Handler):
-    """Keeps the errors of one thread, to tell the user why a call of llama.cpp came back empty."""
+    """Keeps the errors of one thread, to tell the user why a call of llama.cpp returned nothing."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
@@ -50,20 +50,13 @@ class _Errors(logging.Handler):
 
 @contextmanager
 def collect_errors() -> Iterator[list[str]]:
-    """Collect what llama.cpp complains about in this thread, as it comes.
-
-    Example:
-        >>> with collect_errors() as errors:
-        ...     pointer = llama_cpp.llama_model_load_from_file(b"absent.gguf", params)
-        >>> errors[0]
-        "gguf_init_from_file: failed to open GGUF file 'absent.gguf' (No such file or directory)"
-    """
+    """Collect what llama.cpp complains about in this thread; the list grows while the `with` block runs."""
     handler = _Errors()
-    logger.addHandler(handler)
+    _log.addHandler(handler)
     try:
         yield handler.lines
     finally:
-        logger.removeHandler(handler)
+        _log.removeHandler(handler)
 
 
 def reason(errors: list[str]) -> str:

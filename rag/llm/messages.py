@@ -23,7 +23,7 @@ def to_turns(messages: Sequence[BaseMessage]) -> list[Turn]:
     """Turn messages into turns.
 
     Raises:
-        ModelError: there are no messages, or one holds what a text model cannot read.
+        ModelError: there are no messages, or one contains what a text model cannot read.
     """
     if not messages:
         raise ModelError("there is nothing to answer: the list of messages is empty")
@@ -61,12 +61,12 @@ def _role(message: BaseMessage) -> str:
     for kind, role in _ROLES.items():
         if isinstance(message, kind):
             return role
-    raise ModelError(f"a {type(message).__name__} cannot be put to a chat model")
+    raise ModelError(f"a chat model takes no {type(message).__name__}")
 
 
 def _text(message: BaseMessage) -> str:
     if isinstance(message, AIMessage) and message.tool_calls:
-        raise ModelError("the conversation holds tool calls; local models answer in text only")
+        raise ModelError("the conversation contains tool calls; local models answer in text only")
     if isinstance(message.content, str):
         return message.content
     blocks = [{"type": "text", "text": block} if isinstance(block, str) else block for block in message.content]

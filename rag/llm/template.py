@@ -79,7 +79,7 @@ class ChatTemplate:
 
 
 class _Marks:
-    """Control texts, hidden behind marks that no content can hold by chance or by intent."""
+    """Control texts, hidden behind marks that no content can contain, by chance or on purpose."""
 
     def __init__(self, control_text: re.Pattern[str] | None) -> None:
         self._control_text = control_text

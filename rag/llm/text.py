@@ -12,10 +12,13 @@ class TextStream:
     A token may end in the middle of a character, and a stop string may be spread over several tokens. So the text
     that could still turn out to be the beginning of a stop string is held back until the next token decides.
 
-    Example:
-        >>> stream = TextStream(stops=["END"])
-        >>> stream.feed(b"the E"), stream.feed(b"N"), stream.feed(b"D of it"), stream.stopped
-        ('the ', '', '', True)
+    ```python
+    from ragloom.rag.llm.text import TextStream
+
+    stream = TextStream(stops=["END"])
+    print([stream.feed(piece) for piece in (b"the E", b"N", b"D of it")])  # -> ['the ', '', '']
+    print(stream.stopped)  # -> True
+    ```
     """
 
     def __init__(self, stops: Sequence[str] = ()) -> None:
@@ -38,10 +41,9 @@ class TextStream:
         return text[: len(text) - held]
 
     def finish(self) -> str:
-        """The text that was held back, when no more tokens come."""
-        rest = self._held + self._decoder.decode(b"", final=True)
-        self._held = ""
-        return "" if self.stopped else rest
+        """The text that was held back, when no more tokens come; half a character is dropped."""
+        rest, self._held = self._held, ""
+        return rest
 
 
 def _overlap(text: str, stop: str) -> int:

@@ -10,6 +10,8 @@ import ctypes
 import logging
 import os
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 
@@ -18,39 +20,39 @@ import llama_cpp
 from .errors import ModelError
 from .logs import collect_errors, reason, route_logs
 
-logger = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
-_ALL_LAYERS = 0x7FFFFFFF
+_ALL_LAYERS = 0x7FFFFFFF  # llama.cpp takes more layers than the model has for all of them
 _CONTROL = llama_cpp.LLAMA_TOKEN_ATTR_CONTROL | llama_cpp.LLAMA_TOKEN_ATTR_UNKNOWN
+"""Attributes of the tokens that `tokenize(special=True)` makes of their texts."""
+_SPARE = 8  # tokens that a tokenizer may put in front of a text, such as a space; all others have at least a byte
+_PIECE = 64  # bytes, enough for nearly every token; of the others llama.cpp says how many they need
 
 
 class Weights:
-    """A loaded model. Its methods may be called from any thread, until `close`."""
+    """A loaded model. Any thread may call its methods; after `close` they raise a `ModelError`."""
 
     def __init__(self, path: Path, *, n_gpu_layers: int = 0) -> None:
         """Load the file; `n_gpu_layers` of its layers go to the GPU, -1 means all of them.
 
         Raises:
-            ModelError: llama.cpp cannot load the file.
+            ModelError: llama.cpp cannot load the file, or it has no vocabulary.
         """
         route_logs()
         llama_cpp.llama_backend_init()
         if n_gpu_layers and not llama_cpp.llama_supports_gpu_offload():
-            logger.warning(
-                "n_gpu_layers=%d has no effect: llama-cpp-python was built without GPU support", n_gpu_layers
-            )
+            _log.warning("n_gpu_layers=%d has no effect: llama-cpp-python was built without GPU support", n_gpu_layers)
         params = llama_cpp.llama_model_default_params()
         params.n_gpu_layers = _ALL_LAYERS if n_gpu_layers < 0 else n_gpu_layers
         with collect_errors() as errors:
             pointer = llama_cpp.llama_model_load_from_file(os.fsencode(path), params)
         if not pointer:
             raise ModelError(f"cannot load {path}: {reason(errors)}")
-        vocab = llama_cpp.llama_model_get_vocab(pointer)
-        if not vocab:
+        if llama_cpp.llama_vocab_type(llama_cpp.llama_model_get_vocab(pointer)) == llama_cpp.LLAMA_VOCAB_TYPE_NONE:
+            llama_cpp.llama_model_free(pointer)
             raise ModelError(f"cannot use {path}: it has no vocabulary")
         self.path = path
         self._pointer: llama_cpp.llama_model_p | None = pointer
-        self._vocab = vocab
         self._lock = threading.Lock()
 
     @property
@@ -64,19 +66,32 @@ class Weights:
             raise ModelError(f"the model {self.path.name} was closed; load it again")
         return self._pointer
 
+    @contextmanager
+    def _in_use(self) -> Iterator[llama_cpp.llama_model_p]:
+        """The model, which nobody can close meanwhile."""
+        with self._lock:
+            yield self.pointer
+
+    @contextmanager
+    def _vocabulary(self) -> Iterator[llama_cpp.llama_vocab_p]:
+        """The model's vocabulary; nobody can close the model meanwhile."""
+        with self._in_use() as pointer:
+            yield llama_cpp.llama_model_get_vocab(pointer)
+
     @cached_property
     def trained_context(self) -> int:
         """The number of tokens that the model was trained to read at once."""
-        return int(llama_cpp.llama_model_n_ctx_train(self.pointer))
+        with self._in_use() as pointer:
+            return int(llama_cpp.llama_model_n_ctx_train(pointer))
 
     def metadata(self, key: str) -> str | None:
         """A value of the file's metadata, or None."""
-        with self._lock:
-            size = llama_cpp.llama_model_meta_val_str(self.pointer, key.encode(), None, 0)
+        with self._in_use() as pointer:
+            size = llama_cpp.llama_model_meta_val_str(pointer, key.encode(), None, 0)
             if size < 0:
                 return None
             buffer = ctypes.create_string_buffer(size + 1)
-            llama_cpp.llama_model_meta_val_str(self.pointer, key.encode(), buffer, size + 1)
+            llama_cpp.llama_model_meta_val_str(pointer, key.encode(), buffer, size + 1)
             return buffer.value.decode("utf-8", "replace")
 
     def tokenize(self, text: str, *, special: bool = False) -> list[int]:
@@ -87,57 +102,56 @@ class Weights:
             special: whether the text of a control token, such as `<|im_end|>`, becomes that token.
         """
         data = text.encode("utf-8", "replace")
-        size = len(data) + 8  # a token has at least a byte; some tokenizers put a space in front
+        size = len(data) + _SPARE
         buffer = (llama_cpp.llama_token * size)()
-        with self._lock:
-            _ = self.pointer
-            count = llama_cpp.llama_tokenize(self._vocab, data, len(data), buffer, size, False, special)
+        with self._vocabulary() as vocab:
+            count = llama_cpp.llama_tokenize(vocab, data, len(data), buffer, size, False, special)
         if count < 0:
             raise ModelError(f"llama.cpp cannot tokenize a text of {len(data)} bytes")
         return buffer[:count]
 
     def piece(self, token: int) -> bytes:
         """The bytes that a token stands for; a control token has none."""
-        size = 64
-        with self._lock:
-            _ = self.pointer
+        size = _PIECE
+        with self._vocabulary() as vocab:
             while True:
                 buffer = ctypes.create_string_buffer(size)
-                count = llama_cpp.llama_token_to_piece(self._vocab, token, buffer, size, 0, False)
+                count = llama_cpp.llama_token_to_piece(vocab, token, buffer, size, 0, False)
                 if count >= 0:
                     return buffer.raw[:count]
                 size = -count
 
     def is_end(self, token: int) -> bool:
         """Whether the model says by this token that it is done."""
-        return bool(llama_cpp.llama_vocab_is_eog(self._vocab, token))
+        with self._vocabulary() as vocab:
+            return bool(llama_cpp.llama_vocab_is_eog(vocab, token))
 
     @cached_property
     def control_texts(self) -> tuple[str, ...]:
         """The texts that `tokenize(special=True)` turns into control tokens, longest first."""
-        with self._lock:
-            _ = self.pointer
+        with self._vocabulary() as vocab:
             texts = {
-                llama_cpp.llama_vocab_get_text(self._vocab, token).decode("utf-8", "replace")
-                for token in range(llama_cpp.llama_vocab_n_tokens(self._vocab))
-                if llama_cpp.llama_vocab_get_attr(self._vocab, token) & _CONTROL
+                llama_cpp.llama_vocab_get_text(vocab, token).decode("utf-8", "replace")
+                for token in range(llama_cpp.llama_vocab_n_tokens(vocab))
+                if llama_cpp.llama_vocab_get_attr(vocab, token) & _CONTROL
             }
         return tuple(sorted(texts - {""}, key=lambda text: (-len(text), text)))
 
     @cached_property
     def begin(self) -> tuple[int, str]:
         """The token that begins a text, -1 for none, and how a chat template writes it."""
-        return self._named(llama_cpp.llama_vocab_bos(self._vocab))
+        return self._named(llama_cpp.llama_vocab_bos)
 
     @cached_property
     def end(self) -> tuple[int, str]:
         """The token that ends a text, -1 for none, and how a chat template writes it."""
-        return self._named(llama_cpp.llama_vocab_eos(self._vocab))
+        return self._named(llama_cpp.llama_vocab_eos)
 
     @cached_property
     def wants_begin(self) -> bool:
         """Whether every text has to start with the `begin` token."""
-        return bool(llama_cpp.llama_vocab_get_add_bos(self._vocab))
+        with self._vocabulary() as vocab:
+            return bool(llama_cpp.llama_vocab_get_add_bos(vocab))
 
     def close(self) -> None:
         """Free the memory; a second call does nothing."""
@@ -146,5 +160,7 @@ class Weights:
                 llama_cpp.llama_model_free(self._pointer)
                 self._pointer = None
 
-    def _named(self, token: int) -> tuple[int, str]:
-        return (token, llama_cpp.llama_vocab_get_text(self._vocab, token).decode("utf-8")) if token >= 0 else (-1, "")
+    def _named(self, choose: Callable[[llama_cpp.llama_vocab_p], int]) -> tuple[int, str]:
+        with self._vocabulary() as vocab:
+            token = choose(vocab)
+            return (token, llama_cpp.llama_vocab_get_text(vocab, token).decode("utf-8")) if token >= 0 else (-1, "")
