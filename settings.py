@@ -1,8 +1,10 @@
 """Everything ragloom reads from the environment, in one place.
 
+An empty variable counts as unset.
+
 | variable             | meaning                                                        | default                     |
 |----------------------|----------------------------------------------------------------|-----------------------------|
-| `RAGLOOM_CACHE`      | folder for prepared models and the demo's index                | the user's cache folder     |
+| `RAGLOOM_CACHE`      | folder for prepared models, indexes of `demo` and `ask --over` | the user's cache folder     |
 | `RAGLOOM_API_KEY`    | key for an OpenAI-compatible server (else `OPENAI_API_KEY`)    | none                        |
 | `RAGLOOM_THREADS`    | CPU threads for the LLM                                        | the CPUs this process has   |
 | `RAGLOOM_EMBED_DTYPE`| number type of the embedder: `auto`, `float32`, `bfloat16`     | `auto`                      |
@@ -22,7 +24,14 @@ from .errors import RagloomError
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The environment's wishes, read once by `read_settings` and passed on as a value."""
+    """What the environment says, read by `read_settings`.
+
+    Attributes:
+        cache: folder for what can be made again; it may not exist yet.
+        api_key: of an OpenAI-compatible server.
+        threads: how many CPU threads the LLM has.
+        embed_dtype: number type of the embedder: `auto`, `float32` or `bfloat16`.
+    """
 
     cache: Path
     api_key: str | None
@@ -34,14 +43,18 @@ def read_settings() -> Settings:
     """Read the environment.
 
     Raises:
-        RagloomError: a variable holds a value that cannot be used.
+        RagloomError: a variable has a value that cannot be used.
     """
     return Settings(
-        cache=expand_user(os.environ.get("RAGLOOM_CACHE") or user_cache_path("ragloom")),
-        api_key=os.environ.get("RAGLOOM_API_KEY") or os.environ.get("OPENAI_API_KEY"),
-        threads=_threads(os.environ.get("RAGLOOM_THREADS")),
-        embed_dtype=_dtype(os.environ.get("RAGLOOM_EMBED_DTYPE") or "auto"),
+        cache=expand_user(_variable("RAGLOOM_CACHE") or user_cache_path("ragloom")),
+        api_key=_variable("RAGLOOM_API_KEY") or _variable("OPENAI_API_KEY"),
+        threads=_threads(_variable("RAGLOOM_THREADS")),
+        embed_dtype=_dtype(_variable("RAGLOOM_EMBED_DTYPE") or "auto"),
     )
+
+
+def _variable(name: str) -> str | None:
+    return os.environ.get(name) or None
 
 
 def _threads(value: str | None) -> int:
