@@ -9,6 +9,14 @@ from .._lazy import lazy
 if TYPE_CHECKING:
     from .corpus import Corpus as Corpus
     from .embedder import Embedder as Embedder
+    from .errors import CorpusCorruptError as CorpusCorruptError
+    from .errors import CorpusError as CorpusError
+    from .errors import CorpusFullError as CorpusFullError
+    from .errors import CorpusLockedError as CorpusLockedError
+    from .errors import CorpusNotFoundError as CorpusNotFoundError
+    from .errors import EmbedderError as EmbedderError
+    from .errors import EmbedderMismatchError as EmbedderMismatchError
+    from .errors import QueryError as QueryError
     from .fusion import rrf as rrf
     from .retriever import CorpusRetriever as CorpusRetriever
     from .types import AddProgress as AddProgress
@@ -17,17 +25,43 @@ if TYPE_CHECKING:
     from .types import Hit as Hit
     from .types import Source as Source
 
-__all__ = ["AddProgress", "AddReport", "Chunk", "Corpus", "CorpusRetriever", "Embedder", "Hit", "Source", "rrf"]
+__all__ = [
+    "AddProgress",
+    "AddReport",
+    "Chunk",
+    "Corpus",
+    "CorpusCorruptError",
+    "CorpusError",
+    "CorpusFullError",
+    "CorpusLockedError",
+    "CorpusNotFoundError",
+    "CorpusRetriever",
+    "Embedder",
+    "EmbedderError",
+    "EmbedderMismatchError",
+    "Hit",
+    "QueryError",
+    "Source",
+    "rrf",
+]
 
-_WHERE = {
+_HOMES = {
     "AddProgress": ".types",
     "AddReport": ".types",
     "Chunk": ".types",
     "Corpus": ".corpus",
+    "CorpusCorruptError": ".errors",
+    "CorpusError": ".errors",
+    "CorpusFullError": ".errors",
+    "CorpusLockedError": ".errors",
+    "CorpusNotFoundError": ".errors",
     "CorpusRetriever": ".retriever",
     "Embedder": ".embedder",
+    "EmbedderError": ".errors",
+    "EmbedderMismatchError": ".errors",
     "Hit": ".types",
+    "QueryError": ".errors",
     "Source": ".types",
     "rrf": ".fusion",
 }
-__getattr__ = lazy(__name__, _WHERE)
+__getattr__ = lazy(__name__, _HOMES)

@@ -8,6 +8,8 @@ from ..._lazy import lazy
 
 if TYPE_CHECKING:
     from .citing import cited as cited
+    from .errors import GenerateError as GenerateError
+    from .errors import PassageTooLongError as PassageTooLongError
     from .evidence import Evidence as Evidence
     from .evidence import gather as gather
     from .grounding import ground as ground
@@ -16,12 +18,25 @@ if TYPE_CHECKING:
     from .types import Citation as Citation
     from .types import Statement as Statement
 
-__all__ = ["Answer", "Citation", "Evidence", "Statement", "cited", "gather", "ground", "quote"]
+__all__ = [
+    "Answer",
+    "Citation",
+    "Evidence",
+    "GenerateError",
+    "PassageTooLongError",
+    "Statement",
+    "cited",
+    "gather",
+    "ground",
+    "quote",
+]
 
 _HOMES = {
     "Answer": ".types",
     "Citation": ".types",
     "Evidence": ".evidence",
+    "GenerateError": ".errors",
+    "PassageTooLongError": ".errors",
     "Statement": ".types",
     "cited": ".citing",
     "gather": ".evidence",

@@ -35,7 +35,7 @@ __all__ = [
     "ingest",
 ]
 
-_WHERE = {
+_HOMES = {
     "IngestError": ".errors",
     "IngestProgress": ".types",
     "IngestReport": ".types",
@@ -49,4 +49,4 @@ _WHERE = {
     "check_paths": ".pipeline",
     "ingest": ".pipeline",
 }
-__getattr__ = lazy(__name__, _WHERE)
+__getattr__ = lazy(__name__, _HOMES)

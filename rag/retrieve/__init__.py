@@ -1,4 +1,4 @@
-"""What happens to a question before and after it meets the corpus."""
+"""What happens to hits between the search and the LLM."""
 
 from __future__ import annotations
 
@@ -11,4 +11,5 @@ if TYPE_CHECKING:
 
 __all__ = ["expand"]
 
-__getattr__ = lazy(__name__, {"expand": ".expansion"})
+_HOMES = {"expand": ".expansion"}
+__getattr__ = lazy(__name__, _HOMES)

@@ -1,8 +1,8 @@
 """Small chunks found, their surroundings given to the LLM.
 
 A small chunk is easier to find and a larger one easier to understand, so each hit grows to the section that it stands
-in, or to a window around itself where the section is larger than the budget. A hit that another has already grown over
-goes up in it.
+in, or to a window around itself where the section is larger than the budget. A hit within what a better one has grown
+to is left out.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from ...stores.corpus import Corpus
 from ...stores.types import Hit
 
 MAX_CHARACTERS = 2000
+"""Of English some 450 tokens, so that one grown passage fits into the 600 that `rag.generate.citing` packs."""
 
 
 def expand(corpus: Corpus, hits: Sequence[Hit], *, max_characters: int = MAX_CHARACTERS) -> list[Hit]:
