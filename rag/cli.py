@@ -9,10 +9,12 @@ Whatever can be checked without loading a model is checked first.
 from __future__ import annotations
 
 import io
+import json
 import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,21 +22,18 @@ import typer
 
 from .._paths import expand_user
 from ..errors import RagloomError
+from .options import DEFAULT_INDEX, AsJson, GpuLayers, Index, IndexArgument, Mode, Model, QuoteOnly, TopK, Where
 
 if TYPE_CHECKING:
-    from langchain_core.language_models import BaseChatModel
-
     from ..stores.corpus import Corpus
     from .ask import Reply
     from .display import Display
     from .ingest import IngestProgress, IngestReport
+    from .llm import ChatModel
 
 NOTHING = 1
 FAULT = 2
 INTERRUPTED = 130
-
-DEFAULT_INDEX = Path("ragloom-index")
-
 
 app = typer.Typer(
     help="Answers from your own documents, on your own machine.",
@@ -50,43 +49,11 @@ app.add_typer(corpus_app, name="corpus")
 app.add_typer(cache_app, name="cache")
 
 
-def _whole(least: int) -> Callable[[str], int]:
-    """A parser for whole numbers; typer's own does not repeat the value that it refuses."""
-
-    def parse(text: str) -> int:
-        try:
-            number = int(text)
-        except ValueError:
-            number = least - 1
-        if number < least:
-            raise typer.BadParameter(f"{text!r} is not a whole number from {least}")
-        return number
-
-    return parse
-
-
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-Index = Annotated[Path, typer.Option("--index", "-i", help="Folder of the index.")]
-Model = Annotated[
-    str, typer.Option("--model", "-m", help="LLM: embedded, a GGUF file, hf:OWNER/REPO/FILE, or a server's URL.")
-]
-GpuLayers = Annotated[
-    int,
-    typer.Option(
-        "--gpu-layers", parser=_whole(-1), metavar="INTEGER", help="Layers of the LLM to put on the GPU; -1: all."
-    ),
-]
-TopK = Annotated[int, typer.Option("-k", parser=_whole(1), metavar="INTEGER", help="How many chunks to find.")]
-QuoteOnly = Annotated[bool, typer.Option("--quote", help="Exact quotes only; no LLM is loaded.")]
-ModeOption = Annotated[str, typer.Option("--mode", help="hybrid, dense or lexical.")]
-WhereOption = Annotated[str, typer.Option("--where", help="""Metadata conditions as JSON: {"year": {"$gte": 2020}}.""")]
-
-
 def main() -> None:
-    """Run the command; every foreseen fault becomes one line on standard error."""
+    """Run the command; a fault that is foreseen becomes one line on standard error."""
     try:
         if isinstance(sys.stdout, io.TextIOWrapper):
-            sys.stdout.reconfigure(errors="backslashreplace")  # a letter that the terminal lacks is no fault
+            sys.stdout.reconfigure(errors="backslashreplace")  # not every terminal has every letter
         code = app(standalone_mode=False, prog_name="ragloom")
         sys.stdout.flush()
     except typer.TyperException as error:
@@ -120,46 +87,46 @@ def _help(context: typer.Context) -> None:
         raise typer.Exit(FAULT)
 
 
-@app.command()
-def demo(
+@app.command("demo")
+def demo_command(
     question: Annotated[
         str | None, typer.Argument(help="A question about Python; without one, three are asked.")
     ] = None,
     model: Model = "embedded",
     gpu_layers: GpuLayers = 0,
     quote: QuoteOnly = False,
-    json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Ask Python's own language reference, which every Python carries."""
-    from . import demo as demo_module
+    """Ask the language reference that comes with every Python."""
+    from .demo import QUESTIONS, open_corpus
 
-    display = _display(json)
-    questions = [question] if question is not None else demo_module.QUESTIONS
+    display = _display(as_json)
+    questions = QUESTIONS if question is None else [question]
     _check_questions(questions)
     llm = None if quote else _llm(model, gpu_layers)
     with _progress(display, "indexing Python's reference, once") as on_progress:
-        corpus = demo_module.open_corpus(on_progress)
+        corpus = open_corpus(on_progress)
     with corpus:
         _ask_all(display, questions, corpus, llm)
 
 
-@app.command()
-def ingest(
+@app.command("ingest")
+def ingest_command(
     paths: Annotated[list[str], typer.Argument(help="Files, folders, or pydoc: for Python's reference.")],
     into: Annotated[Path, typer.Option("--into", help="Folder of the index.")] = DEFAULT_INDEX,
     include: Annotated[list[str], typer.Option(help="Only files that match; may be repeated.")] = [],  # noqa: B006
     exclude: Annotated[list[str], typer.Option(help="No files that match; may be repeated.")] = [],  # noqa: B006
-    text_field: Annotated[str, typer.Option(help="Field of JSONL and CSV that holds the text.")] = "text",
+    text_field: Annotated[str, typer.Option(help="Field of JSONL and CSV with the text.")] = "text",
     language: Annotated[str | None, typer.Option(help="Language of a new index: en, de, ... or other.")] = None,
     embedder: Annotated[str | None, typer.Option(help="Embedder of a new index: a model's name or folder.")] = None,
-    json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Read documents into an index; unchanged files cost nothing, vanished ones go."""
     from ..stores.corpus import Corpus
     from .ingest import check_paths
 
     check_paths(paths, include=include, exclude=exclude)
-    display = _display(json)
+    display = _display(as_json)
     with Corpus(into, language=language, embedder=embedder) as corpus:
         report = _ingest(display, paths, corpus, include=include, exclude=exclude, text_field=text_field)
         _check_not_empty(corpus, paths)
@@ -167,8 +134,8 @@ def ingest(
         display.line(report.summary())
 
 
-@app.command()
-def ask(
+@app.command("ask")
+def ask_command(
     question: Annotated[str, typer.Argument(help="What to answer.")],
     index: Index = DEFAULT_INDEX,
     over: Annotated[
@@ -177,13 +144,13 @@ def ask(
     model: Model = "embedded",
     gpu_layers: GpuLayers = 0,
     k: TopK = 8,
-    mode: ModeOption = "hybrid",
-    where: WhereOption = "",
+    mode: Mode = "hybrid",
+    where: Where = "",
     quote: QuoteOnly = False,
-    json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Answer a question from an index, with citations."""
-    display = _display(json)
+    display = _display(as_json)
     _check_questions([question], k, mode)
     conditions = _where(where)
     with _open(index) if over is None else _open_over(over) as corpus:
@@ -194,17 +161,17 @@ def ask(
         _ask_all(display, [question], corpus, llm, k=k, mode=mode, where=conditions)
 
 
-@app.command()
-def search(
+@app.command("search")
+def search_command(
     query: Annotated[str, typer.Argument(help="What to find.")],
     index: Index = DEFAULT_INDEX,
     k: TopK = 10,
-    mode: ModeOption = "hybrid",
-    where: WhereOption = "",
-    json: Json = False,
+    mode: Mode = "hybrid",
+    where: Where = "",
+    as_json: AsJson = False,
 ) -> None:
     """Find chunks in an index."""
-    display = _display(json)
+    display = _display(as_json)
     conditions = _where(where)
     with _open(index) as corpus:
         hits = corpus.search(query, k=k, mode=mode, where=conditions)  # type: ignore[arg-type]  # search checks it
@@ -215,32 +182,26 @@ def search(
 
 
 @corpus_app.command("stats")
-def corpus_stats(
-    index: Annotated[Path, typer.Argument(help="Folder of the index.")] = DEFAULT_INDEX, json: Json = False
-) -> None:
+def corpus_stats_command(index: IndexArgument = DEFAULT_INDEX, as_json: AsJson = False) -> None:
     """What is in an index."""
-    from dataclasses import asdict
-
-    display = _display(json)
+    display = _display(as_json)
     with _open(index) as corpus:
-        stats = asdict(corpus.stats())
-    embedder = stats["embedder"]
-    display.data(stats)
-    stats["embedder"] = f"{embedder['name']} ({embedder['dimension']} dimensions)" if embedder else "none yet"
-    display.table(["what", "value"], [[name.replace("_", " "), str(value)] for name, value in stats.items()])
+        stats = corpus.stats()
+    display.data(asdict(stats))
+    embedder = f"{stats.embedder.name} ({stats.embedder.dimension} dimensions)" if stats.embedder else "none yet"
+    shown = {**asdict(stats), "embedder": embedder}
+    display.table(["what", "value"], [[name.replace("_", " "), str(value)] for name, value in shown.items()])
 
 
 @corpus_app.command("repair")
-def corpus_repair(
-    index: Annotated[Path, typer.Argument(help="Folder of the index.")] = DEFAULT_INDEX,
+def corpus_repair_command(
+    index: IndexArgument = DEFAULT_INDEX,
     reembed: Annotated[bool, typer.Option("--reembed", help="Make every vector again.")] = False,
     embedder: Annotated[str | None, typer.Option(help="Embedder for --reembed.")] = None,
-    json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Make the derived indexes again from the database, which is the truth."""
-    from dataclasses import asdict
-
-    display = _display(json)
+    """Make both indexes, of words and of meaning, again from the database."""
+    display = _display(as_json)
     with _open(index, embedder=embedder) as corpus:
         report = corpus.repair(reembed=reembed)
     display.data(asdict(report))
@@ -252,11 +213,11 @@ def corpus_repair(
 
 
 @cache_app.command("info")
-def cache_info(json: Json = False) -> None:
-    """What the cache holds, and where."""
+def cache_info_command(as_json: AsJson = False) -> None:
+    """What is in the cache, and where it is."""
     from .cache import entries, folder
 
-    display = _display(json)
+    display = _display(as_json)
     found = entries()
     display.data({"folder": str(folder()), "entries": [{"name": entry.name, "bytes": entry.size} for entry in found]})
     display.line(str(folder()))
@@ -264,27 +225,25 @@ def cache_info(json: Json = False) -> None:
 
 
 @cache_app.command("clear")
-def cache_clear(json: Json = False) -> None:
+def cache_clear_command(as_json: AsJson = False) -> None:
     """Delete the cache; everything in it is made again when it is needed."""
     from .cache import clear
 
-    display = _display(json)
+    display = _display(as_json)
     freed = clear()
     display.data({"freed_bytes": freed})
     display.line(f"freed {freed / 1e6:,.1f} MB")
 
 
-@app.command()
-def doctor(
+@app.command("doctor")
+def doctor_command(
     index: Annotated[Path | None, typer.Option("--index", "-i", help="Check this index too.")] = None,
-    json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Check versions, models, CPU and an index; says what is missing and the command that fixes it."""
-    from dataclasses import asdict
-
     from .doctor import examine
 
-    display = _display(json)
+    display = _display(as_json)
     findings = examine(expand_user(index) if index else None)
     display.data([asdict(finding) for finding in findings])
     display.table(
@@ -295,9 +254,6 @@ def doctor(
         display.line(f"fix {finding.name}: {finding.fix}")
     if problems:
         raise typer.Exit(NOTHING)
-
-
-# -- shared by several commands
 
 
 def _display(as_json: bool) -> Display:
@@ -312,7 +268,7 @@ def _open(index: Path, embedder: str | None = None) -> Corpus:
     return Corpus(index, create=False, embedder=embedder)
 
 
-def _llm(model: str, gpu_layers: int) -> Callable[[], BaseChatModel]:
+def _llm(model: str, gpu_layers: int) -> Callable[[], ChatModel]:
     """Check the model now, load it in the background: importing the embedder takes as long."""
     from .llm.preload import preload
 
@@ -322,9 +278,7 @@ def _llm(model: str, gpu_layers: int) -> Callable[[], BaseChatModel]:
 def _where(text: str) -> dict[str, Any] | None:
     if not text:
         return None
-    import json
-
-    from ..stores.where import to_sql
+    from ..stores.where import check_where
 
     try:
         conditions = json.loads(text)
@@ -334,7 +288,7 @@ def _where(text: str) -> dict[str, Any] | None:
         ) from error
     if not isinstance(conditions, dict):
         raise RagloomError(f'--where must be a JSON object such as {{"year": 2020}}, not {text}')
-    to_sql(conditions)  # refuses unknown operators before a model is loaded
+    check_where(conditions)
     return conditions
 
 
@@ -361,10 +315,10 @@ def _progress(display: Display, what: str) -> Iterator[Callable[[IngestProgress]
 
 
 def _ingest(display: Display, paths: list[str], corpus: Corpus, **options: Any) -> IngestReport:
-    from .ingest import ingest as ingest_paths
+    from .ingest import ingest
 
     with _progress(display, "indexing") as on_progress:
-        report = ingest_paths(paths, corpus, on_progress=on_progress, **options)
+        report = ingest(paths, corpus, on_progress=on_progress, **options)
     for skipped in report.skipped:
         display.note(f"skipped {skipped.path}: {skipped.reason}")
     return report
@@ -380,15 +334,15 @@ def _open_over(over: Path) -> Corpus:
 
 
 def _ask_all(
-    display: Display, questions: list[str], corpus: Corpus, llm: Callable[[], BaseChatModel] | None, **options: Any
+    display: Display, questions: list[str], corpus: Corpus, llm: Callable[[], ChatModel] | None, **options: Any
 ) -> None:
-    from .ask import ask as ask_corpus
+    from .ask import ask
 
     replies: list[Reply] = []
     for question in questions:
         if len(questions) > 1:
             display.heading(f"\n> {question}" if replies else f"> {question}")
-        replies.append(ask_corpus(question, corpus, llm=llm, **options))
+        replies.append(ask(question, corpus, llm=llm, **options))
         display.reply(replies[-1])
     display.data(replies[0].as_dict() if len(replies) == 1 else [reply.as_dict() for reply in replies])
     if not any(reply.answer.known for reply in replies):

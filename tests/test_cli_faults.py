@@ -70,7 +70,7 @@ def test_the_demo_refuses_an_empty_question_before_it_indexes(tmp_path: Path) ->
     ("model", "parts"),
     [
         ("absent.gguf", ["absent.gguf", "no model file"]),
-        ("embeded", ["'embeded'", "did you mean 'embedded'?"]),
+        ("embeded", ["'embeded'", "a model is 'embedded'"]),
         ("pages/leave.md", ["leave.md", "not a GGUF file"]),
         ("pages", ["pages"]),
     ],

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import typer
 from command import SCRIPTED_MAIN, here
+from ragloom import Corpus, ask, ingest
+from ragloom.rag.cli import app
 from ragloom.rag.demo import QUESTIONS
 
 pytestmark = pytest.mark.usefixtures("scripted_command")
@@ -28,6 +33,20 @@ def test_every_command_prints_one_json_document(index: Path, pages: Path) -> Non
     assert here("corpus", "repair", index, "--json").document["inconsistencies"] == []
     assert here("cache", "info", "--json").document["entries"] == []
     assert here("cache", "clear", "--json").document == {"freed_bytes": 0}
+
+
+@pytest.mark.parametrize(
+    ("command", "function", "names"),
+    [("ask", ask, ["k", "mode"]), ("search", Corpus.search, ["k", "mode"]), ("ingest", ingest, ["text_field"])],
+)
+def test_a_command_has_the_defaults_of_its_function(
+    command: str, function: Callable[..., object], names: list[str]
+) -> None:
+    group = typer.main.get_command(app)
+    assert isinstance(group, typer.core.TyperGroup)
+    options = {option.name: option.default for option in group.commands[command].params}
+    parameters = inspect.signature(function).parameters
+    assert {name: options[name] for name in names} == {name: parameters[name].default for name in names}
 
 
 def test_the_demo_with_several_questions_is_one_json_document(monkeypatch: pytest.MonkeyPatch) -> None:
