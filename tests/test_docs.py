@@ -1,5 +1,7 @@
 """The documentation is true: its code runs and prints what it says, its links lead somewhere, its commands exist.
 
+Pages and docstrings show Python in fenced blocks, and both are run.
+
 `python tests/test_docs.py` writes the generated part of docs/cli.md anew.
 """
 
@@ -7,10 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import io
-import platform
 import re
 import shlex
 import shutil
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +27,10 @@ from typer.testing import CliRunner
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+SOURCES = [
+    *sorted(ROOT.glob("*.py")),
+    *(path for folder in ("agents", "prompts", "rag", "stores") for path in sorted((ROOT / folder).rglob("*.py"))),
+]
 CLI_PAGE = ROOT / "docs" / "cli.md"
 GENERATED = "<!-- From here on written by `python tests/test_docs.py`. -->\n"
 
@@ -33,7 +39,10 @@ NOT_RUN = {
 }
 """Every block that is not executed, by page. A block is added here together with its reason, or it runs."""
 
-_FENCE = re.compile(r"^```python(?: title=\"(?P<title>[^\"]*)\")?\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
+_FENCE = re.compile(
+    r"^(?P<margin> *)```python(?: title=\"(?P<title>[^\"]*)\")?\n(?P<code>.*?)^(?P=margin)```$",
+    re.MULTILINE | re.DOTALL,
+)
 _ANY_PYTHON_FENCE = re.compile(r"^\s*(?:```|~~~)\s*\{?\.?py", re.MULTILINE)
 _EXPECTED = re.compile(r"# -> (.*)$", re.MULTILINE)
 _LINK = re.compile(r"(?<!!)\[[^\]]*\]\((?!https?:)([^)\s#]*)(?:#[^)]*)?\)")
@@ -44,7 +53,7 @@ _COMMAND = re.compile(r"^ *(?:\.venv/bin/)?ragloom ([^|\n]*)", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A fenced block of Python, with the line of the page that its code begins on."""
+    """A fenced block of Python, with the line of its file that its code begins on."""
 
     line: int
     title: str
@@ -54,29 +63,38 @@ class Block:
     def expected(self) -> list[str]:
         return [text.rstrip() for text in _EXPECTED.findall(self.code)]
 
-    def run(self, page: Path, namespace: dict[str, object]) -> list[str]:
-        """Execute it; returns the lines it printed. Tracebacks show the page's own lines."""
+    def run(self, file: Path, namespace: dict[str, object]) -> list[str]:
+        """Execute it; returns the lines it printed. Tracebacks show the file's own lines."""
         printed = io.StringIO()
-        code = compile("\n" * (self.line - 1) + self.code, str(page), "exec", dont_inherit=True)
+        code = compile("\n" * (self.line - 1) + self.code, str(file), "exec", dont_inherit=True)
         with contextlib.redirect_stdout(printed):
             exec(code, namespace)
         return [line.rstrip() for line in printed.getvalue().splitlines()]
 
+    def check(self, file: Path, namespace: dict[str, object]) -> None:
+        """Run it; what it prints must be what its comments say, if there are any."""
+        printed = self.run(file, namespace)
+        if self.expected:
+            where = f"{name(file)}, block at line {self.line}"
+            shown = f"{where} printed\n  " + "\n  ".join(printed) + "\nbut says\n  " + "\n  ".join(self.expected)
+            assert len(printed) == len(self.expected), shown
+            assert all(map(matches, printed, self.expected)), shown
 
-def blocks(page: Path) -> list[Block]:
-    text = page.read_text(encoding="utf-8")
+
+def blocks(file: Path) -> list[Block]:
+    text = file.read_text(encoding="utf-8")
     return [
-        Block(text.count("\n", 0, match.start("code")) + 1, match["title"] or "", match["code"])
+        Block(text.count("\n", 0, match.start("code")) + 1, match["title"] or "", textwrap.dedent(match["code"]))
         for match in _FENCE.finditer(text)
     ]
 
 
-def name(page: Path) -> str:
-    return page.relative_to(ROOT).as_posix()
+def name(file: Path) -> str:
+    return file.relative_to(ROOT).as_posix()
 
 
-def with_code() -> list[Path]:
-    return [page for page in PAGES if blocks(page)]
+def with_code(files: list[Path]) -> list[Path]:
+    return [file for file in files if blocks(file)]
 
 
 def matches(printed: str, expected: str) -> bool:
@@ -92,31 +110,39 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def copy_demo_index(to: Path) -> None:
     """Begin with the demo's index where there is one: `ingest(["pydoc:"], …)` then embeds nothing."""
-    demo = cache.folder() / "demo" / f"python-{platform.python_version()}"
+    demo = cache.demo_index()
     absent_or_busy = contextlib.suppress(CorpusNotFoundError, CorpusLockedError)  # then the page only takes longer
     with absent_or_busy, Corpus(demo, create=False) as corpus, corpus.writing():
         shutil.copytree(demo, to, ignore=shutil.ignore_patterns("*-shm", "*.lock", "*.holder", "*.turn"))
 
 
 @pytest.mark.model
-@pytest.mark.parametrize("page", with_code(), ids=name)
+@pytest.mark.parametrize("page", with_code(PAGES), ids=name)
 def test_the_code_of_a_page_runs_and_prints_what_it_says(page: Path, workplace: Path) -> None:
     if page.name == "README.md":
         copy_demo_index(workplace / "index")
     namespace: dict[str, object] = {"__name__": "__main__"}
     for block in blocks(page):
-        if block.title.startswith("not run"):
-            continue
-        printed = block.run(page, namespace)
-        if block.expected:
-            where = f"{name(page)}, block at line {block.line}"
-            shown = f"{where} printed\n  " + "\n  ".join(printed) + "\nbut says\n  " + "\n  ".join(block.expected)
-            assert len(printed) == len(block.expected), shown
-            assert all(map(matches, printed, block.expected)), shown
+        if not block.title.startswith("not run"):
+            block.check(page, namespace)
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("module", with_code(SOURCES), ids=name)
+def test_the_examples_in_docstrings_run_and_print_what_they_say(module: Path, workplace: Path) -> None:
+    (workplace / "handbook").mkdir()
+    (workplace / "handbook" / "leave.md").write_text("# Leave\n\nParents get sixteen weeks of leave.\n")
+    for block in blocks(module):
+        block.check(module, {"__name__": "__main__"})
+
+
+def test_docstrings_show_python_in_fenced_blocks() -> None:
+    doctest = re.compile(r"^ *>>> ", re.MULTILINE)
+    assert [name(file) for file in SOURCES if doctest.search(file.read_text(encoding="utf-8"))] == []
 
 
 def test_only_the_listed_blocks_are_not_run() -> None:
-    found = {name(page): [block.title for block in blocks(page) if block.title] for page in PAGES}
+    found = {name(file): [block.title for block in blocks(file) if block.title] for file in [*PAGES, *SOURCES]}
     assert {page: titles for page, titles in found.items() if titles} == NOT_RUN
 
 

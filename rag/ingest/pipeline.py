@@ -48,7 +48,7 @@ def ingest(  # noqa: PLR0913 - the options of one command
     ```python
     from ragloom import Corpus, ingest
 
-    report = ingest(["./handbook", "pydoc:"], Corpus("./index"), exclude=["drafts"])
+    report = ingest(["./handbook"], Corpus("./index"), exclude=["drafts"])
     print(report.summary())
     for skipped in report.skipped:
         print(skipped.path, skipped.reason)
