@@ -1,1 +1,1 @@
-"""LLM agents with a role. They arrive with the document-filter agents (MAIN-RAG)."""
+"""LLM agents with a role; the first will be MAIN-RAG's, which filter documents. There are none yet."""
