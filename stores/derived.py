@@ -16,16 +16,13 @@ import shutil
 import threading
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Generic, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from .database import Database, State
+from .engine import Engine, Handle
 from .engine_errors import EngineErrors
 from .errors import CorpusCorruptError
 from .marks import Mark, first_changed, mark_files
@@ -34,10 +31,6 @@ from .pointer import Pointer, read_pointer, write_pointer
 BATCH = 2000
 """Chunks handed to an index at once while it catches up."""
 
-Entry = tuple[int, str, NDArray[np.float32]]
-"""What an index is told of a chunk: key, text to index, unit vector."""
-
-Handle = TypeVar("Handle")
 Answer = TypeVar("Answer")
 
 
@@ -66,19 +59,12 @@ class Opened(Generic[Handle]):
 
 
 class DerivedIndex(ABC, Generic[Handle]):
-    """An index over chunks that follows the database; `Handle` is what its engine gives to an open index."""
+    """An index over chunks that follows the database."""
 
-    name: str
-    """What the index is called in file names and messages."""
-
-    catalogue: str
-    """The engine's own list of what there is, a file in the index's folder."""
-
-    in_place = False
-    """Whether the engine changes files that it has already written."""
-
-    def __init__(self, root: Path) -> None:
-        """Use the index of the corpus at `root`; nothing is opened yet."""
+    def __init__(self, root: Path, engine: Engine[Handle]) -> None:
+        """Use the index that `engine` keeps of the corpus at `root`; nothing is opened yet."""
+        self.name = engine.name
+        self._engine = engine
         self._root = root
         self._pointer_file = root / f"{self.name}.json"
         self._switching = threading.RLock()
@@ -109,7 +95,7 @@ class DerivedIndex(ABC, Generic[Handle]):
         Raises:
             CorpusCorruptError: the index cannot be read; the message names the file and the command that rebuilds it.
         """
-        with self._switching, self._errors.explained(self._place()), self.shared():
+        with self._switching, self._errors.explained(self._place()), self._engine.shared():
             pointer = self._read_pointer()
             if pointer is not None and pointer.whole and self._folder(pointer).is_dir():
                 self._open_pointer(pointer)
@@ -125,7 +111,7 @@ class DerivedIndex(ABC, Generic[Handle]):
         with self._switching, self._errors.explained(self._place()):
             if self._opened is not None and self._opened.is_at(state) and self._opened.is_as(self._read_pointer()):
                 return
-            with self.exclusive():
+            with self._engine.exclusive():
                 pointer = self._read_pointer()
                 handle = self._open_to_follow(pointer, state) if pointer is not None else None
                 if pointer is not None and handle is not None:
@@ -139,19 +125,19 @@ class DerivedIndex(ABC, Generic[Handle]):
         state = database.state()
         folder = self._root / f"{self.name}-{uuid.uuid4().hex[:8]}"
         handle: Handle | None = None
-        with self._switching, self._errors.explained(folder / self.catalogue):
+        with self._switching, self._errors.explained(folder / self._engine.catalogue):
             try:
                 folder.mkdir()
-                handle = self._open(folder)
-                self._apply(handle, [], database.added_since(0, BATCH))
+                handle = self._engine.open(folder)
+                self._engine.apply(handle, [], database.added_since(0, BATCH))
                 pointer = self._commit(folder, handle, database, state, {})
             except BaseException:
                 if handle is not None:
-                    self._release(handle)
+                    self._engine.release(handle)
                 shutil.rmtree(folder, ignore_errors=True)
                 raise
             self._switch(Opened(pointer, handle))
-            with self.exclusive():
+            with self._engine.exclusive():
                 self._remove_other_folders(folder)
 
     def _open_to_follow(self, pointer: Pointer, state: State) -> Handle | None:
@@ -161,7 +147,7 @@ class DerivedIndex(ABC, Generic[Handle]):
             return None
         if pointer.whole:
             return self._open_pointer(pointer)
-        if set(self._guarded(folder)) != set(pointer.marks) or first_changed(folder, pointer.marks) is not None:
+        if set(self._engine.guarded(folder)) != set(pointer.marks) or first_changed(folder, pointer.marks) is not None:
             return None
         try:
             return self._open_pointer(pointer)
@@ -172,24 +158,24 @@ class DerivedIndex(ABC, Generic[Handle]):
         if self._opened is not None and self._opened.is_as(pointer):
             return self._opened.handle
         folder = self._folder(pointer)
-        changed = first_changed(folder, pointer.marks, missing_ok=not self.in_place)
+        changed = first_changed(folder, pointer.marks, missing_ok=not self._engine.in_place)
         if changed is not None:
             raise self._errors.damaged(folder / changed, "it is not what was written")
-        with self._errors.explained(folder / self.catalogue):
-            handle = self._open(folder)
+        with self._errors.explained(folder / self._engine.catalogue):
+            handle = self._engine.open(folder)
         # An engine that only adds files may be ahead of its pointer: its writer is about to move it, or has died.
-        if self.in_place and pointer.whole and (found := self._size(handle)) != pointer.chunks:
-            self._release(handle)
+        if self._engine.in_place and pointer.whole and (found := self._engine.size(handle)) != pointer.chunks:
+            self._engine.release(handle)
             raise self._errors.damaged(folder, f"it holds {found} chunks instead of {pointer.chunks}")
         self._switch(Opened(pointer, handle))
         return handle
 
     def _follow(self, pointer: Pointer, handle: Handle, database: Database, state: State) -> None:
-        if self.in_place and pointer.whole:
+        if self._engine.in_place and pointer.whole:
             write_pointer(self._pointer_file, replace(pointer, whole=False))
         try:
             behind = pointer.generation
-            self._apply(handle, database.removed_since(behind), database.added_since(behind, BATCH))
+            self._engine.apply(handle, database.removed_since(behind), database.added_since(behind, BATCH))
             pointer = self._commit(self._folder(pointer), handle, database, state, pointer.marks)
         except BaseException:
             self._opened = Opened(pointer, handle, torn=True)
@@ -199,11 +185,11 @@ class DerivedIndex(ABC, Generic[Handle]):
     def _commit(
         self, folder: Path, handle: Handle, database: Database, state: State, known: dict[str, Mark]
     ) -> Pointer:
-        chunks, expected = self._size(handle), database.count("chunks")
+        chunks, expected = self._engine.size(handle), database.count("chunks")
         if chunks != expected:
             raise self._errors.damaged(folder, f"it holds {chunks} chunks instead of {expected}")
-        self._check_written(folder)
-        marks = mark_files(folder, self._guarded(folder), known)
+        self._engine.check_written(folder)
+        marks = mark_files(folder, self._engine.guarded(folder), known)
         pointer = Pointer(folder.name, state.epoch, state.generation, whole=True, chunks=chunks, marks=marks)
         write_pointer(self._pointer_file, pointer)
         return pointer
@@ -211,7 +197,7 @@ class DerivedIndex(ABC, Generic[Handle]):
     def _switch(self, opened: Opened[Handle] | None) -> None:
         before, self._opened = self._opened, opened
         if before is not None and (opened is None or before.handle is not opened.handle):
-            self._release(before.handle)
+            self._engine.release(before.handle)
 
     def close(self) -> None:
         """Let go of the files."""
@@ -229,7 +215,7 @@ class DerivedIndex(ABC, Generic[Handle]):
             if opened is None:
                 return nothing
             try:
-                with self._errors.explained(self._place()), self.shared():
+                with self._errors.explained(self._place()), self._engine.shared():
                     return ask(opened.handle)
             except CorpusCorruptError:
                 self.refresh()
@@ -241,7 +227,7 @@ class DerivedIndex(ABC, Generic[Handle]):
 
     def _place(self) -> Path:
         """The file to name where the engine does not say which one it could not read."""
-        return self._folder(self._opened.pointer) / self.catalogue if self._opened else self._root
+        return self._folder(self._opened.pointer) / self._engine.catalogue if self._opened else self._root
 
     def _read_pointer(self) -> Pointer | None:
         try:
@@ -254,37 +240,6 @@ class DerivedIndex(ABC, Generic[Handle]):
             if folder.is_dir() and folder != kept:
                 shutil.rmtree(folder, ignore_errors=True)
 
-    def shared(self) -> AbstractContextManager[None]:
-        """Held while an index is opened or read."""
-        return nullcontext()
-
-    def exclusive(self) -> AbstractContextManager[None]:
-        """Held while files change that others may have open."""
-        return nullcontext()
-
     @abstractmethod
     def keys(self) -> set[int]:
         """Every key in the index."""
-
-    @abstractmethod
-    def _open(self, folder: Path) -> Handle:
-        """Open the index in `folder`, or create it there."""
-
-    @abstractmethod
-    def _apply(self, handle: Handle, removed: Sequence[int], batches: Iterable[Sequence[Entry]]) -> None:
-        """Drop keys, then add entries (dropping their keys first), and commit."""
-
-    @abstractmethod
-    def _size(self, handle: Handle) -> int:
-        """How many chunks the index holds."""
-
-    @abstractmethod
-    def _guarded(self, folder: Path) -> Iterable[str]:
-        """Names of the files that must be as they were left; the engine would read them unchecked."""
-
-    def _check_written(self, folder: Path) -> None:
-        """Raise CorpusFullError where the engine did not notice that a file was cut short."""
-
-    @abstractmethod
-    def _release(self, handle: Handle) -> None:
-        """Let go of what is open; another thread may be in the middle of asking it."""

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from .derived import DerivedIndex, Entry
+from .derived import DerivedIndex
+from .engine import Engine, Entry
 from .errors import CorpusFullError
 from .locks import ReadersWriterLock
 
@@ -60,34 +61,16 @@ class ChromaHandle:
             self.collection.query(query_embeddings=sample["embeddings"], n_results=1, include=[])
 
 
-class DenseIndex(DerivedIndex[ChromaHandle]):
-    """Nearest neighbours by cosine over the vectors of the chunks."""
+class Chroma(Engine[ChromaHandle]):
+    """Keeps the vectors of the chunks."""
 
     name = "dense"
     catalogue = "chroma.sqlite3"
     in_place = True
 
-    def __init__(self, root: Path) -> None:
-        """Index the corpus at `root`."""
-        super().__init__(root)
-        self._lock = ReadersWriterLock(root / "dense.lock")
-
-    def search(self, vector: NDArray[np.float32], k: int) -> list[tuple[int, float]]:
-        """The nearest `k` chunks as `(key, cosine)`, best first."""
-        k = min(k, self.chunks)
-        if k == 0:
-            return []
-
-        def ask(handle: ChromaHandle) -> list[tuple[int, float]]:
-            found = handle.collection.query(query_embeddings=vector[None], n_results=k, include=["distances"])
-            distances = found["distances"] or [[]]
-            return [(int(key), 1.0 - distance) for key, distance in zip(found["ids"][0], distances[0], strict=True)]
-
-        return self.read(ask, [])
-
-    def keys(self) -> set[int]:
-        """Every key in the index."""
-        return self.read(lambda handle: {int(key) for key in handle.collection.get(include=[])["ids"]}, set())
+    def __init__(self, lock: Path) -> None:
+        """Let readers and writers of the files take turns by the file `lock`."""
+        self._lock = ReadersWriterLock(lock)
 
     def shared(self) -> AbstractContextManager[None]:
         """Readers share the files."""
@@ -97,7 +80,8 @@ class DenseIndex(DerivedIndex[ChromaHandle]):
         """A writer has the files for itself."""
         return self._lock.exclusive()
 
-    def _open(self, folder: Path) -> ChromaHandle:
+    def open(self, folder: Path) -> ChromaHandle:
+        """Start Chroma in `folder`, and let it load its graph."""
         from chromadb.api import ServerAPI
         from chromadb.api.models.Collection import Collection
         from chromadb.config import Settings, System
@@ -116,7 +100,8 @@ class DenseIndex(DerivedIndex[ChromaHandle]):
         handle.load()
         return handle
 
-    def _apply(self, handle: ChromaHandle, removed: Sequence[int], batches: Iterable[Sequence[Entry]]) -> None:
+    def apply(self, handle: ChromaHandle, removed: Sequence[int], batches: Iterable[Sequence[Entry]]) -> None:
+        """Drop keys, then add entries."""
         for start in range(0, len(removed), _BATCH):
             handle.collection.delete(ids=[str(key) for key in removed[start : start + _BATCH]])
         for batch in batches:
@@ -127,19 +112,48 @@ class DenseIndex(DerivedIndex[ChromaHandle]):
                 )
         handle.load()
 
-    def _size(self, handle: ChromaHandle) -> int:
+    def size(self, handle: ChromaHandle) -> int:
+        """How many chunks the index holds."""
         return handle.collection.count()
 
-    def _guarded(self, folder: Path) -> Iterable[str]:
+    def guarded(self, folder: Path) -> Iterable[str]:
+        """The files of every graph that Chroma has saved."""
         saved = [file.parent for file in folder.glob(f"*/{_SAVED}")]
         return [str(file.relative_to(folder)) for graph in saved for file in sorted(graph.iterdir())]
 
-    def _check_written(self, folder: Path) -> None:
+    def check_written(self, folder: Path) -> None:
+        """Raise CorpusFullError where a graph is shorter than its header says."""
         for file in folder.glob(f"*/{_SAVED}"):
             header = (file.parent / "header.bin").read_bytes()
             _, _, _, elements, size, *_ = struct.unpack_from("<IQQQQ", header)
             if (file.parent / "data_level0.bin").stat().st_size < elements * size:
                 raise CorpusFullError(folder, "the graph was not written whole")
 
-    def _release(self, handle: ChromaHandle) -> None:
+    def release(self, handle: ChromaHandle) -> None:
+        """Stop Chroma."""
         handle.system.stop()
+
+
+class DenseIndex(DerivedIndex[ChromaHandle]):
+    """Nearest neighbours by cosine over the vectors of the chunks."""
+
+    def __init__(self, root: Path) -> None:
+        """Index the corpus at `root`."""
+        super().__init__(root, Chroma(root / "dense.lock"))
+
+    def search(self, vector: NDArray[np.float32], k: int) -> list[tuple[int, float]]:
+        """The nearest `k` chunks as `(key, cosine)`, best first."""
+        k = min(k, self.chunks)
+        if k == 0:
+            return []
+
+        def ask(handle: ChromaHandle) -> list[tuple[int, float]]:
+            found = handle.collection.query(query_embeddings=vector[None], n_results=k, include=["distances"])
+            distances = found["distances"] or [[]]
+            return [(int(key), 1.0 - distance) for key, distance in zip(found["ids"][0], distances[0], strict=True)]
+
+        return self.read(ask, [])
+
+    def keys(self) -> set[int]:
+        """Every key in the index."""
+        return self.read(lambda handle: {int(key) for key in handle.collection.get(include=[])["ids"]}, set())
