@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from langchain_core.messages import AIMessage, BaseMessage, ChatMessage, HumanMessage, SystemMessage, ToolMessage
 
+from ..._explain import unknown
 from .errors import ModelError
 
 _ROLES = {HumanMessage: "user", AIMessage: "assistant", SystemMessage: "system", ToolMessage: "tool"}
@@ -56,7 +57,7 @@ def merge_neighbours(turns: Sequence[Turn]) -> list[Turn]:
 def _role(message: BaseMessage) -> str:
     if isinstance(message, ChatMessage):
         if message.role not in _ROLES.values():
-            raise ModelError(f"unknown role {message.role!r}; known are {', '.join(_ROLES.values())}")
+            raise ModelError(unknown("role", message.role, _ROLES.values()))
         return message.role
     for kind, role in _ROLES.items():
         if isinstance(message, kind):

