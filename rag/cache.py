@@ -9,14 +9,19 @@ import hashlib
 import platform
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .._paths import expand_user
 from ..settings import read_settings
+from ..stores.errors import CorpusVersionError
 from ..stores.layout import corpus_files, is_corpus
 from .llm.quantize import prepared_files
+
+if TYPE_CHECKING:
+    from ..stores.corpus import Corpus
 
 _INDEXES = {"demo": re.compile(r"python-\d.*"), "over": re.compile(r".*-[0-9a-f]{10}")}
 """Folders of indexes, and what `demo_index` and `index_over` call an index in them."""
@@ -51,6 +56,17 @@ def index_over(path: Path) -> Path:
     return folder() / "over" / f"{resolved.name}-{hashlib.sha256(str(resolved).encode()).hexdigest()[:10]}"
 
 
+def open_index(path: Path) -> Corpus:
+    """Open an index in the cache, or make an empty one; one that another version of ragloom made is begun anew."""
+    from ..stores.corpus import Corpus
+
+    try:
+        return Corpus(path)
+    except CorpusVersionError:
+        _delete(corpus_files(path))
+        return Corpus(path)
+
+
 def entries() -> list[Entry]:
     """The models and indexes in the cache, by name; the small files that go with a model are left out."""
     root = folder()
@@ -69,12 +85,16 @@ def clear() -> int:
     indexes = list(_indexes(root))
     own = [*_models(root), *(path for index in indexes for path in corpus_files(index))]
     freed = sum(map(_size, own))
-    for path in own:
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    _delete(own)
     for left in (*indexes, root / "models", *(root / kind for kind in _INDEXES)):
         if _is_folder(left) and not any(left.iterdir()):
             left.rmdir()
     return freed
+
+
+def _delete(paths: Iterable[Path]) -> None:
+    for path in paths:
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _models(root: Path) -> list[Path]:

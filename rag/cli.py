@@ -206,6 +206,10 @@ def corpus_repair_command(
         report = corpus.repair(reembed=reembed)
     display.data(asdict(report))
     display.line(f"{report.chunks} chunks, both indexes made again")
+    if report.cut:
+        display.line(
+            f"{report.cut} chunks are longer than what the embedder reads; ingest again, and they are split to fit"
+        )
     for line in report.inconsistencies:
         display.line(line)
     if report.inconsistencies:
@@ -325,12 +329,11 @@ def _ingest(display: Display, paths: list[str], corpus: Corpus, **options: Any) 
 
 
 def _open_over(over: Path) -> Corpus:
-    from ..stores.corpus import Corpus
-    from .cache import index_over
+    from .cache import index_over, open_index
     from .ingest import check_paths
 
     check_paths([str(over)])
-    return Corpus(index_over(over))
+    return open_index(index_over(over))
 
 
 def _ask_all(

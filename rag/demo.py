@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from ..stores.corpus import Corpus
-from .cache import demo_index
+from .cache import demo_index, open_index
 from .ingest import IngestProgress, ingest
+
+if TYPE_CHECKING:
+    from ..stores.corpus import Corpus
 
 QUESTIONS = [
     "What does the continue statement do?",
@@ -18,6 +21,6 @@ QUESTIONS = [
 
 def open_corpus(on_progress: Callable[[IngestProgress], None] | None = None) -> Corpus:
     """Open the index of this Python's reference; it is made on first use, and only then `on_progress` is told."""
-    corpus = Corpus(demo_index())
+    corpus = open_index(demo_index())
     ingest(["pydoc:"], corpus, on_progress=None if len(corpus) else on_progress)
     return corpus

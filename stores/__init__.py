@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .errors import CorpusFullError as CorpusFullError
     from .errors import CorpusLockedError as CorpusLockedError
     from .errors import CorpusNotFoundError as CorpusNotFoundError
+    from .errors import CorpusVersionError as CorpusVersionError
     from .errors import EmbedderError as EmbedderError
     from .errors import EmbedderMismatchError as EmbedderMismatchError
     from .errors import QueryError as QueryError
@@ -36,6 +37,7 @@ __all__ = [
     "CorpusLockedError",
     "CorpusNotFoundError",
     "CorpusRetriever",
+    "CorpusVersionError",
     "Embedder",
     "EmbedderError",
     "EmbedderMismatchError",
@@ -55,6 +57,7 @@ _HOMES = {
     "CorpusFullError": ".errors",
     "CorpusLockedError": ".errors",
     "CorpusNotFoundError": ".errors",
+    "CorpusVersionError": ".errors",
     "CorpusRetriever": ".retriever",
     "Embedder": ".embedder",
     "EmbedderError": ".errors",

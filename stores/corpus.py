@@ -179,14 +179,14 @@ class Corpus:
             QueryError: `where` is malformed.
             TypeError: nothing says which chunks, or `ids` or `sources` is one text.
         """
-        if ids is None and sources is None and where is None:
-            raise TypeError("delete takes ids=[...], sources=[...] or where={...}; give one of them")
+        if ids is None and sources is None and not where:
+            raise TypeError("delete takes ids=[...], sources=[...] or where={a condition}; give one of them")
         _reject_text("ids", ids)
         _reject_text("sources", sources)
         with self.writing():
             keys = set(self._database.keys(list(ids or ())).values())
             keys |= set(self._database.keys_of_sources(list(sources or ())))
-            if where is not None:
+            if where:
                 keys |= set(self._database.matching(where))
             if not keys:
                 return 0
@@ -207,7 +207,7 @@ class Corpus:
         """
         with self._writer.hold():
             self._database.check()
-            vectors = self._embedder.embed_all() if reembed else {}
+            vectors, cut = self._embedder.embed_all() if reembed else ({}, 0)
             with self._database.transaction() as writer:  # a new generation, so that readers look at the new indexes
                 for key, vector in vectors.items():
                     writer.put_vector(key, vector)
@@ -216,7 +216,7 @@ class Corpus:
                     for name, value in self._embedder.notes().items():
                         writer.set_meta(name, value)
             self._indexes.rebuild()
-        return RepairReport(self._database.count("chunks"), reembed, self.inconsistencies())
+        return RepairReport(self._database.count("chunks"), reembed, cut, self.inconsistencies())
 
     def search(
         self,

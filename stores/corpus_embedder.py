@@ -97,13 +97,15 @@ class CorpusEmbedder:
             raise EmbedderError(f"{name} gave a vector with NaN or infinity for {text!r:.80}")
         return vectors
 
-    def embed_all(self) -> dict[int, NDArray[np.float32]]:
-        """Embed every chunk that is stored; the vectors by the chunks' keys."""
+    def embed_all(self) -> tuple[dict[int, NDArray[np.float32]], int]:
+        """Embed every chunk that is stored: the vectors by the chunks' keys, and how many chunks were cut off."""
         vectors: dict[int, NDArray[np.float32]] = {}
+        cut = 0
         for batch in self._database.added_since(0, AT_ONCE):
-            rows = self.embed([text for _, text, _ in batch])
-            vectors.update(zip([key for key, _, _ in batch], rows, strict=True))
-        return vectors
+            texts = [text for _, text, _ in batch]
+            vectors.update(zip([key for key, _, _ in batch], self.embed(texts), strict=True))
+            cut += len(self.cut_off(texts))
+        return vectors, cut
 
     def embed_query(self, query: str) -> NDArray[np.float32]:
         """Embed a query: shape (dimension,).

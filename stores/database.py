@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from . import schema
 from .embedder import Fingerprint
-from .errors import CorpusCorruptError, CorpusError
+from .errors import CorpusCorruptError, CorpusVersionError
 from .files import Files
 from .rows import PLACEMENT, Placement, document
 from .sqlite import SqliteFile
@@ -69,7 +69,7 @@ class Database:
 
         Raises:
             CorpusCorruptError: the file is not a corpus, or damaged.
-            CorpusError: it was written by another version of ragloom.
+            CorpusVersionError: it was written by another version of ragloom.
         """
         self._file = SqliteFile(path)
         self.files = Files(self._file)
@@ -88,7 +88,7 @@ class Database:
                     self._create(language)
         found = {tuple(row) for row in self._file.all(schema.COLUMNS)}
         if found != schema.columns() or self.meta("schema") != schema.VERSION:
-            raise CorpusError(
+            raise CorpusVersionError(
                 f"{path} was made by another version of ragloom; use that one, or delete {path.parent} and ingest again"
             )
 

@@ -30,6 +30,10 @@ class CorpusCorruptError(CorpusError):
     """A file of the corpus is damaged."""
 
 
+class CorpusVersionError(CorpusError):
+    """The corpus was made by a version of ragloom that keeps it in another form."""
+
+
 class CorpusFullError(CorpusError):
     """The disk has no room for the write; what was acknowledged before is safe."""
 

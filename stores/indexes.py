@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -81,8 +82,15 @@ class Indexes:
         """What differs between the database and its indexes, a line each; empty when all is well.
 
         What a writer at work has not brought to an index yet is no difference.
+
+        Raises:
+            CorpusCorruptError: an index cannot be read.
+            CorpusFullError: the disk is too full for an index to follow the database; nothing is lost.
         """
         state = self.refresh()
+        if not all(index.is_at(state) for index in self._both):
+            with suppress(CorpusLockedError), self._writer.hold(wait_s=0):
+                self.follow()
         truth = self._database.all_keys()
         found = {index.name: index.keys() for index in self._both if index.is_at(state)}
         if self._database.state() != state:

@@ -189,10 +189,18 @@ class CorpusStats:
 
 @dataclass(frozen=True, slots=True)
 class RepairReport:
-    """What a repair did; `inconsistencies` is empty when database and indexes agree now."""
+    """What a repair did.
+
+    Attributes:
+        chunks: how many there are.
+        reembedded: whether the vectors were made again.
+        cut: of how many chunks the embedder read only the beginning then; ingest again, and they are split to fit.
+        inconsistencies: what differs between database and indexes; empty when they agree now.
+    """
 
     chunks: int
     reembedded: bool
+    cut: int
     inconsistencies: tuple[str, ...]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import sys
 from pathlib import Path
 
@@ -36,6 +37,17 @@ def test_info_lists_models_and_indexes_with_their_sizes(root: Path, tmp_path: Pa
     assert sizes.keys() == {f"models/{MODEL}", over}
     assert sizes[f"models/{MODEL}"] == 1_000_000
     assert sizes[over] > 10_000
+
+
+def test_an_index_in_the_cache_of_another_version_is_begun_anew(root: Path, tmp_path: Path) -> None:
+    index = cache.index_over(tmp_path / "docs")
+    with sqlite3.connect(index / "corpus.sqlite3") as database:
+        database.execute("ALTER TABLE sources ADD COLUMN colour TEXT")
+    database.close()
+    with cache.open_index(index) as corpus:
+        assert len(corpus) == 0
+    with Corpus(index, embedder=HashingEmbedder()) as corpus:
+        assert corpus.inconsistencies() == ()
 
 
 def test_clear_leaves_nothing_of_its_own_behind(root: Path) -> None:

@@ -212,6 +212,11 @@ def test_packing_stops_at_the_budget_and_reports_the_rest() -> None:
     assert packed.tokens <= 25
 
 
+def test_a_first_passage_beyond_the_budget_is_taken_alone_if_there_is_room() -> None:
+    packed = pack(DOCUMENTS, lambda text: len(text.split()), budget=3, room=50)
+    assert (packed.documents, packed.left_out) == ((DOCUMENTS[0],), (DOCUMENTS[1],))
+
+
 def test_packing_says_when_not_even_one_passage_fits() -> None:
     with pytest.raises(GenerateError, match="only 3 are free"):
         pack(DOCUMENTS, lambda text: len(text.split()), budget=3)

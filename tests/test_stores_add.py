@@ -162,8 +162,9 @@ def test_deleted_chunks_disappear_everywhere(corpus: Corpus) -> None:
 
 def test_deleting_says_what_it_needs(corpus: Corpus) -> None:
     corpus.add(["text"])
-    with pytest.raises(TypeError, match=r"delete takes ids=\[...\], sources=\[...\] or where=\{...\}"):
-        corpus.delete()
+    for nothing in ({}, {"where": {}}):
+        with pytest.raises(TypeError, match=r"delete takes ids=\[...\], sources=\[...\] or where=\{a condition\}"):
+            corpus.delete(**nothing)
     assert corpus.delete([]) == corpus.delete(sources=[]) == 0, "a list may be empty"
     assert len(corpus) == 1
 
@@ -254,6 +255,13 @@ def test_cut_texts_are_counted_over_many_commits(tmp_path: Path) -> None:
     chunks = [Chunk(source, 5 * i, min(5 * i + 5 * (1 + i % 2), len(source.text))) for i in range(600)]
     with Corpus(tmp_path / "index", embedder=ShortSightedEmbedder(1)) as corpus:
         assert len(corpus.add(chunks).cut) == 299
+
+
+def test_a_repair_tells_how_many_texts_are_too_long_for_another_embedder(tmp_path: Path) -> None:
+    with Corpus(tmp_path, embedder=ShortSightedEmbedder(9)) as corpus:
+        assert corpus.add(["this text has six words altogether", "two words"]).cut == ()
+    with Corpus(tmp_path, embedder=ShortSightedEmbedder(5, name="shorter")) as corpus:
+        assert corpus.repair(reembed=True).cut == 1
 
 
 def test_an_embedder_that_cannot_count_cuts_nothing_that_is_known(corpus: Corpus) -> None:

@@ -17,6 +17,7 @@ from ragloom.stores.errors import (
     CorpusCorruptError,
     CorpusError,
     CorpusNotFoundError,
+    CorpusVersionError,
     EmbedderError,
     EmbedderMismatchError,
     QueryError,
@@ -238,7 +239,7 @@ def test_a_corpus_of_another_version_is_told_and_not_touched(tmp_path: Path, dif
         database.execute(difference)
     database.close()
     before = (tmp_path / "corpus.sqlite3").read_bytes()
-    with pytest.raises(CorpusError, match=f"made by another version of ragloom; use that one, or delete {tmp_path}"):
+    with pytest.raises(CorpusVersionError, match=f"another version of ragloom; use that one, or delete {tmp_path}"):
         Corpus(tmp_path)
     assert (tmp_path / "corpus.sqlite3").read_bytes() == before
 

@@ -47,7 +47,7 @@ def cited(
         question: what to answer.
         documents: passages, best first; those that do not fit are left out, and a note says how many.
         llm: any LangChain chat model.
-        max_prompt_tokens: budget for the passages.
+        max_prompt_tokens: budget for the passages; a first one that is longer is taken alone, if the context holds it.
         max_answer_tokens: where the answer is cut off.
         language: how sentences are told apart.
 
@@ -58,28 +58,29 @@ def cited(
         raise GenerateError("the question is empty; ask something")
     if not documents:
         return unknown(question, "no passages were found")
-    packed = pack(documents, _counter(llm), _budget(question, llm, max_prompt_tokens, max_answer_tokens))
+    room = _room(question, llm, max_answer_tokens)
+    budget = max_prompt_tokens if room is None else min(room, max_prompt_tokens)
+    packed = pack(documents, _counter(llm), budget, room=room)
     prompt = load_prompt("cited").render(passages=packed.text, question=question)
     reply = llm.invoke(prompt, max_tokens=max_answer_tokens)
     notes = (f"{len(packed.left_out)} of {len(documents)} passages did not fit",) if packed.left_out else ()
     return _read(question, reply, packed, notes, language)
 
 
-def _budget(question: str, llm: BaseChatModel, wanted: int, answer: int) -> int:
-    """Passages get what the context leaves after instructions, question and answer, at most `wanted` tokens."""
+def _room(question: str, llm: BaseChatModel, answer: int) -> int | None:
+    """Tokens that the context leaves for passages after instructions, question and answer; None where it is unknown."""
     context = (getattr(llm, "profile", None) or {}).get("max_input_tokens")
     if context is None:
-        return wanted
-    messages = load_prompt("cited").render(passages="", question=question)
+        return None
     count = _counter(llm)
-    around = sum(count(message.text) for message in messages) + 64
-    free = int(context) - around - answer
-    if free <= 0:
+    around = sum(count(message.text) for message in load_prompt("cited").render(passages="", question=question)) + 64
+    room = int(context) - around - answer
+    if room <= 0:
         raise GenerateError(
             f"the question has {count(question)} tokens, but the model's context of {context} has to hold"
             f" passages and answer too; shorten the question"
         )
-    return min(wanted, free)
+    return room
 
 
 def _read(question: str, reply: AIMessage, packed: Packed, notes: tuple[str, ...], language: str) -> Answer:

@@ -28,28 +28,31 @@ class Packed:
     left_out: tuple[Document, ...]
 
 
-def pack(documents: Sequence[Document], count_tokens: Callable[[str], int], budget: int) -> Packed:
+def pack(
+    documents: Sequence[Document], count_tokens: Callable[[str], int], budget: int, *, room: int | None = None
+) -> Packed:
     """Take documents, whole and in order, while they fit into `budget` tokens; what does not fit is reported.
+
+    The first one is taken alone if it fits into `room` tokens at least, by default the budget.
 
     Raises:
         PassageTooLongError: not even the first document fits; both numbers are in the message.
     """
+    room = max(budget, room or 0)
     taken: list[Document] = []
     blocks: list[str] = []
     used = 0
     for document in documents:
         block = _block(len(taken) + 1, document)
         cost = count_tokens(block + "\n\n")
-        if used + cost > budget:
+        if used + cost > (budget if taken else room):
             break
         taken.append(document)
         blocks.append(block)
         used += cost
     if documents and not taken:
         need = count_tokens(_block(1, documents[0]))
-        raise PassageTooLongError(
-            f"the first passage has {need} tokens, but only {budget} are free; use smaller chunks"
-        )
+        raise PassageTooLongError(f"the first passage has {need} tokens, but only {room} are free; use smaller chunks")
     return Packed(tuple(taken), "\n\n".join(blocks), used, tuple(documents[len(taken) :]))
 
 

@@ -1,6 +1,9 @@
 """Answers that are exact words of the documents: they cannot invent anything.
 
 The sentences nearest to the question by cosine are quoted, at most three, none further than `SPREAD` below the best.
+The first sentence of a passage, which tells what it is about, counts as nearer by `LEAD`: in 64 of 100 development rows
+of CLAP NQ people chose the first sentence, in 38 the second.
+
 A small embedder knows the passage better than the sentence, so over many passages the best few are quoted in full
 besides. `benchmarks/answers.py` and `demo_questions.py` measure both.
 """
@@ -14,8 +17,11 @@ from .types import Answer, Citation, Claim, cite_all, unknown
 
 MAX_SENTENCES = 3
 
-SPREAD = 0.25
+SPREAD = 0.3
 """How far, in cosine, a quoted sentence may be behind the nearest one."""
+
+LEAD = 0.08
+"""What the first sentence of a passage is given, in cosine."""
 
 PASSAGE_SPREAD = 0.1
 """How far, in cosine, a passage that is quoted in full may be behind the nearest one."""
@@ -34,9 +40,10 @@ def quote(
     """
     least = evidence.passage_scores.max(initial=-1) - PASSAGE_SPREAD
     full = [passage for passage in evidence.ranking[:passages] if evidence.passage_scores[passage] >= least]
-    nearest = [int(i) for i in np.argsort(-evidence.sentence_scores, kind="stable")[:max_sentences]]
-    least = evidence.sentence_scores.max(initial=-1) - spread
-    near = [i for i in nearest if evidence.sentence_scores[i] >= least and evidence.passage_of[i] not in full]
+    scores = evidence.sentence_scores.copy()
+    scores[np.unique(evidence.passage_of, return_index=True)[1]] += LEAD
+    nearest = [int(i) for i in np.argsort(-scores, kind="stable")[:max_sentences]]
+    near = [i for i in nearest if scores[i] >= scores[nearest[0]] - spread and evidence.passage_of[i] not in full]
     claims = [_whole(evidence, passage) for passage in full]
     for passage in dict.fromkeys(evidence.passage_of[i] for i in near):
         own = sorted(i for i in near if evidence.passage_of[i] == passage)
