@@ -98,7 +98,7 @@ class Embedder(Embeddings):
     ```
     """
 
-    def __init__(self, model: str | Path = "embedded", *, device: str = "cpu", dtype: str = "", batch_size: int = 32):
+    def __init__(self, model: str | Path = "embedded", *, device: str = "cpu", dtype: str = "", batch_size: int = 16):
         """Name the `model`; nothing is loaded yet.
 
         Args:
@@ -107,7 +107,7 @@ class Embedder(Embeddings):
             device: where torch runs it: `cpu`, `cuda`, `mps`.
             dtype: `float32`, `bfloat16`, or `auto`: bfloat16 where the CPU has it natively; by default
                 `RAGLOOM_EMBED_DTYPE`, else `auto`.
-            batch_size: texts embedded at once.
+            batch_size: texts embedded at once; on a CPU 16 were a seventh faster than 32, a GPU wants more.
 
         Raises:
             EmbedderError: there is no such `dtype`.
