@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from .database import State
 from .marks import Mark
+
+_TRIES = 50
+_PAUSE_S = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +63,22 @@ def write_pointer(file: Path, pointer: Pointer) -> None:
         json.dump(asdict(pointer), stream)
         stream.flush()
         os.fsync(stream.fileno())
-    temporary.replace(file)
+    _replace(file, temporary)
     if os.name != "nt":  # Windows cannot open a folder, and has no need to
         folder = os.open(file.parent, os.O_RDONLY)
         try:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+def _replace(file: Path, temporary: Path) -> None:
+    """Put `temporary` in the place of `file`; Windows refuses while somebody reads it, which takes a moment."""
+    for _ in range(_TRIES if os.name == "nt" else 0):
+        try:
+            temporary.replace(file)
+        except PermissionError:
+            time.sleep(_PAUSE_S)
+        else:
+            return
+    temporary.replace(file)

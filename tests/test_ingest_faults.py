@@ -135,3 +135,11 @@ def test_a_file_whose_name_is_no_text_is_skipped_and_the_rest_is_read(corpus: Co
         assert names == {"caf\ufffd.md", "a.md"}
         assert all("rename it" in skipped.reason for skipped in report.skipped)
     assert len(stored(corpus)) == 4
+
+
+def test_a_field_whose_name_cannot_be_encoded_is_only_absent(corpus: Corpus, folder: Path) -> None:
+    file = folder / "facts.jsonl"
+    file.write_text('{"text": "Rain is wet."}\n')
+    ingest(file, corpus)
+    report = ingest(file, corpus, text_field="\udcff")  # what a shell makes of a byte that is not UTF-8
+    assert [Path(skipped.path).name for skipped in report.skipped] == ["facts.jsonl"]

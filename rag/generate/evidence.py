@@ -28,10 +28,10 @@ from .errors import GenerateError
 from .support import ContentTerms
 from .types import Citation
 
-MIN_CONFIDENCE = 0.58
+MIN_CONFIDENCE = 0.6
 """Below this the honest answer is "I don't know". Chosen on the development questions, so that of 30 answerable and 10
-unanswerable ones, a good part of them near misses, no more than two get a wrong answer; it costs an answer to a fifth
-of those that have one (`benchmarks/demo_questions.py --dev --sweep`)."""
+unanswerable ones, most of them near misses, no more than two get a wrong answer; it costs an answer to a quarter of
+those that have one (`benchmarks/demo_questions.py --dev --sweep`)."""
 
 _BEST = 3
 _STEEP = 4

@@ -37,4 +37,4 @@ def of_file(content: str, documents: Mapping[str, str], settings: str) -> str:
 
 
 def _hash(settings: str, value: object) -> str:
-    return hashlib.sha256(f"{settings}\0{json.dumps(value, sort_keys=True)}".encode()).hexdigest()
+    return hashlib.sha256(json.dumps([settings, value], sort_keys=True).encode()).hexdigest()
