@@ -14,7 +14,7 @@ import data
 import numpy as np
 from langchain_core.documents import Document
 from ragloom import Embedder
-from ragloom.rag.ask import MAX_SENTENCES, WHOLE_PASSAGES
+from ragloom.rag.ask import MAX_SENTENCES, SPREAD, WHOLE_PASSAGES
 from ragloom.rag.generate import Answer, Citation, Evidence, cited, gather, ground, quote
 from ragloom.rag.generate.evidence import MIN_CONFIDENCE
 from ragloom.rag.generate.support import ContentTerms
@@ -116,7 +116,7 @@ def _grounding(rows: list[dict[str, Any]], evidence: list[Evidence], model: str)
         answers["cited"].append(draft)
         answers["ground"].append(grounded)
         answers["quote"].append(quotes)
-        whole = quote(found, passages=WHOLE_PASSAGES, max_sentences=MAX_SENTENCES)
+        whole = quote(found, passages=WHOLE_PASSAGES, max_sentences=MAX_SENTENCES, spread=SPREAD)
         answers["ask's"].append(ground(draft, found, whole) if found.answerable() else unknown(row["input"]))
     golds = [[output["answer"] for output in row["output"]] for row in rows]
     recalls = {name: [_recall(*pair) for pair in zip(given, golds, strict=True)] for name, given in answers.items()}

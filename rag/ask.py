@@ -16,7 +16,7 @@ from langchain_core.language_models import BaseChatModel
 
 from ..stores.corpus import Corpus
 from ..stores.errors import CorpusError
-from ..stores.query import Mode
+from ..stores.query import Mode, Query
 from ..stores.types import Hit
 from ..stores.where import Where
 from .generate.citing import cited
@@ -31,9 +31,10 @@ PASSAGES = 8
 
 WHOLE_PASSAGES = 3
 MAX_SENTENCES = 5
-"""Of what was found, at most so many of the best passages are quoted in full, and so many of the nearest sentences.
-That holds the answer to nine in ten of the answerable development questions (`benchmarks/demo_questions.py --dev
---sweep`, at confidence 0)."""
+SPREAD = 0.1
+"""Of what was found, at most so many of the best passages are quoted in full, and so many of the nearest sentences, if
+they are about as near as the nearest. That holds the answer to nine in ten of the answerable development questions
+(`benchmarks/demo_questions.py --dev --sweep`, at confidence 0)."""
 
 LLM = BaseChatModel | Callable[[], BaseChatModel]
 
@@ -117,11 +118,16 @@ def ask(  # noqa: PLR0913 - the knobs of one question
     Raises:
         QueryError: the question is empty, or longer than what the embedder reads; `k` is below 1.
         GenerateError: the question is longer than what the LLM reads, or, in mode `lexical`, the embedder.
+        EmbedderMismatchError: the corpus was embedded by another model.
         TypeError: `corpus` is not an open corpus.
     """
     if not isinstance(corpus, Corpus):
         raise TypeError(f"ask takes an open corpus: ask(question, Corpus({str(corpus)!r}))")
+    Query.checked(question, None, k, mode)  # before the embedder is loaded, which takes seconds
     steps = _Steps()
+    with steps.step("embedder") as detail:
+        corpus.check_embedder()
+        detail.append(corpus.embedder.fingerprint.name if len(corpus) else "not needed")
     with steps.step("retrieve") as detail:
         hits = corpus.search(question, k=k, mode=mode, where=where)
         detail.append(f"{len(corpus)} chunks -> {len(hits)}")
@@ -140,7 +146,7 @@ def _answer(
     question: str, corpus: Corpus, hits: list[Hit], evidence: Evidence, llm: LLM | None, steps: _Steps
 ) -> Answer:
     with steps.step("quote") as detail:
-        quotes = quote(evidence, passages=WHOLE_PASSAGES, max_sentences=MAX_SENTENCES)
+        quotes = quote(evidence, passages=WHOLE_PASSAGES, max_sentences=MAX_SENTENCES, spread=SPREAD)
         detail.append(f"{len(quotes.citations)} places, {len(quotes.text)} characters")
     if llm is None:
         return quotes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ragloom import Corpus, Embedder, Reply, ask, load
@@ -59,6 +60,13 @@ def test_what_the_documents_do_not_answer_never_reaches_the_llm(handbook: Corpus
     assert "I don't know" in str(reply)
 
 
+@pytest.mark.parametrize("asked", [{"question": " "}, {"question": "Why?", "k": 0}])
+def test_a_bad_question_is_refused_before_anything_is_loaded(tmp_path: Path, asked: dict[str, Any]) -> None:
+    embedder = Embedder("no-such-model")
+    with Corpus(tmp_path / "index", embedder=embedder) as corpus, pytest.raises(QueryError):
+        ask(corpus=corpus, **asked)
+
+
 @pytest.mark.model
 def test_how_sure_an_answer_has_to_be_is_yours_to_set(handbook: Corpus) -> None:
     question = "How long is parental leave?"
@@ -75,7 +83,7 @@ def test_with_the_llm_every_shown_sentence_still_rests_on_a_passage(handbook: Co
     assert reply.answer.how in {"grounded", "quoted"}
     assert "supervisor" in reply.answer.text
     assert_cited_to_the_character(reply, handbook)
-    assert [step.name for step in reply.steps] == ["retrieve", "evidence", "quote", "cited", "ground"]
+    assert [step.name for step in reply.steps] == ["embedder", "retrieve", "evidence", "quote", "cited", "ground"]
     assert reply.answer.usage["input_tokens"] > 0
 
 

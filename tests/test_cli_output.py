@@ -68,7 +68,7 @@ def test_an_answer_comes_first_then_its_places_then_the_steps(index: Path) -> No
     answer, passage, *steps = [row for row in done.out.splitlines() if row]
     assert answer == "Parents get sixteen weeks of leave. [1]"
     assert passage == f"[1] {Path('pages/leave.md')} (Leave > Parents) [21:56]"
-    assert [row.split()[0] for row in steps] == ["step", "retrieve", "evidence", "quote", "total"]
+    assert [row.split()[0] for row in steps] == ["step", "embedder", "retrieve", "evidence", "quote", "total"]
     assert "\x1b" not in done.out
 
 
