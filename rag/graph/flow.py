@@ -1,7 +1,8 @@
 """The flow: which node comes after which.
 
 `start -> [dense, lexical] -> fuse -> end` is a line of edges. A list before an arrow is waited for as a whole; a list
-after one runs side by side. Mappings are decisions, see `rag.graph.spec.DecisionSpec`.
+after one runs side by side. Its brackets may be left out, for YAML wants quotes around a text that begins with one:
+`dense, lexical -> fuse`. Mappings are decisions, see `rag.graph.spec.DecisionSpec`.
 """
 
 from __future__ import annotations
@@ -104,13 +105,13 @@ def read_edges(text: str, item: int = 0) -> list[Edge]:
 
 def _read_term(term: str, text: str) -> tuple[str, ...]:
     match = _LIST.fullmatch(term)
-    names = tuple(name.strip() for name in match.group(1).split(",")) if match else (term,)
+    names = tuple(name.strip() for name in (match.group(1) if match else term).split(","))
     for name in names:
         if not name:
             raise FlowError(f"a name is missing in {text!r}; write FROM -> TO")
         if not _NAME.fullmatch(name):
             raise FlowError(f"cannot read {name!r}; write a node's name, or several as [dense, lexical]")
-        if match and name in {START, END}:
+        if (match or len(names) > 1) and name in {START, END}:
             raise FlowError(f"{name!r} is no node, so it stands in no list")
     if len(set(names)) < len(names):
         raise FlowError(f"{_repeated(names)!r} stands twice in {term}")

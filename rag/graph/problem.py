@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -47,13 +47,13 @@ def spelt(keys: Sequence[str | int]) -> str:
     return "".join(parts).removeprefix(".") or "graph"
 
 
-def keys_of(problem: ErrorDetails, value: object) -> Keys:
+def keys_of(problem: ErrorDetails, value: Any) -> Keys:
     """Where in `value` a problem of pydantic lies, without the marks of unions and keys that pydantic puts between."""
     keys: list[str | int] = []
     for part in problem["loc"]:
-        if (isinstance(value, Mapping) and part in value) or (isinstance(value, list | tuple) and isinstance(part, int) and part < len(value)):
+        is_key = isinstance(value, Mapping) and part in value
+        is_place = isinstance(value, list | tuple) and isinstance(part, int) and part < len(value)
+        if is_key or is_place:
+            keys.append(part)
             value = value[part]
-        else:
-            continue
-        keys.append(part)
     return (*keys, problem["loc"][-1]) if problem["type"] == "missing" else tuple(keys)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -39,6 +40,9 @@ class Draft:
     problems: tuple[Problem, ...] = ()
     broken: frozenset[str] = frozenset()
     is_flow_whole: bool = True
+
+
+_BEGINS_WITH_LIST = re.compile(r"^\s*- \[[^]]*\]\s*->", re.MULTILINE)
 
 
 def load_spec(source: Source) -> GraphSpec:
@@ -85,16 +89,15 @@ def read(source: Source) -> Draft:
 
 
 def _read_file(file: Traversable, origin: Origin) -> Draft:
+    text = ""
     try:
-        document = read_yaml(file.read_text(encoding="utf-8"))
+        text = file.read_text(encoding="utf-8")
+        document = read_yaml(text)
     except (OSError, UnicodeDecodeError) as error:
         cause = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise _error(f"cannot read {origin.file}: {cause}") from error
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = None if mark is None else mark.line + 1
-        reason = getattr(error, "problem", None) or " ".join(str(error).split())
-        raise _error(f"not valid YAML: {reason}", line, origin.file) from error
+        raise _not_yaml(error, text, origin.file) from error
     except (ValueError, RecursionError) as error:  # 2024-13-01 is a date to PyYAML, and nesting can be too deep
         raise _error(f"not valid YAML: {error}", None, origin.file) from error
     if not isinstance(document.value, Mapping):
@@ -103,6 +106,13 @@ def _read_file(file: Traversable, origin: Origin) -> Draft:
     draft = _validate(document.value, origin)
     repeated = [origin.problem(keys, f"stands in line {line} already") for keys, line in document.repeated.items()]
     return Draft(draft.spec, (*draft.problems, *repeated), draft.broken, draft.is_flow_whole)
+
+
+def _not_yaml(error: yaml.YAMLError, text: str, file: str) -> SpecError:
+    mark = getattr(error, "problem_mark", None)
+    reason = getattr(error, "problem", None) or " ".join(str(error).split())
+    advice = "; a line of the flow that begins with [ needs quotes around it" if _BEGINS_WITH_LIST.search(text) else ""
+    return _error(f"not valid YAML: {reason}{advice}", None if mark is None else mark.line + 1, file)
 
 
 def _error(message: str, line: int | None = None, file: str = "") -> SpecError:

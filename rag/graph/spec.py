@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -81,6 +82,12 @@ def _short_for(key: str) -> BeforeValidator:
     return BeforeValidator(lambda value: {key: value} if isinstance(value, str) else value)
 
 
+def _checked_on_error(text: str) -> str:
+    if not _ON_ERROR.fullmatch(text):
+        raise ValueError(f"should be fail, skip or fallback NODE, not {text!r}")
+    return text
+
+
 class LlmSpec(SamplingFields):
     """Which LLM, and how it samples: the arguments of `ragloom.load`."""
 
@@ -136,7 +143,7 @@ class NodeSpec(_Written):
     retries: int = Field(default=0, ge=0)
     """How often it is tried again after an error."""
 
-    on_error: str = Field(default="fail", pattern=f"^({_ON_ERROR.pattern.replace('?P<node>', '?:')})$")
+    on_error: Annotated[str, AfterValidator(_checked_on_error)] = "fail"
     """When every try failed: `fail` the run, `skip` the node, or `fallback NODE`: run that node in its place."""
 
     params: dict[str, Any] = {}

@@ -32,6 +32,8 @@ def check_reads(plan: Plan, registry: Registry) -> list[Problem]:
     problems: list[Problem] = []
     for key in sorted({key for keys in (*reads.values(), *asked.values()) for key in keys} - GIVEN):
         writers = {name for name in writes if key in writes[name]}
+        if key.startswith("candidates[") and key[len("candidates[") : -1] not in writers:
+            continue  # what names the node has been told so
         missing = _lacking(plan, writers)
         problems += [
             _unwritten(plan, registry, ("nodes", name, "use"), key, missing, name)
@@ -93,7 +95,8 @@ def _unwritten(plan: Plan, registry: Registry, at: Keys, key: str, missing: Mapp
         way = [START, "…", *way[2 - _SHOWN :]]
     reader = repr(plan.spec.nodes[node].use if at[0] == "nodes" else _when(plan, at))
     return plan.spec.origin.problem(
-        at, f"{reader} reads {key}, which nothing writes on the way {' -> '.join(way)}{_advice(plan, registry, key)}"
+        at,
+        f"{reader} reads {key}, which nothing writes on the way {' -> '.join(way)}{_advice(plan, registry, key, node)}",
     )
 
 
@@ -101,8 +104,8 @@ def _when(plan: Plan, at: Keys) -> str:
     return next(decision.spec.when for decision in plan.flow.decisions if decision.item == at[1])
 
 
-def _advice(plan: Plan, registry: Registry, key: str) -> str:
-    own = [repr(name) for name, node in plan.nodes.items() if node.type and key in node.writes]
+def _advice(plan: Plan, registry: Registry, key: str, reader: str) -> str:
+    own = [repr(name) for name, node in plan.nodes.items() if name != reader and node.type and key in node.writes]
     if own:
         return f"; {' and '.join(own[:2])} {'write' if len(own) > 1 else 'writes'} it elsewhere"
     types = [repr(kind.name) for kind in registry.nodes.loaded() if key in kind.writes]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import combinations, pairwise
+from itertools import combinations, pairwise, permutations
 
 import networkx as nx
 
@@ -20,7 +20,7 @@ def check_shape(plan: Plan) -> list[Problem]:
     ways = Ways.of(plan.flow)
     if not ways.graph[START]:
         return [origin.problem(("flow",), "nothing leads from 'start'; begin a line with: start ->")]
-    return [*_check_reach(plan, ways), *_check_loops(plan), *_check_joins(plan, ways)]
+    return [*_check_reach(plan, ways), *_check_loops(plan), *_check_joins(plan, ways), *_check_meetings(plan, ways)]
 
 
 def _check_reach(plan: Plan, ways: Ways) -> list[Problem]:
@@ -43,9 +43,9 @@ def _check_loops(plan: Plan) -> list[Problem]:
     unbounded = nx.DiGraph(ways_of(plan.flow, bounded=False))
     problems = []
     for group in nx.strongly_connected_components(unbounded):
-        part = unbounded.subgraph(sorted(group))
-        if part.number_of_edges():
-            problems.append(_loop(plan, [source for source, _ in nx.find_cycle(part)]))
+        steps = [(source, target) for source, target in unbounded.edges if source in group and target in group]
+        if steps:
+            problems.append(_loop(plan, [source for source, _ in nx.find_cycle(nx.DiGraph(steps), steps[0][0])]))
     return problems
 
 
@@ -77,8 +77,26 @@ def _check_joins(plan: Plan, ways: Ways) -> list[Problem]:
             if not ways.may_both_run(one, other, before=edge.target):
                 message = (
                     f"{edge.target!r} waits for {one!r} and {other!r}, but a run takes one or the other; "
-                    f"write {one} -> {edge.target} and {other} -> {edge.target}, each on a line"
+                    f"write {one} -> {edge.target} and {other} -> {edge.target}, a line each"
                 )
                 problems.append(plan.spec.origin.problem(("flow", edge.item), message))
+                break
+    return problems
+
+
+def _check_meetings(plan: Plan, ways: Ways) -> list[Problem]:
+    """Whether branches that run side by side meet in a join: without one, what comes after them runs for each."""
+    beside = ways.side_by_side()
+    joined = {pair for edge in plan.flow.edges for pair in permutations(edge.sources, 2)}
+    problems = []
+    for target in plan.nodes:
+        before = ways.graph.predecessors(target) if target in ways.graph else ()
+        for one, other in combinations(before, 2):
+            if other in beside.get(one, ()) and (one, other) not in joined:
+                message = (
+                    f"runs after {one!r} and again after {other!r}, which run side by side; "
+                    f"to let it wait for both write [{one}, {other}] -> {target}"
+                )
+                problems.append(plan.spec.origin.problem(("nodes", target), message))
                 break
     return problems
