@@ -34,7 +34,7 @@ TEXTS = [
     "Mole meets Rat at the river in spring.",
     "Badger sleeps all winter in the Wild Wood.",
 ]
-QUESTION = "What does Toad steal, and who sends Toad to prison?"
+QUESTION = "Toad steals a motor-car?"
 
 
 @pytest.fixture
@@ -87,7 +87,10 @@ def test_quick_answers_as_ask_does_without_an_llm(full: Corpus) -> None:
 
 @pytest.mark.parametrize("draft", ["Toad steals a motor-car and is sent to prison at once. [1]", "Rat did it.", ""])
 def test_default_answers_as_ask_does_with_an_llm(full: Corpus, draft: str) -> None:
-    assert run("default", full, draft).answer == ask(QUESTION, full, llm=FakeListChatModel(responses=[draft])).answer
+    answer = run("default", full, draft).answer
+    assert answer is not None
+    assert answer.known
+    assert answer == ask(QUESTION, full, llm=FakeListChatModel(responses=[draft])).answer
 
 
 def test_default_does_not_know_what_ask_does_not_know(corpus: Corpus) -> None:
@@ -105,7 +108,8 @@ def test_dense_and_lexical_fused_are_hybrid(full: Corpus) -> None:
         state = state.model_copy(update={"candidates": {**state.candidates, **update["candidates"]}})
     fused = nodes["rrf"](state, Context("fuse"), of=["lexical", "dense"], keep=3)["documents"]
     assert fused == full.search(QUESTION, k=3)
-    assert nodes["rrf"](state, Context("fuse"), of=["dense"])["documents"][0].document.id == fused[0].document.id
+    alone = nodes["rrf"](state, Context("fuse"), of=["dense"])["documents"]
+    assert [hit.document for hit in alone] == [hit.document for hit in state.candidates["dense"]]
 
 
 def test_mmr_leaves_out_what_says_the_same_again(full: Corpus) -> None:
@@ -225,11 +229,11 @@ def test_plug_ins_are_imported_when_they_are_used() -> None:
     nodes = Catalogue(NodeType, [prowl], [*plug_ins, EntryPoint("wrong", "cats:CATS", "")])
     assert list(nodes) == ["prowl", "shout", "cat", "wrong"]
     assert nodes["cat"].name == "prowl"
-    with pytest.raises(NodeTypeError, match="cannot import the plug-in no.such.module:shout: No module named 'no'"):
+    with pytest.raises(NodeTypeError, match=r"cannot import the plug-in no\.such\.module:shout: No module named 'no'"):
         nodes["shout"]
     with pytest.raises(NodeTypeError, match="the plug-in cats:CATS is a Registry, not a NodeType"):
         nodes["wrong"]
-    with pytest.raises(NodeTypeError, match="unknown node type 'prwol'; did you mean 'prowl'?"):
+    with pytest.raises(NodeTypeError, match="unknown node type 'prwol'; did you mean 'prowl'"):
         CATS.node("prwol")
 
 

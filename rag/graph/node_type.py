@@ -79,14 +79,14 @@ class NodeType:
 def node(
     name: str, *, reads: Collection[str] = (), writes: Collection[str] = (), needs: Collection[Need] = ()
 ) -> Callable[[Callable[..., Any]], NodeType]:
-    '''Make a function, or a pydantic model with `__call__`, a node type.
+    """Make a function, or a pydantic model with `__call__`, a node type.
 
     ```python
     from ragloom.rag.graph import Context, RagState, node
 
     @node("shout", reads={"query"}, writes={"query"})
     def shout(state: RagState, context: Context, *, marks: int = 1) -> dict[str, str]:
-        \"""Search in capital letters.\"""
+        'Search in capital letters.'
         return {"query": state.query.upper() + "!" * marks}
 
     print(shout(RagState(question="who?"), Context("shout"), marks=2))  # -> {'query': 'WHO?!!'}
@@ -100,7 +100,7 @@ def node(
 
     Raises:
         NodeTypeError: the declaration is wrong; the message says how.
-    '''
+    """
 
     def declare(call: Callable[..., Any]) -> NodeType:
         is_model = isinstance(call, type) and issubclass(call, BaseModel)

@@ -69,7 +69,7 @@ class Plan:
         """The nodes that run in place of one that fails, in turn."""
         found: list[str] = []
         fallback = self.nodes[name].spec.fallback
-        while fallback in self.nodes and fallback not in found:
+        while fallback is not None and fallback in self.nodes and fallback not in found:
             found.append(fallback)
             fallback = self.nodes[fallback].spec.fallback
         return found

@@ -55,14 +55,14 @@ class Predicate:
 
 
 def predicate(name: str, *, reads: Collection[str] = ()) -> Callable[[Callable[[RagState], Any]], Predicate]:
-    '''Make a function of the state a predicate; what it is annotated to return says how it can be compared.
+    """Make a function of the state a predicate; what it is annotated to return says how it can be compared.
 
     ```python
     from ragloom.rag.graph import RagState, predicate
 
     @predicate("long_question")
     def long_question(state: RagState) -> bool:
-        \"""Whether the question has more than twenty words.\"""
+        'Whether the question has more than twenty words.'
         return len(state.question.split()) > 20
     ```
 
@@ -72,7 +72,7 @@ def predicate(name: str, *, reads: Collection[str] = ()) -> Callable[[Callable[[
 
     Raises:
         NodeTypeError: it has no docstring, or returns neither `bool`, `int`, `float`, `str` nor a `Literal` of words.
-    '''
+    """
 
     def declare(call: Callable[[RagState], Any]) -> Predicate:
         lines = inspect.cleandoc(call.__doc__ or "").splitlines()

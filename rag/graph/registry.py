@@ -24,7 +24,7 @@ from .predicates import Predicate
 GROUP = "ragloom.nodes"
 PREDICATES_GROUP = "ragloom.predicates"
 
-Value = TypeVar("Value", NodeType, Predicate)
+Value = TypeVar("Value", bound=NodeType | Predicate)
 
 
 class Catalogue(Mapping[str, Value], Generic[Value]):
@@ -44,7 +44,7 @@ class Catalogue(Mapping[str, Value], Generic[Value]):
             NodeTypeError: the plug-in that has it cannot be imported, or has something else.
         """
         entry = self._entries[name]
-        return entry if isinstance(entry, self._kind) else self._load(entry)  # type: ignore[arg-type]  # a plug-in
+        return self._load(entry) if isinstance(entry, EntryPoint) else entry
 
     def _load(self, plug_in: EntryPoint) -> Value:
         try:
@@ -68,7 +68,7 @@ class Catalogue(Mapping[str, Value], Generic[Value]):
 
     def loaded(self) -> list[Value]:
         """All but those of plug-ins."""
-        return [entry for entry in self._entries.values() if isinstance(entry, self._kind)]
+        return [entry for entry in self._entries.values() if not isinstance(entry, EntryPoint)]
 
     def and_also(self, values: Iterable[Value]) -> Catalogue[Value]:
         """These and `values`, which hide those of equal names."""
@@ -89,9 +89,10 @@ class Registry:
         """Ragloom's own, and those of plug-ins."""
         modules = (retrieving, fusing, expanding, answering)
         own = [value for module in modules for value in _declared(module, NodeType)]
+        plug_ins = entry_points()  # looks at every installed distribution, so once
         return cls(
-            Catalogue(NodeType, own, entry_points(group=GROUP)),
-            Catalogue(Predicate, _declared(predicates, Predicate), entry_points(group=PREDICATES_GROUP)),
+            Catalogue(NodeType, own, plug_ins.select(group=GROUP)),
+            Catalogue(Predicate, _declared(predicates, Predicate), plug_ins.select(group=PREDICATES_GROUP)),
         )
 
     def and_also(self, values: Iterable[NodeType | Predicate]) -> Self:
@@ -112,7 +113,7 @@ class Registry:
             imported = importlib.import_module(module)
         except Exception as error:
             raise NodeTypeError(f"cannot import {module!r}: {error}") from error
-        found = [*_declared(imported, NodeType), *_declared(imported, Predicate)]
+        found: list[NodeType | Predicate] = [*_declared(imported, NodeType), *_declared(imported, Predicate)]
         if not found:
             raise NodeTypeError(f"{module!r} has no node type; make one with @node(NAME)")
         return self.and_also(found)
