@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from .checks.conflicts import check_conflicts
 from .checks.decisions import plan_conditions
 from .checks.flow import plan_flow
 from .checks.nodes import plan_nodes
@@ -56,7 +57,7 @@ def plan(
     problems = [*draft.problems, *import_problems, *node_problems, *flow_problems, *unreadable]
     problems += [*check_resources(planned), *check_stand_ins(planned)]
     if draft.is_flow_whole and not flow_problems:
-        problems += [*check_shape(planned), *check_reads(planned, known)]
+        problems += [*check_shape(planned), *check_reads(planned, known), *check_conflicts(planned)]
     return planned, _in_order(problems)
 
 

@@ -73,3 +73,7 @@ class Plan:
             found.append(fallback)
             fallback = self.nodes[fallback].spec.fallback
         return found
+
+    def reads(self, name: str) -> frozenset[str]:
+        """What a node reads, or one that stands in for it."""
+        return frozenset().union(*(self.nodes[each].reads for each in (name, *self.stand_ins(name))))
