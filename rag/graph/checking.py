@@ -12,6 +12,7 @@ from .checks.reads import check_reads
 from .checks.resources import check_resources
 from .checks.shape import check_shape
 from .checks.stand_ins import check_stand_ins
+from .checks.ways import Ways
 from .errors import NodeTypeError, SpecError
 from .plan import Plan
 from .problem import Problem
@@ -57,7 +58,8 @@ def plan(
     problems = [*draft.problems, *import_problems, *node_problems, *flow_problems, *unreadable]
     problems += [*check_resources(planned), *check_stand_ins(planned)]
     if draft.is_flow_whole and not flow_problems:
-        problems += [*check_shape(planned), *check_reads(planned, known), *check_conflicts(planned)]
+        ways = Ways.of(flow)
+        problems += [*check_shape(planned, ways), *check_reads(planned, known), *check_conflicts(planned, ways)]
     return planned, _in_order(problems)
 
 

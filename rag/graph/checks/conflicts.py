@@ -1,8 +1,8 @@
 """Whether what a node reads was written by one node alone.
 
-Nodes on different branches of a fork may run at the same time. What two of them write is one's or the other's, so nobody
-may read it before it is written anew; and nobody may read on one branch what another one writes. `candidates` are kept
-apart by node.
+Nodes on different branches of a fork may run at the same time. What two of them write is one's or the other's, so
+nobody may read it before it is written anew; and nobody may read on one branch what another one writes. `candidates`
+are kept apart by node.
 """
 
 from __future__ import annotations
@@ -18,10 +18,9 @@ _RESULTS = frozenset({"answer", "documents"})
 """What is read of a run that has ended."""
 
 
-def check_conflicts(plan: Plan) -> list[Problem]:
+def check_conflicts(plan: Plan, ways: Ways) -> list[Problem]:
     """Find what is read while it may be written, or after two nodes have written it side by side."""
-    ways = Ways.of(plan.flow)
-    beside = ways.side_by_side()
+    beside = ways.beside
     problems: list[Problem] = []
     possible = {name: _possible_writes(plan, name) for name in plan.nodes}
     readers = {**{name: plan.reads(name) for name in plan.nodes}, END: _RESULTS}

@@ -12,12 +12,11 @@ from ..spec import START
 from .ways import Ways, ways_of
 
 
-def check_shape(plan: Plan) -> list[Problem]:
+def check_shape(plan: Plan, ways: Ways) -> list[Problem]:
     """Look at the flow as a graph."""
     origin = plan.spec.origin
     if not plan.spec.flow:
         return [origin.problem(("flow",), "is empty; write a line such as: start -> NODE -> end")]
-    ways = Ways.of(plan.flow)
     if not ways.graph[START]:
         return [origin.problem(("flow",), "nothing leads from 'start'; begin a line with: start ->")]
     return [*_check_reach(plan, ways), *_check_loops(plan), *_check_joins(plan, ways), *_check_meetings(plan, ways)]
@@ -86,13 +85,12 @@ def _check_joins(plan: Plan, ways: Ways) -> list[Problem]:
 
 def _check_meetings(plan: Plan, ways: Ways) -> list[Problem]:
     """Whether branches that run side by side meet in a join: without one, what comes after them runs for each."""
-    beside = ways.side_by_side()
     joined = {pair for edge in plan.flow.edges for pair in permutations(edge.sources, 2)}
     problems = []
     for target in plan.nodes:
         before = ways.graph.predecessors(target) if target in ways.graph else ()
         for one, other in combinations(before, 2):
-            if other in beside.get(one, ()) and (one, other) not in joined:
+            if other in ways.beside.get(one, ()) and (one, other) not in joined:
                 message = (
                     f"runs after {one!r} and again after {other!r}, which run side by side; "
                     f"to let it wait for both write [{one}, {other}] -> {target}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations, permutations
 
 import networkx as nx
@@ -12,7 +13,7 @@ from ..flow import Flow
 from ..spec import END, START
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Ways:
     """A flow as a graph.
 
@@ -49,7 +50,8 @@ class Ways:
                     waiting.append(target)
         return found
 
-    def side_by_side(self) -> dict[str, set[str]]:
+    @cached_property
+    def beside(self) -> dict[str, set[str]]:
         """For each node those that may run at the same time: they are on different branches of a fork."""
         pairs: dict[str, set[str]] = {}
         for source, heads in self.forks:
