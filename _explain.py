@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from reprlib import Repr
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
+    from pydantic_core import ErrorDetails
 
 
 def unknown(kind: str, name: object, known: Iterable[str]) -> str:
@@ -41,7 +43,20 @@ def first_problem(error: ValidationError, kind: str, known: Iterable[str] = ()) 
         return unknown(kind, name, known)
     if problem["type"] == "missing":
         return f"the {kind} {name!r} is missing"
+    return f"{name} {broken_rule(problem)}"
+
+
+def broken_rule(problem: ErrorDetails) -> str:
+    """One of pydantic's complaints without the name: the rule and the value."""
     if problem["type"] == "value_error":  # raised by a validator of ours, in words of ours
-        return f"{name} {problem['ctx']['error']}"
+        return str(problem["ctx"]["error"])
     rule = problem["msg"].removeprefix("Input ").removeprefix("String ")
-    return f"{name} {rule}, not {problem['input']!r:.80}"
+    return f"{rule}, not {_short(problem['input'])}"
+
+
+def _short(value: object) -> str:
+    """A value on part of a line, however large it is."""
+    shortener = Repr()
+    shortener.maxstring = shortener.maxother = 80
+    shortener.maxlevel = 3
+    return shortener.repr(value)

@@ -43,14 +43,14 @@ def find_model(model: str | os.PathLike[str]) -> ModelFile:
     if model == "embedded":
         return _embedded()
     if isinstance(model, str) and model.startswith("hf:"):
-        return _checked(_download(model))
-    return _checked(expand_user(model))
+        return checked_file(_download(model))
+    return checked_file(expand_user(model))
 
 
 def _embedded() -> ModelFile:
     from .quantize import requantize
 
-    return requantize(_checked(embedded_file()), read_settings().cache / "models")
+    return requantize(checked_file(embedded_file()), read_settings().cache / "models")
 
 
 def embedded_file() -> Path:
@@ -66,7 +66,12 @@ def embedded_file() -> Path:
     raise MissingExtraError("the embedded model", "embedded")
 
 
-def _checked(path: Path) -> ModelFile:
+def checked_file(path: Path) -> ModelFile:
+    """The GGUF file at `path`; its first bytes are read.
+
+    Raises:
+        ModelError: there is none, or it is not a GGUF file.
+    """
     try:
         with path.open("rb") as file:
             start = file.read(len(_MAGIC))

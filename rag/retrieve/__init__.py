@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from ..._lazy import lazy
 
 if TYPE_CHECKING:
+    from .diversity import mmr as mmr
     from .expansion import expand as expand
 
-__all__ = ["expand"]
+__all__ = ["expand", "mmr"]
 
-_HOMES = {"expand": ".expansion"}
+_HOMES = {"expand": ".expansion", "mmr": ".diversity"}
 __getattr__ = lazy(__name__, _HOMES)

@@ -1,0 +1,72 @@
+"""Whether the files of LLMs and corpora are there, and each LLM gives what the nodes on it need."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ....errors import MissingExtraError
+from ....stores.errors import CorpusNotFoundError
+from ....stores.layout import is_corpus
+from ...llm.errors import ModelError
+from ...llm.models import checked_file, embedded_file
+from ..plan import Plan, PlannedNode
+from ..problem import Keys, Problem
+from ..spec import CorpusSpec, GraphSpec, LlmSpec
+
+
+def check_resources(plan: Plan) -> list[Problem]:
+    """Look for the files, and open none but to see that a model is one."""
+    spec = plan.spec
+    problems = [*_check_llm(spec, (), spec.llm), *_check_corpus(spec, (), spec.corpus)]
+    for name, node in plan.nodes.items():
+        problems += _check_llm(spec, ("nodes", name), node.spec.llm)
+        problems += _check_corpus(spec, ("nodes", name), node.spec.corpus)
+        problems += _check_needs(spec, node)
+    return problems
+
+
+def _check_needs(spec: GraphSpec, node: PlannedNode) -> list[Problem]:
+    llm = node.spec.llm or spec.llm
+    inner = (node.type.needs if node.type else frozenset()) & {"logits", "attention"}
+    if llm is None or not llm.is_server or not inner:
+        return []
+    message = (
+        f"{node.spec.use!r} needs the LLM's {' and '.join(sorted(inner))}, which the server {llm.model} does not give; "
+        "give the node a model on this machine, such as llm: embedded"
+    )
+    return [spec.origin.problem(("nodes", node.name, "use"), message)]
+
+
+def _check_llm(spec: GraphSpec, at: Keys, llm: LlmSpec | None) -> list[Problem]:
+    if llm is None:
+        return []
+    at = (*at, "llm")
+    if llm.is_server:
+        message = "is for local models; a server decides that itself"
+        return [spec.origin.problem((*at, "n_gpu_layers"), message)] if llm.n_gpu_layers else []
+    problems = []
+    if llm.model_name is not None:
+        problems.append(spec.origin.problem((*at, "model_name"), "is for servers; a local model is named by its file"))
+    try:
+        _find(spec, llm.model)
+    except (ModelError, MissingExtraError) as error:
+        problems.append(spec.origin.problem((*at, "model"), str(error)))
+    return problems
+
+
+def _find(spec: GraphSpec, model: str) -> None:
+    if model == "embedded":
+        embedded_file()
+    elif model.startswith("hf:"):
+        parts = model.removeprefix("hf:").split("/", 2)
+        if len(parts) != 3 or not all(parts):
+            raise ModelError(f"cannot read {model!r}; write hf:owner/repo/file.gguf")
+    else:
+        path = Path(model)
+        checked_file(spec.find(model) if path.suffix == ".gguf" or len(path.parts) > 1 else path)
+
+
+def _check_corpus(spec: GraphSpec, at: Keys, corpus: CorpusSpec | None) -> list[Problem]:
+    if corpus is None or is_corpus(folder := spec.find(corpus.path)):
+        return []
+    return [spec.origin.problem((*at, "corpus", "path"), str(CorpusNotFoundError(folder)))]

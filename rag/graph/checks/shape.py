@@ -1,0 +1,100 @@
+"""Whether every node can be reached and reach the end, loops are bounded and joins can happen."""
+
+from __future__ import annotations
+
+from itertools import combinations, pairwise, permutations
+
+import networkx as nx
+
+from ..plan import Plan
+from ..problem import Problem
+from ..spec import START
+from .ways import Ways, ways_of
+
+
+def check_shape(plan: Plan, ways: Ways) -> list[Problem]:
+    """Look at the flow as a graph."""
+    origin = plan.spec.origin
+    if not plan.spec.flow:
+        return [origin.problem(("flow",), "is empty; write a line such as: start -> NODE -> end")]
+    if not ways.graph[START]:
+        return [origin.problem(("flow",), "nothing leads from 'start'; begin a line with: start ->")]
+    return [*_check_reach(plan, ways), *_check_loops(plan), *_check_joins(plan, ways), *_check_meetings(plan, ways)]
+
+
+def _check_reach(plan: Plan, ways: Ways) -> list[Problem]:
+    reached = ways.reach(START)
+    helping = {other for name in reached & plan.nodes.keys() for other in plan.stand_ins(name)}
+    problems = [
+        plan.spec.origin.problem(("nodes", name), f"no way leads from 'start' to {name!r}; add one, or delete the node")
+        for name in plan.nodes
+        if name not in reached | helping
+    ]
+    for name in plan.nodes:
+        if name in reached and not ways.graph[name]:
+            message = f"no way leads from {name!r} to 'end'; write what comes after it, or {name} -> end"
+            problems.append(plan.spec.origin.problem(("nodes", name), message))
+    return problems
+
+
+def _check_loops(plan: Plan) -> list[Problem]:
+    """Every way back must be the `then` of a decision with `at_most`: without those no loop may be left."""
+    unbounded = nx.DiGraph(ways_of(plan.flow, bounded=False))
+    problems = []
+    for group in nx.strongly_connected_components(unbounded):
+        steps = [(source, target) for source, target in unbounded.edges if source in group and target in group]
+        if steps:
+            problems.append(_loop(plan, [source for source, _ in nx.find_cycle(nx.DiGraph(steps), steps[0][0])]))
+    return problems
+
+
+def _loop(plan: Plan, loop: list[str]) -> Problem:
+    shown = " -> ".join([*loop, loop[0]])
+    steps = set(pairwise([*loop, loop[0]]))
+    for decision in plan.flow.decisions:
+        spec = decision.spec
+        if spec.at_most is None and any((spec.source, target) in steps for target in spec.then):
+            message = f"is missing; the loop {shown} must be bounded: write at_most: 3, say"
+            return plan.spec.origin.problem(("flow", decision.item, "at_most"), message)
+    for decision in plan.flow.decisions:
+        spec = decision.spec
+        if any((spec.source, target) in steps for target in spec.otherwise):
+            message = f"the loop {shown} is not bounded by at_most; let its way back be a 'then', not an 'else'"
+            return plan.spec.origin.problem(("flow", decision.item, "else"), message)
+    item = next(edge.item for edge in plan.flow.edges if any((source, edge.target) in steps for source in edge.sources))
+    message = f"the loop {shown} never ends; leave it by a decision, with at_most at its way back"
+    return plan.spec.origin.problem(("flow", item), message)
+
+
+def _check_joins(plan: Plan, ways: Ways) -> list[Problem]:
+    reached = ways.reach(START)
+    problems = []
+    for edge in plan.flow.edges:
+        if len(edge.sources) == 1 or not reached.issuperset(edge.sources):
+            continue
+        for one, other in combinations(edge.sources, 2):
+            if not ways.may_both_run(one, other, before=edge.target):
+                message = (
+                    f"{edge.target!r} waits for {one!r} and {other!r}, but a run takes one or the other; "
+                    f"write {one} -> {edge.target} and {other} -> {edge.target}, a line each"
+                )
+                problems.append(plan.spec.origin.problem(("flow", edge.item), message))
+                break
+    return problems
+
+
+def _check_meetings(plan: Plan, ways: Ways) -> list[Problem]:
+    """Whether branches that run side by side meet in a join: without one, what comes after them runs for each."""
+    joined = {pair for edge in plan.flow.edges for pair in permutations(edge.sources, 2)}
+    problems = []
+    for target in plan.nodes:
+        before = ways.graph.predecessors(target) if target in ways.graph else ()
+        for one, other in combinations(before, 2):
+            if other in ways.beside.get(one, ()) and (one, other) not in joined:
+                message = (
+                    f"runs after {one!r} and again after {other!r}, which run side by side; "
+                    f"to let it wait for both write [{one}, {other}] -> {target}"
+                )
+                problems.append(plan.spec.origin.problem(("nodes", target), message))
+                break
+    return problems

@@ -1,0 +1,23 @@
+"""Whether the nodes that stand in for others (`on_error: fallback NODE`) are there and come to an end."""
+
+from __future__ import annotations
+
+from ...._explain import unknown
+from ..plan import Plan
+from ..problem import Problem
+
+
+def check_stand_ins(plan: Plan) -> list[Problem]:
+    """Look at every fallback."""
+    problems = []
+    for name, node in plan.nodes.items():
+        fallback = node.spec.fallback
+        if fallback is None:
+            continue
+        keys = ("nodes", name, "on_error")
+        if fallback not in plan.nodes:
+            others = [other for other in plan.nodes if other != name]
+            problems.append(plan.spec.origin.problem(keys, unknown("node", fallback, others)))
+        elif name in plan.stand_ins(name):
+            problems.append(plan.spec.origin.problem(keys, f"{name!r} stands in for itself, so nothing does"))
+    return problems

@@ -1,0 +1,192 @@
+"""Node types: functions of the state that say what they read, write and need.
+
+A node type is a function of state and context whose keyword-only parameters are what a graph may set, or a pydantic
+model that is called with state and context. `@node` makes it a value and registers nothing: graphs find node types in
+`ragloom.rag.graph.nodes`, in plug-ins, in the modules that a graph imports, and among those that its builder gives.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic.errors import PydanticUserError
+
+from .context import Context
+from .errors import NodeTypeError
+from .state import WRITABLE, RagState, Update
+
+Need = Literal["corpus", "llm", "logits", "attention"]
+"""What a node cannot run without. Logits and attention are the LLM's; a server gives neither."""
+
+Run = Callable[[RagState, Context], Update | Awaitable[Update]]
+
+RESERVED = frozenset({"use", "llm", "corpus", "timeout", "retries", "on_error", "params"})
+"""What a graph says of any node, so no parameter has such a name."""
+
+_KEY = re.compile(r"[a-z_]+|extra\.\w+|candidates\[(\w+)\]")
+_ARGUMENT = re.compile(r"\s+(\w+): (.+)")
+
+
+@dataclass(frozen=True, slots=True)
+class NodeType:
+    """A kind of node.
+
+    Attributes:
+        name: what a graph calls it: `use: dense`.
+        summary: one line on what it does.
+        params: its parameters.
+        reads: state fields that it needs to have been written; `extra.NAME` for a user's own; `candidates[PARAM]` for
+            the candidates of the nodes that the parameter names, of all where it names none.
+        writes: state fields that it writes, always; `candidates` is under its own name.
+        needs: what it cannot run without.
+        call: the function or class itself.
+    """
+
+    name: str
+    summary: str
+    params: type[BaseModel]
+    reads: frozenset[str]
+    writes: frozenset[str]
+    needs: frozenset[Need]
+    call: Callable[..., Any] = field(repr=False)
+
+    @property
+    def names_nodes(self) -> list[str]:
+        """The parameters that name nodes whose candidates it reads."""
+        return [match[1] for match in map(_KEY.fullmatch, sorted(self.reads)) if match and match[1]]
+
+    def __call__(self, state: RagState, context: Context, **params: Any) -> Any:
+        """Run once, as the plain function would.
+
+        Raises:
+            ValidationError: a parameter is unknown or cannot have that value.
+        """
+        return self.bind(self.params.model_validate(params))(state, context)
+
+    def bind(self, params: BaseModel) -> Run:
+        """The function of state and context that a node with these `params` is."""
+        if isinstance(self.call, type):
+            return params  # type: ignore[return-value]  # `params` is an instance of the class, which is called
+        given = {name: getattr(params, name) for name in type(params).model_fields}
+        return lambda state, context: self.call(state, context, **given)
+
+
+def node(
+    name: str, *, reads: Collection[str] = (), writes: Collection[str] = (), needs: Collection[Need] = ()
+) -> Callable[[Callable[..., Any]], NodeType]:
+    """Make a function, or a pydantic model with `__call__`, a node type.
+
+    ```python
+    from ragloom.rag.graph import Context, RagState, node
+
+    @node("shout", reads={"query"}, writes={"query"})
+    def shout(state: RagState, context: Context, *, marks: int = 1) -> dict[str, str]:
+        'Search in capital letters.'
+        return {"query": state.query.upper() + "!" * marks}
+
+    print(shout(RagState(question="who?"), Context("shout"), marks=2))  # -> {'query': 'WHO?!!'}
+    ```
+
+    Args:
+        name: what a graph calls it.
+        reads: state fields that it needs to have been written.
+        writes: state fields that it writes.
+        needs: `corpus`, `llm`, `logits`, `attention`.
+
+    Raises:
+        NodeTypeError: the declaration is wrong; the message says how.
+    """
+
+    def declare(call: Callable[..., Any]) -> NodeType:
+        is_model = isinstance(call, type) and issubclass(call, BaseModel)
+        params: type[BaseModel] = _checked_model(name, call) if is_model else _params(name, call)  # type: ignore[arg-type]
+        _check_keys(name, reads, writes, params)
+        unknown_needs = set(needs) - set(get_args(Need))
+        if unknown_needs:
+            raise NodeTypeError(
+                f"the node type {name!r} needs {min(unknown_needs)!r}; it may need {', '.join(get_args(Need))}"
+            )
+        return NodeType(name, _summary(name, call), params, frozenset(reads), frozenset(writes), frozenset(needs), call)
+
+    return declare
+
+
+def _summary(name: str, call: Callable[..., Any]) -> str:
+    lines = (inspect.cleandoc(call.__doc__ or "")).splitlines()
+    if not lines:
+        raise NodeTypeError(f"the node type {name!r} has no docstring; its first line says what it does")
+    return lines[0].rstrip(".")
+
+
+def _checked_model(name: str, model: type[BaseModel]) -> type[BaseModel]:
+    if not any("__call__" in vars(base) for base in model.__mro__):
+        raise NodeTypeError(f"the node type {name!r} cannot be called; give it __call__(self, state, context)")
+    if model.model_config.get("extra") != "forbid":
+        raise NodeTypeError(f"the node type {name!r} takes any parameter; give it ConfigDict(extra='forbid')")
+    _check_names(name, model.model_fields)
+    return model
+
+
+def _params(name: str, function: Callable[..., Any]) -> type[BaseModel]:
+    """A model of the keyword-only parameters, with the descriptions of the docstring's `Args`."""
+    try:
+        parameters = inspect.signature(function, eval_str=True).parameters.values()
+    except NameError as error:
+        raise NodeTypeError(f"the node type {name!r}: {error}; import it where the module runs") from error
+    positional = [each for each in parameters if each.kind is each.POSITIONAL_OR_KEYWORD]
+    own = [each for each in parameters if each.kind is each.KEYWORD_ONLY]
+    if len(positional) != 2 or len(positional) + len(own) != len(parameters):
+        raise NodeTypeError(f"the node type {name!r} takes (state, context, *, ...), not {inspect.signature(function)}")
+    _check_names(name, [each.name for each in own])
+    described = _described(function)
+    fields: dict[str, Any] = {}
+    for each in own:
+        if each.annotation is each.empty:
+            raise NodeTypeError(f"the node type {name!r} has a parameter {each.name!r} without a type")
+        default = ... if each.default is each.empty else each.default
+        fields[each.name] = (each.annotation, Field(default, description=described.get(each.name)))
+    try:
+        return create_model(f"{name} parameters", __config__=ConfigDict(extra="forbid", frozen=True), **fields)
+    except (PydanticUserError, ValidationError) as error:
+        raise NodeTypeError(
+            f"the node type {name!r} has a parameter of a type that YAML cannot give: {error}"
+        ) from error
+
+
+def _described(function: Callable[..., Any]) -> Mapping[str, str]:
+    """Parameter to description, of a docstring in Google's form."""
+    _, _, arguments = inspect.cleandoc(function.__doc__ or "").partition("\nArgs:\n")
+    described: dict[str, str] = {}
+    last = ""
+    for line in arguments.split("\n\n")[0].splitlines():
+        if match := _ARGUMENT.fullmatch(line):
+            last = match.group(1)
+            described[last] = match.group(2)
+        elif last:
+            described[last] += f" {line.strip()}"
+    return described
+
+
+def _check_names(name: str, params: Collection[str]) -> None:
+    for param in params:
+        if param in RESERVED:
+            raise NodeTypeError(f"the node type {name!r} has a parameter {param!r}, which every node has already")
+
+
+def _check_keys(name: str, reads: Collection[str], writes: Collection[str], params: type[BaseModel]) -> None:
+    for verb, keys, known in (("reads", reads, frozenset(RagState.model_fields)), ("writes", writes, WRITABLE)):
+        if isinstance(keys, str):
+            raise NodeTypeError(f"the node type {name!r}: {verb} takes several fields; write {{{keys!r}}}")
+        for key in keys:
+            match = _KEY.fullmatch(key)
+            if match and match.group(1) and verb == "reads":
+                if match.group(1) not in params.model_fields:
+                    raise NodeTypeError(f"the node type {name!r} reads {key!r}, but has no such parameter")
+            elif not match or (key not in known and not key.startswith("extra.")):
+                names = ", ".join(sorted(known - {"extra"}))
+                raise NodeTypeError(f"the node type {name!r} {verb} {key!r}; it may name {names}, extra.NAME")

@@ -1,0 +1,19 @@
+"""The node that gives documents their surroundings."""
+
+from __future__ import annotations
+
+from ...retrieve import expansion
+from ..context import Context
+from ..node_type import node
+from ..state import RagState, Update
+from .retrieving import HowMany
+
+
+@node("expand", reads={"documents"}, writes={"documents"}, needs={"corpus"})
+def expand(state: RagState, context: Context, *, max_characters: HowMany = expansion.MAX_CHARACTERS) -> Update:
+    """Grow each document to the section that it stands in.
+
+    Args:
+        max_characters: the longest section; of a longer one, a window around the document.
+    """
+    return {"documents": expansion.expand(context.corpus, state.documents, max_characters=max_characters)}

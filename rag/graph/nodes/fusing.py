@@ -1,0 +1,80 @@
+"""Nodes that make one list of several, or a more varied one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+from pydantic import Field
+
+from ....stores import fusion
+from ....stores.errors import CorpusError
+from ....stores.types import Hit
+from ...retrieve import diversity
+from ..context import Context
+from ..node_type import node
+from ..state import RagState, Update
+from .retrieving import HowMany
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+KEEP = 10
+
+
+@node("rrf", reads={"candidates[of]"}, writes={"documents"})
+def rrf(
+    state: RagState,
+    context: Context,
+    *,
+    of: list[str] | None = None,
+    keep: HowMany = KEEP,
+    k: HowMany = fusion.K,
+) -> Update:
+    """Fuse what several nodes found by reciprocal rank fusion.
+
+    Args:
+        of: the nodes whose candidates are fused; by default all that found any.
+        keep: how many documents to keep.
+        k: the constant of RRF; a smaller one lets the first ranks count more.
+    """
+    names = sorted(state.candidates) if of is None else of
+    rankings = [state.candidates.get(name, []) for name in names]
+    hits = {_key(hit): hit for ranking in reversed(rankings) for hit in ranking}
+    fused = fusion.rrf([[_key(hit) for hit in ranking] for ranking in rankings], k=k)[:keep]
+    return {"documents": [Hit(hits[key].document, score, rank) for rank, (key, score) in enumerate(fused, start=1)]}
+
+
+@node("mmr", reads={"query", "documents"}, writes={"documents"}, needs={"corpus"})
+def mmr(
+    state: RagState,
+    context: Context,
+    *,
+    keep: HowMany = KEEP,
+    balance: Annotated[float, Field(ge=0, le=1)] = diversity.BALANCE,
+) -> Update:
+    """Keep documents that are near the query and not near each other (maximal marginal relevance).
+
+    Args:
+        keep: how many documents to keep.
+        balance: 1 looks at the query alone, 0 at the difference between documents alone.
+    """
+    if not state.documents:
+        return {"documents": []}
+    query = context.corpus.embedder.encode_query(state.query)
+    chosen = diversity.mmr(query, _vectors(state.documents, context), keep=keep, balance=balance)
+    kept = [state.documents[place] for place in chosen]
+    return {"documents": [Hit(hit.document, hit.score, rank) for rank, hit in enumerate(kept, start=1)]}
+
+
+def _vectors(hits: Sequence[Hit], context: Context) -> NDArray[np.float32]:
+    try:
+        return context.corpus.vectors([hit.document.id or "" for hit in hits])
+    except CorpusError:  # not of this corpus, or deleted since
+        return context.corpus.embedder.encode([hit.document.page_content for hit in hits])
+
+
+def _key(hit: Hit) -> str:
+    return hit.document.id or hit.document.page_content

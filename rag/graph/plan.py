@@ -1,0 +1,79 @@
+"""A graph with its names looked up: what each node is, where the flow goes, what decisions ask."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pydantic import BaseModel
+
+from .conditions import Condition
+from .flow import Flow
+from .node_type import NodeType
+from .spec import GraphSpec, NodeSpec
+from .state import WRITABLE
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedNode:
+    """A node of a graph.
+
+    Attributes:
+        name: its name in the graph.
+        spec: as it is written.
+        type: what it is; None where nobody can tell.
+        params: its parameters; None where they cannot be used.
+    """
+
+    name: str
+    spec: NodeSpec
+    type: NodeType | None = None
+    params: BaseModel | None = None
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """Keys of the state that it needs to have been written; `candidates[NODE]` for those of one node."""
+        if self.type is None:
+            return frozenset()
+        plain = {key for key in self.type.reads if not key.startswith("candidates[")}
+        for param in self.type.names_nodes:
+            named = getattr(self.params, param, None)
+            nodes = [named] if isinstance(named, str) else named
+            plain |= {f"candidates[{node}]" for node in nodes} if nodes else {"candidates"}
+        return frozenset(plain)
+
+    @property
+    def writes(self) -> frozenset[str]:
+        """Keys of the state that it writes; one of an unknown type may write anything."""
+        names = self.type.writes if self.type else WRITABLE
+        return names | {f"candidates[{self.name}]"} if "candidates" in names else names
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A graph with its names looked up.
+
+    Attributes:
+        spec: as it is written.
+        nodes: by name.
+        flow: where it goes.
+        conditions: what decisions ask, by their place in the flow.
+    """
+
+    spec: GraphSpec
+    nodes: Mapping[str, PlannedNode] = field(default_factory=dict)
+    flow: Flow = field(default_factory=Flow)
+    conditions: Mapping[int, Condition] = field(default_factory=dict)
+
+    def stand_ins(self, name: str) -> list[str]:
+        """The nodes that run in place of one that fails, in turn."""
+        found: list[str] = []
+        fallback = self.nodes[name].spec.fallback
+        while fallback is not None and fallback in self.nodes and fallback not in found:
+            found.append(fallback)
+            fallback = self.nodes[fallback].spec.fallback
+        return found
+
+    def reads(self, name: str) -> frozenset[str]:
+        """What a node reads, or one that stands in for it."""
+        return frozenset().union(*(self.nodes[each].reads for each in (name, *self.stand_ins(name))))

@@ -1,0 +1,138 @@
+"""Predicates: what a decision may ask of the state, by name.
+
+| predicate      | it is                                                            | needs       |
+|----------------|------------------------------------------------------------------|-------------|
+| `answered`     | whether there is an answer                                       | `answer`    |
+| `how`          | `cited`, `grounded`, `quoted` or `unknown`                       | `answer`    |
+| `dropped`      | how many sentences were left out of the answer                   | `answer`    |
+| `confidence`   | how sure one can be that the documents answer it, 0 to 1         | `evidence`  |
+| `documents`    | how many documents there are                                     | `documents` |
+| `best_score`   | the best document's score; minus infinity where there is none    | `documents` |
+| `best_verdict` | the best verdict's score; minus infinity where there is none     | `verdicts`  |
+| `follow_up`    | whether there was a conversation before the question             |             |
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+from ..generate.types import How
+from .errors import NodeTypeError
+from .state import RagState
+
+Kind = Literal["yes or no", "number", "word"]
+
+_KINDS: dict[Any, Kind] = {bool: "yes or no", int: "number", float: "number", str: "word"}
+
+
+@dataclass(frozen=True, slots=True)
+class Predicate:
+    """Something that a decision may ask of the state.
+
+    Attributes:
+        name: what a condition calls it.
+        summary: one line on what it is.
+        kind: what it gives.
+        reads: state fields that must have been written.
+        words: those that it may give, where it gives one of a few.
+        call: gives it.
+    """
+
+    name: str
+    summary: str
+    kind: Kind
+    reads: frozenset[str]
+    words: tuple[str, ...]
+    call: Callable[[RagState], bool | float | str] = field(repr=False)
+
+    def __call__(self, state: RagState) -> bool | float | str:
+        """What the state says."""
+        return self.call(state)
+
+
+def predicate(name: str, *, reads: Collection[str] = ()) -> Callable[[Callable[[RagState], Any]], Predicate]:
+    """Make a function of the state a predicate; what it is annotated to return says how it can be compared.
+
+    ```python
+    from ragloom.rag.graph import RagState, predicate
+
+    @predicate("long_question")
+    def long_question(state: RagState) -> bool:
+        'Whether the question has more than twenty words.'
+        return len(state.question.split()) > 20
+    ```
+
+    Args:
+        name: what a condition calls it.
+        reads: state fields that must have been written.
+
+    Raises:
+        NodeTypeError: it has no docstring, or returns neither `bool`, `int`, `float`, `str` nor a `Literal` of words.
+    """
+
+    def declare(call: Callable[[RagState], Any]) -> Predicate:
+        lines = inspect.cleandoc(call.__doc__ or "").splitlines()
+        if not lines:
+            raise NodeTypeError(f"the predicate {name!r} has no docstring; its first line says what it is")
+        returned = inspect.get_annotations(call, eval_str=True).get("return")
+        words = tuple(word for word in get_args(returned) if isinstance(word, str))
+        kind = "word" if words else _KINDS.get(returned)
+        if kind is None:
+            raise NodeTypeError(
+                f"the predicate {name!r} must be annotated to return bool, int, float, str or a Literal"
+            )
+        return Predicate(name, lines[0].rstrip("."), kind, frozenset(reads), words, call)
+
+    return declare
+
+
+@predicate("answered", reads={"answer"})
+def answered(state: RagState) -> bool:
+    """Whether there is an answer."""
+    return state.answer is not None and state.answer.known
+
+
+@predicate("how", reads={"answer"})
+def how(state: RagState) -> How:
+    """How the answer came about."""
+    return state.answer.how if state.answer else "unknown"
+
+
+@predicate("dropped", reads={"answer"})
+def dropped(state: RagState) -> int:
+    """How many sentences were left out of the answer."""
+    return len(state.answer.dropped) if state.answer else 0
+
+
+@predicate("confidence", reads={"evidence"})
+def confidence(state: RagState) -> float:
+    """How sure one can be that the documents answer the question, 0 to 1."""
+    return state.evidence.confidence if state.evidence else 0.0
+
+
+@predicate("documents", reads={"documents"})
+def documents(state: RagState) -> int:
+    """How many documents there are."""
+    return len(state.documents)
+
+
+@predicate("best_score", reads={"documents"})
+def best_score(state: RagState) -> float:
+    """The best document's score; minus infinity where there is none."""
+    return max((hit.score for hit in state.documents), default=-math.inf)
+
+
+@predicate("best_verdict", reads={"verdicts"})
+def best_verdict(state: RagState) -> float:
+    """The best verdict's score; minus infinity where there is none."""
+    return max((verdict.score for verdict in state.verdicts), default=-math.inf)
+
+
+@predicate("follow_up")
+def follow_up(state: RagState) -> bool:
+    """Whether there was a conversation before the question."""
+    return bool(state.history)

@@ -1,0 +1,133 @@
+"""Which node types and predicates there are.
+
+They come from ragloom itself, from plug-ins (the entry-point groups `ragloom.nodes` and `ragloom.predicates`, whose
+names are those of the types), from the modules that a graph imports, and from the caller; of equal names the later one
+holds. A plug-in is imported when a graph uses it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from types import ModuleType
+from typing import Generic, Self, TypeVar
+
+from ..._explain import unknown
+from . import predicates
+from .errors import NodeTypeError
+from .node_type import NodeType
+from .nodes import answering, expanding, fusing, retrieving
+from .predicates import Predicate
+
+GROUP = "ragloom.nodes"
+PREDICATES_GROUP = "ragloom.predicates"
+
+Value = TypeVar("Value", bound=NodeType | Predicate)
+
+
+class Catalogue(Mapping[str, Value], Generic[Value]):
+    """Values by name; those of plug-ins are imported when they are asked for."""
+
+    def __init__(self, kind: type[Value], values: Iterable[Value], plug_ins: Iterable[EntryPoint] = ()) -> None:
+        """Hold `values` of a `kind`, and those that `plug_ins` give; of equal names the later value holds."""
+        self._kind = kind
+        self._entries: dict[str, Value | EntryPoint] = {value.name: value for value in values}
+        self._entries.update((plug_in.name, plug_in) for plug_in in plug_ins)
+
+    def __getitem__(self, name: str) -> Value:
+        """The value of that name.
+
+        Raises:
+            KeyError: there is none.
+            NodeTypeError: the plug-in that has it cannot be imported, or has something else.
+        """
+        entry = self._entries[name]
+        return self._load(entry) if isinstance(entry, EntryPoint) else entry
+
+    def _load(self, plug_in: EntryPoint) -> Value:
+        try:
+            loaded = plug_in.load()
+        except Exception as error:
+            raise NodeTypeError(f"cannot import the plug-in {plug_in.value}: {error}") from error
+        if not isinstance(loaded, self._kind):
+            raise NodeTypeError(
+                f"the plug-in {plug_in.value} is a {type(loaded).__name__}, not a {self._kind.__name__}"
+            )
+        return loaded
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def loaded(self) -> list[Value]:
+        """All but those of plug-ins."""
+        return [entry for entry in self._entries.values() if not isinstance(entry, EntryPoint)]
+
+    def and_also(self, values: Iterable[Value]) -> Catalogue[Value]:
+        """These and `values`, which hide those of equal names."""
+        more = Catalogue(self._kind, ())
+        more._entries = {**self._entries, **{value.name: value for value in values}}
+        return more
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """Node types and predicates, by name."""
+
+    nodes: Catalogue[NodeType]
+    predicates: Catalogue[Predicate]
+
+    @classmethod
+    def installed(cls) -> Self:
+        """Ragloom's own, and those of plug-ins."""
+        modules = (retrieving, fusing, expanding, answering)
+        own = [value for module in modules for value in _declared(module, NodeType)]
+        plug_ins = entry_points()  # looks at every installed distribution, so once
+        return cls(
+            Catalogue(NodeType, own, plug_ins.select(group=GROUP)),
+            Catalogue(Predicate, _declared(predicates, Predicate), plug_ins.select(group=PREDICATES_GROUP)),
+        )
+
+    def and_also(self, values: Iterable[NodeType | Predicate]) -> Self:
+        """These and `values`, which hide those of equal names."""
+        values = list(values)
+        return type(self)(
+            self.nodes.and_also(value for value in values if isinstance(value, NodeType)),
+            self.predicates.and_also(value for value in values if isinstance(value, Predicate)),
+        )
+
+    def and_imported(self, module: str) -> Self:
+        """These and what a module has; it is imported, so whoever calls this trusts it.
+
+        Raises:
+            NodeTypeError: it cannot be imported, or has neither node type nor predicate.
+        """
+        try:
+            imported = importlib.import_module(module)
+        except Exception as error:
+            raise NodeTypeError(f"cannot import {module!r}: {error}") from error
+        found: list[NodeType | Predicate] = [*_declared(imported, NodeType), *_declared(imported, Predicate)]
+        if not found:
+            raise NodeTypeError(f"{module!r} has no node type; make one with @node(NAME)")
+        return self.and_also(found)
+
+    def node(self, name: str) -> NodeType:
+        """The node type of that name.
+
+        Raises:
+            NodeTypeError: there is none, or its plug-in cannot be imported.
+        """
+        if name not in self.nodes:
+            raise NodeTypeError(unknown("node type", name, sorted(self.nodes)))
+        return self.nodes[name]
+
+
+def _declared(module: ModuleType, kind: type[Value]) -> list[Value]:
+    return [value for value in vars(module).values() if isinstance(value, kind)]

@@ -1,0 +1,134 @@
+"""The state of a run: what is known about one question so far.
+
+Nodes read it and return what they change; nobody writes into it. How the changes of nodes that run side by side come
+together stands beside each field, as the function that langgraph calls a reducer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from langchain_core.documents import Document
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+
+from ...stores.types import Hit
+from ..generate.types import Answer, Citation
+from .evidence import StoredEvidence
+
+Update = Mapping[str, Any]
+"""What a node returns: names of state fields and their new values. `candidates` and `extra` are merged by key."""
+
+
+def latest(_old: Any, new: Any) -> Any:
+    """The newer value."""
+    return new
+
+
+def merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """Both mappings; a key of both has the newer value."""
+    return {**old, **new}
+
+
+def appended(old: Sequence[Any], new: Sequence[Any]) -> list[Any]:
+    """The new after the old."""
+    return [*old, *new]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One message of the conversation before the question."""
+
+    role: Literal["user", "assistant"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a judge thinks of a document: `score` is above 0 where it rather supports an answer."""
+
+    document_id: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class NodeTrace:
+    """What one run of a node did.
+
+    Attributes:
+        node: its name in the graph.
+        milliseconds: wall time.
+        detail: a few words on what went in and came out, what was dropped and why.
+        tokens_in: tokens of prompts that an LLM read.
+        tokens_out: tokens that it wrote.
+        tokens_reused: those of `tokens_in` that were in its cache.
+        documents_in: how many documents the state had before.
+        documents_out: how many it had afterwards.
+    """
+
+    node: str
+    milliseconds: float
+    detail: str = ""
+    tokens_in: int = 0
+    tokens_out: int = 0
+    tokens_reused: int = 0
+    documents_in: int = 0
+    documents_out: int = 0
+
+
+class RagState(BaseModel):
+    """What is known about one question so far; JSON-serialisable, and back.
+
+    ```python
+    from ragloom.rag.graph import RagState
+
+    print(RagState(question="Who stole a motor-car?").query)  # -> Who stole a motor-car?
+    ```
+
+    Attributes:
+        question: what was asked; no node changes it.
+        history: the conversation before it, oldest first; no node changes it.
+        query: what retrievers search for: the question, until something rewrites it.
+        candidates: what each retrieving node found, by the node's name, best first.
+        documents: what the answer is to be made from, best first.
+        evidence: the sentences of documents, weighed against the question.
+        answer: the answer so far: a draft until it is grounded.
+        memory: what a memory recalls.
+        verdicts: what a judge thinks of documents.
+        extra: values of users' nodes, by name.
+        trace: what each node did, in order; the graph keeps it.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    question: str
+    history: Annotated[list[Turn], latest] = []
+    query: Annotated[str, latest] = ""
+    candidates: Annotated[dict[str, list[Hit]], merged] = {}
+    documents: Annotated[list[Hit], latest] = []
+    evidence: Annotated[StoredEvidence | None, latest] = None
+    answer: Annotated[Answer | None, latest] = None
+    memory: Annotated[list[Document], latest] = []
+    verdicts: Annotated[list[Verdict], latest] = []
+    extra: Annotated[dict[str, JsonValue], merged] = {}
+    trace: Annotated[list[NodeTrace], appended] = Field(default=[], repr=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _ask_the_question(cls, given: Any) -> Any:
+        if isinstance(given, Mapping) and not given.get("query") and "question" in given:
+            return {**given, "query": given["question"]}
+        return given
+
+    @property
+    def citations(self) -> tuple[Citation, ...]:
+        """The places that the answer cites."""
+        return self.answer.citations if self.answer else ()
+
+
+GIVEN = frozenset({"question", "history", "query"})
+"""What the state has before any node has run."""
+
+WRITABLE = frozenset(RagState.model_fields) - {"question", "history", "trace"}
+"""What nodes may write."""

@@ -1,0 +1,66 @@
+"""YAML with the line of every key.
+
+PyYAML's composed nodes know where they stand, the Python values made of them don't; both are made here of one reading.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from .problem import Keys
+
+_Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+@dataclass(slots=True)
+class Read:
+    """A YAML document.
+
+    Attributes:
+        value: what it says.
+        lines: of each key and list item, from 1; `()` is the document.
+        repeated: keys that a mapping has twice, with the line of the first; YAML itself takes the last.
+    """
+
+    value: Any = None
+    lines: dict[Keys, int] = field(default_factory=dict)
+    repeated: dict[Keys, int] = field(default_factory=dict)
+
+
+def read_yaml(text: str) -> Read:
+    """Read one document.
+
+    Raises:
+        yaml.YAMLError: it is not YAML, or has tags that make more than plain values.
+    """
+    loader = _Loader(text)
+    try:
+        node = loader.get_single_node()
+        read = Read()
+        if node is not None:
+            _note(node, (), node.start_mark.line + 1, read, set())
+            read.value = loader.construct_document(node)
+        return read
+    finally:
+        loader.dispose()
+
+
+def _note(node: yaml.Node, keys: Keys, line: int, read: Read, seen: set[int]) -> None:
+    """Note lines of a node and of all within it; what an alias repeats is noted once, so this ends."""
+    read.lines[keys] = line
+    if id(node) in seen:
+        return
+    seen.add(id(node))
+    if isinstance(node, yaml.SequenceNode):
+        for place, item in enumerate(node.value):
+            _note(item, (*keys, place), item.start_mark.line + 1, read, seen)
+    elif isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            here = (*keys, str(key.value) if isinstance(key.value, Hashable) else "")
+            if here in read.lines:
+                read.repeated.setdefault(here, read.lines[here])
+            _note(value, here, key.start_mark.line + 1, read, seen)

@@ -1,0 +1,246 @@
+"""Node types: what they declare is true, and those of ragloom do what its parts do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.metadata import EntryPoint
+from typing import Any
+
+import numpy as np
+import pytest
+from cats import CATS, Purr, prowl
+from fakes import HashingEmbedder
+from langchain_core.language_models import FakeListChatModel
+from pydantic import ValidationError
+from ragloom import Corpus, ask
+from ragloom.rag.graph import (
+    Context,
+    GraphError,
+    NodeType,
+    NodeTypeError,
+    RagState,
+    Registry,
+    load_spec,
+    node,
+    predicate,
+)
+from ragloom.rag.graph.checking import plan
+from ragloom.rag.graph.registry import Catalogue
+from ragloom.rag.retrieve import mmr
+
+TEXTS = [
+    "Toad steals a motor-car and is sent to prison for twenty years.",
+    "Toad steals a motor-car and is sent to prison at once.",
+    "Mole meets Rat at the river in spring.",
+    "Badger sleeps all winter in the Wild Wood.",
+]
+QUESTION = "Toad steals a motor-car?"
+
+
+@pytest.fixture
+def full(corpus: Corpus) -> Corpus:
+    corpus.add(TEXTS)
+    return corpus
+
+
+def run(preset: str, corpus: Corpus, *replies: str) -> RagState:
+    """A graph, node by node, as something that runs graphs would."""
+    planned, problems = plan(preset)
+    assert problems == []
+    state, at = RagState(question=QUESTION), "start"
+    while at != "end":
+        for decision in planned.flow.decisions_from(at):
+            taken = planned.conditions[decision.item].holds(state)
+            at = (decision.spec.then if taken else decision.spec.otherwise)[0]
+            break
+        else:
+            (at,) = planned.flow.targets(at)
+        if at != "end":
+            state = after(
+                planned.nodes[at].name, planned.nodes[at].type, planned.nodes[at].params, state, corpus, *replies
+            )
+    return state
+
+
+def after(name: str, kind: Any, params: Any, state: RagState, corpus: Corpus, *replies: str) -> RagState:
+    """The state after a node, which must have read and written what it declares, and needed no more."""
+    reads = {key.partition("[")[0] for key in kind.reads} | {"question"}
+    seen = RagState(**{key: getattr(state, key) for key in reads})
+    llm = FakeListChatModel(responses=list(replies) or [""])
+    context = Context(
+        name,
+        open_corpus=(lambda: corpus) if "corpus" in kind.needs else None,
+        load_llm=(lambda: llm) if "llm" in kind.needs else None,
+    )
+    update = kind.bind(params)(seen, context)
+    assert set(update) == kind.writes
+    return RagState.model_validate_json(state.model_copy(update=dict(update)).model_dump_json())
+
+
+def test_quick_answers_as_ask_does_without_an_llm(full: Corpus) -> None:
+    state = run("quick", full)
+    reply = ask(QUESTION, full)
+    assert reply.answer.how == "quoted"
+    assert (state.answer, state.documents) == (reply.answer, list(reply.hits))
+    assert state.citations == reply.answer.citations
+
+
+@pytest.mark.parametrize("draft", ["Toad steals a motor-car and is sent to prison at once. [1]", "Rat did it.", ""])
+def test_default_answers_as_ask_does_with_an_llm(full: Corpus, draft: str) -> None:
+    answer = run("default", full, draft).answer
+    assert answer is not None
+    assert answer.known
+    assert answer == ask(QUESTION, full, llm=FakeListChatModel(responses=[draft])).answer
+
+
+def test_default_does_not_know_what_ask_does_not_know(corpus: Corpus) -> None:
+    corpus.add(["Ovens are hot."])
+    state = run("default", corpus, "Rat did it.")
+    assert state.answer == ask(QUESTION, corpus, llm=FakeListChatModel(responses=["Rat did it."])).answer
+    assert state.answer is not None
+    assert not state.answer.known
+
+
+def test_dense_and_lexical_fused_are_hybrid(full: Corpus) -> None:
+    nodes, state = Registry.installed().nodes, RagState(question=QUESTION)
+    for name in ("lexical", "dense"):
+        update = nodes[name](state, Context(name, lambda: full), k=4)
+        state = state.model_copy(update={"candidates": {**state.candidates, **update["candidates"]}})
+    fused = nodes["rrf"](state, Context("fuse"), of=["lexical", "dense"], keep=3)["documents"]
+    assert fused == full.search(QUESTION, k=3)
+    alone = nodes["rrf"](state, Context("fuse"), of=["dense"])["documents"]
+    assert [hit.document for hit in alone] == [hit.document for hit in state.candidates["dense"]]
+
+
+def test_mmr_leaves_out_what_says_the_same_again(full: Corpus) -> None:
+    kind = Registry.installed().nodes["mmr"]
+    state = RagState(question=QUESTION, documents=full.search(QUESTION, k=4))
+    kept = after("varied", kind, kind.params(keep=2, balance=0.3), state, full).documents
+    assert [hit.rank for hit in kept] == [1, 2]
+    assert sum("Toad" in hit.document.page_content for hit in kept) == 1
+
+
+def test_mmr_is_the_formula_of_carbonell_and_goldstein() -> None:
+    rows = np.random.default_rng(0).normal(size=(12, 5)).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    query, vectors = rows[0], rows[1:]
+    chosen: list[int] = []
+    for _ in range(6):
+        rest = [i for i in range(11) if i not in chosen]
+        worth = {
+            i: 0.7 * query @ vectors[i] - 0.3 * max((float(vectors[i] @ vectors[j]) for j in chosen), default=0)
+            for i in rest
+        }
+        chosen.append(max(rest, key=worth.__getitem__))
+    assert mmr(query, vectors, keep=6, balance=0.7) == chosen
+    assert mmr(query, vectors, keep=99, balance=1) == [int(i) for i in np.argsort(-(vectors @ query))]
+    assert mmr(query, vectors[:0], keep=3) == []
+    with pytest.raises(ValueError, match="between 0 and 1, not 2"):
+        mmr(query, vectors, keep=3, balance=2)
+
+
+def test_a_node_without_what_it_needs_says_so(full: Corpus) -> None:
+    nodes, state = Registry.installed().nodes, RagState(question=QUESTION, documents=full.search(QUESTION, k=1))
+    with pytest.raises(GraphError, match="the node 'find' needs a corpus"):
+        nodes["dense"](state, Context("find"))
+    with pytest.raises(GraphError, match="the node 'write' needs an LLM"):
+        nodes["cited"](state, Context("write"))
+    with pytest.raises(GraphError, match="the node 'say' needs evidence; let a node of type 'gather' run"):
+        nodes["quote"](state, Context("say", lambda: full))
+
+
+def test_a_state_survives_json(full: Corpus) -> None:
+    state = run("default", full, "Rat did it. [1]")
+    again = RagState.model_validate_json(state.model_dump_json())
+    assert again.model_dump_json() == state.model_dump_json()
+    assert again.evidence is not None
+    assert again.evidence.with_embedder(HashingEmbedder()).vectors.dtype == np.float32
+    assert RagState.model_validate(state.model_dump()).answer == state.answer
+
+
+def test_the_query_is_the_question_until_something_rewrites_it() -> None:
+    assert RagState(question="Who?").query == "Who?"
+    assert RagState(question="Who?", query="Toad").query == "Toad"
+    with pytest.raises(ValidationError):
+        RagState(question="Who?", documnets=[])  # type: ignore[call-arg]
+
+
+def test_parameters_come_from_keywords_or_from_a_class() -> None:
+    state, context = RagState(question="Who?"), Context("cat")
+    assert prowl(state, context, nights=2)["candidates"] == {"cat": []}
+    assert Purr(state, context, volume=3) == {"answer": None}
+    assert (Purr.summary, prowl.summary) == ("Say something nice", "Go out and bring something home")
+    with pytest.raises(ValidationError):
+        prowl(state, context, nights=0)
+
+
+def no_docstring(state: RagState, context: Context) -> None: ...
+
+
+def no_context(state: RagState) -> None:
+    """Lack the context."""
+
+
+def positional(state: RagState, context: Context, more: int) -> None:
+    """Take more."""
+
+
+def untyped(state: RagState, context: Context, *, more=1) -> None:  # type: ignore[no-untyped-def]
+    """Take anything."""
+
+
+def reserved(state: RagState, context: Context, *, retries: int = 1) -> None:
+    """Take what is taken."""
+
+
+def plain(state: RagState, context: Context) -> None:
+    """Do nothing."""
+
+
+@pytest.mark.parametrize(
+    ("call", "declared", "message"),
+    [
+        (no_docstring, {}, "has no docstring; its first line says what it does"),
+        (no_context, {}, r"takes \(state, context, \*, ...\), not"),
+        (positional, {}, r"takes \(state, context, \*, ...\), not"),
+        (untyped, {}, "has a parameter 'more' without a type"),
+        (reserved, {}, "has a parameter 'retries', which every node has already"),
+        (plain, {"reads": {"documnets"}}, "reads 'documnets'; it may name answer, candidates, documents"),
+        (plain, {"reads": {"candidates[of]"}}, r"reads 'candidates\[of\]', but has no such parameter"),
+        (plain, {"writes": {"question"}}, "writes 'question'; it may name answer"),
+        (plain, {"writes": "answer"}, r"writes takes several fields; write \{'answer'\}"),
+        (plain, {"needs": {"gpu"}}, "needs 'gpu'; it may need corpus, llm, logits, attention"),
+    ],
+)
+def test_what_cannot_be_a_node_type(call: Callable[..., None], declared: dict[str, Any], message: str) -> None:
+    with pytest.raises(NodeTypeError, match=f"the node type 'x'.* {message}"):
+        node("x", **declared)(call)
+
+
+def test_what_cannot_be_a_predicate() -> None:
+    with pytest.raises(NodeTypeError, match="must be annotated to return bool, int, float, str or a Literal"):
+        predicate("x")(plain)  # type: ignore[arg-type]
+    with pytest.raises(NodeTypeError, match="has no docstring"):
+        predicate("x")(lambda _: True)
+
+
+def test_plug_ins_are_imported_when_they_are_used() -> None:
+    plug_ins = [EntryPoint("shout", "no.such.module:shout", "ragloom.nodes"), EntryPoint("cat", "cats:prowl", "")]
+    nodes = Catalogue(NodeType, [prowl], [*plug_ins, EntryPoint("wrong", "cats:CATS", "")])
+    assert list(nodes) == ["prowl", "shout", "cat", "wrong"]
+    assert nodes["cat"].name == "prowl"
+    with pytest.raises(NodeTypeError, match=r"cannot import the plug-in no\.such\.module:shout: No module named 'no'"):
+        nodes["shout"]
+    with pytest.raises(NodeTypeError, match="the plug-in cats:CATS is a Registry, not a NodeType"):
+        nodes["wrong"]
+    with pytest.raises(NodeTypeError, match="unknown node type 'prwol'; did you mean 'prowl'"):
+        CATS.node("prwol")
+
+
+def test_the_presets_use_the_numbers_of_ask() -> None:
+    from ragloom.rag.ask import MAX_SENTENCES, PASSAGES, WHOLE_PASSAGES
+
+    for preset in ("quick", "default"):
+        nodes = load_spec(preset).nodes
+        assert nodes["retrieve"].params == {"k": PASSAGES}
+        assert nodes["quote"].params == {"passages": WHOLE_PASSAGES, "max_sentences": MAX_SENTENCES}
