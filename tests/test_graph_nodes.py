@@ -238,9 +238,13 @@ def test_plug_ins_are_imported_when_they_are_used() -> None:
 
 
 def test_the_presets_use_the_numbers_of_ask() -> None:
-    from ragloom.rag.ask import MAX_SENTENCES, PASSAGES, WHOLE_PASSAGES
+    from ragloom.rag.ask import MAX_SENTENCES, PASSAGES, SPREAD, WHOLE_PASSAGES
 
     for preset in ("quick", "default"):
         nodes = load_spec(preset).nodes
         assert nodes["retrieve"].params == {"k": PASSAGES}
-        assert nodes["quote"].params == {"passages": WHOLE_PASSAGES, "max_sentences": MAX_SENTENCES}
+        assert nodes["quote"].params == {
+            "passages": WHOLE_PASSAGES,
+            "max_sentences": MAX_SENTENCES,
+            "spread": SPREAD,
+        }

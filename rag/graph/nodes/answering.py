@@ -90,16 +90,22 @@ def cited(
 
 @node("ground", reads={"answer", "evidence"}, writes={"answer"}, needs={"corpus"})
 def ground(
-    state: RagState, context: Context, *, passages: Count = 0, max_sentences: Count = quoting.MAX_SENTENCES
+    state: RagState,
+    context: Context,
+    *,
+    passages: Count = 0,
+    max_sentences: Count = quoting.MAX_SENTENCES,
+    spread: Annotated[float, Field(ge=0)] = quoting.SPREAD,
 ) -> Update:
     """Keep what the documents carry of the answer, then quote them; quotes alone where nothing stands.
 
     Args:
         passages: quote at most so many of the best passages in full.
         max_sentences: quote at most so many of the nearest sentences.
+        spread: how far, in cosine, a quoted sentence may be behind the nearest one.
     """
     evidence = _evidence(state, context)
-    quotes = quoting.quote(evidence, passages=passages, max_sentences=max_sentences)
+    quotes = quoting.quote(evidence, passages=passages, max_sentences=max_sentences, spread=spread)
     return {"answer": grounding.ground(_answer(state, context), evidence, quotes)}
 
 
