@@ -39,7 +39,7 @@ test: setup
 lint: setup build/types/ragloom
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	MYPYPATH=build/types $(BIN)/mypy --strict -p ragloom.rag -p ragloom.prompts -p ragloom.stores
+	MYPYPATH=build/types $(BIN)/mypy --strict -p ragloom.rag -p ragloom.agents -p ragloom.prompts -p ragloom.stores
 
 # mypy wants the package under its name, whatever the checkout is called.
 build/types/ragloom:
