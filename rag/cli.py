@@ -11,11 +11,13 @@ from __future__ import annotations
 import io
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -314,8 +316,28 @@ def _check_not_empty(corpus: Corpus, paths: list[str]) -> None:
 
 @contextmanager
 def _progress(display: Display, what: str) -> Iterator[Callable[[IngestProgress], None]]:
-    with display.progress(what) as show:
-        yield lambda event: show(event.done, event.total, event.path)
+    """Show how far an ingest is.
+
+    An interrupt that falls into a callback from C is lost, so the next file raises it again.
+    """
+    interrupted: list[int] = []
+
+    def remember(number: int, _frame: FrameType | None) -> None:
+        interrupted.append(number)
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, remember)
+    try:
+        with display.progress(what) as show:
+
+            def tell(event: IngestProgress) -> None:
+                if interrupted:
+                    raise KeyboardInterrupt
+                show(event.done, event.total, event.path)
+
+            yield tell
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _ingest(display: Display, paths: list[str], corpus: Corpus, **options: Any) -> IngestReport:
