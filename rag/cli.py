@@ -318,7 +318,7 @@ def _check_not_empty(corpus: Corpus, paths: list[str]) -> None:
 def _progress(display: Display, what: str) -> Iterator[Callable[[IngestProgress], None]]:
     """Show how far an ingest is.
 
-    An interrupt that falls into a callback from C is lost, so the next file raises it again.
+    Python drops an interrupt that falls into a callback from C or a finalizer, so the next file raises it again.
     """
     interrupted: list[int] = []
 

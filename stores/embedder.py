@@ -107,7 +107,7 @@ class Embedder(Embeddings):
             device: where torch runs it: `cpu`, `cuda`, `mps`.
             dtype: `float32`, `bfloat16`, or `auto`: bfloat16 where the CPU has it natively; by default
                 `RAGLOOM_EMBED_DTYPE`, else `auto`.
-            batch_size: texts embedded at once; on a CPU 16 were a seventh faster than 32, a GPU wants more.
+            batch_size: texts embedded at once; small batches pad less and are faster on a CPU, a GPU wants more.
 
         Raises:
             EmbedderError: there is no such `dtype`.

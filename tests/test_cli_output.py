@@ -5,14 +5,19 @@ from __future__ import annotations
 import inspect
 import os
 import re
+import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import pytest
 import typer
 from command import SCRIPTED_MAIN, here
+from fakes import HashingEmbedder
+from numpy.typing import NDArray
 from ragloom import Corpus, ask, ingest
 from ragloom.rag.cli import app
 from ragloom.rag.demo import QUESTIONS
@@ -148,3 +153,21 @@ def on_terminal(columns: int, *args: str) -> str:
 def plain(shown: str) -> str:
     """Without colours."""
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown).replace("\r", "")
+
+
+def test_an_interrupt_that_python_drops_still_ends_an_ingest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    encode = HashingEmbedder.encode
+
+    def interrupted(self: HashingEmbedder, texts: Sequence[str]) -> NDArray[np.float32]:
+        with suppress(KeyboardInterrupt):  # what Python does in a finalizer
+            signal.raise_signal(signal.SIGINT)
+        return encode(self, texts)
+
+    monkeypatch.setattr(HashingEmbedder, "encode", interrupted)
+    pages = tmp_path / "many"
+    pages.mkdir()
+    for i in range(600):
+        (pages / f"{i:03}.txt").write_text(f"Page {i} is about nothing else.")
+    done = here("ingest", pages, "--into", tmp_path / "interrupted")
+    assert (done.code, done.out) == (130, "")
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -249,7 +249,12 @@ def test_tables_of_somebody_else_do_no_harm(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "corpus.sqlite3") as database:
         database.execute("CREATE TABLE replication (position INTEGER)")
     database.close()
-    Corpus(tmp_path).close()
+    with Corpus(tmp_path, embedder=HashingEmbedder()) as corpus:
+        corpus.add(["A text."])
+        assert len(corpus.search("text")) == 1
+    with sqlite3.connect(tmp_path / "corpus.sqlite3") as database:
+        assert database.execute("SELECT count(*) FROM replication").fetchone() == (0,)
+    database.close()
 
 
 def test_a_closed_corpus_says_so(corpus: Corpus) -> None:

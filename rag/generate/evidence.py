@@ -30,8 +30,8 @@ from .types import Citation
 
 MIN_CONFIDENCE = 0.6
 """Below this the honest answer is "I don't know". Chosen on the development questions, so that of 30 answerable and 10
-unanswerable ones, most of them near misses, no more than two get a wrong answer; it costs an answer to a quarter of
-those that have one (`benchmarks/demo_questions.py --dev --sweep`)."""
+unanswerable ones, a third of them near misses, about two get a wrong answer; it costs an answer to a quarter of those
+that have one (`benchmarks/demo_questions.py --dev --sweep`)."""
 
 _BEST = 3
 _STEEP = 4

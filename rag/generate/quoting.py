@@ -1,8 +1,8 @@
 """Answers that are exact words of the documents: they cannot invent anything.
 
 The sentences nearest to the question by cosine are quoted, at most three, none further than `SPREAD` below the best.
-The first sentence of a passage, which tells what it is about, counts as nearer by `LEAD`: in 64 of 100 development rows
-of CLAP NQ people chose the first sentence, in 38 the second.
+The first sentence of a passage, which tells what it is about and which people choose most often, counts as nearer by
+`LEAD`.
 
 A small embedder knows the passage better than the sentence, so over many passages the best few are quoted in full
 besides. `benchmarks/answers.py` and `demo_questions.py` measure both.
