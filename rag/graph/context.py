@@ -1,12 +1,13 @@
-"""What a node is given besides the state: its name, the corpus and the LLM."""
+"""What a node is given besides the state: its name, the corpus and the LLM, and a place for its remarks."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from threading import Event
 from typing import TYPE_CHECKING
 
-from .errors import GraphError
+from .errors import Cancelled, GraphError
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -22,11 +23,17 @@ class Context:
         node: the node's name in the graph; its candidates go under it.
         open_corpus: gives the corpus, the same one each time; None: there is none.
         load_llm: gives the LLM, the same one each time; None: there is none.
+        open_corpus_of: gives the corpus of another node of the graph, by that node's name.
+        cancelled: set when nobody waits for the node any longer.
+        notes: what the node has remarked; see `note`.
     """
 
     node: str
     open_corpus: Callable[[], Corpus] | None = None
     load_llm: Callable[[], BaseChatModel] | None = None
+    open_corpus_of: Callable[[str], Corpus] | None = None
+    cancelled: Event = field(default_factory=Event)
+    notes: list[str] = field(default_factory=list)
 
     @property
     def corpus(self) -> Corpus:
@@ -54,3 +61,26 @@ class Context:
     def language(self) -> str:
         """The corpus' language; `en` where there is none."""
         return self.corpus.language if self.open_corpus else "en"
+
+    def corpus_of(self, node: str) -> Corpus:
+        """The corpus of another node.
+
+        Raises:
+            GraphError: it has none.
+        """
+        if self.open_corpus_of is None:
+            raise GraphError(f"the node {node!r} has no corpus; write corpus: FOLDER in it")
+        return self.open_corpus_of(node)
+
+    def note(self, text: str) -> None:
+        """Remark what went in and came out, what was dropped and why: a few words for the trace."""
+        self.notes.append(text)
+
+    def check_cancelled(self) -> None:
+        """End the node if nobody waits for it any longer; one that works for long calls this now and then.
+
+        Raises:
+            Cancelled: its time is up, or the run has ended.
+        """
+        if self.cancelled.is_set():
+            raise Cancelled(f"the node {self.node!r} was cancelled")

@@ -35,3 +35,36 @@ class ConditionError(GraphError, ValueError):
 
 class NodeTypeError(GraphError, TypeError):
     """A node type or predicate is declared wrongly, or cannot be imported."""
+
+
+class Cancelled(GraphError):
+    """Nobody waits for the node any longer."""
+
+
+class NodeError(GraphError):
+    """A node failed; what it raised is the cause.
+
+    Attributes:
+        node: its name in the graph.
+    """
+
+    def __init__(self, node: str, message: str) -> None:
+        """Tell which `node`, and what happened."""
+        self.node = node
+        super().__init__(f"the node {node!r} {message}")
+
+
+class NodeTimeoutError(NodeError, TimeoutError):
+    """A node did not end in time."""
+
+
+class ResultError(NodeError, TypeError):
+    """A node returned what it may not: no mapping, a key it does not declare, or a value of the wrong type."""
+
+
+class StalledError(GraphError):
+    """A run came to no end: a node waits for others that will never run."""
+
+
+class ThreadError(GraphError):
+    """There is no such run to resume, or nowhere to look for it."""

@@ -9,6 +9,7 @@
 | `documents`    | how many documents there are                                     | `documents` |
 | `best_score`   | the best document's score; minus infinity where there is none    | `documents` |
 | `best_verdict` | the best verdict's score; minus infinity where there is none     | `verdicts`  |
+| `route`        | what a routing node chose                                        | `route`     |
 | `follow_up`    | whether there was a conversation before the question             |             |
 """
 
@@ -130,6 +131,12 @@ def best_score(state: RagState) -> float:
 def best_verdict(state: RagState) -> float:
     """The best verdict's score; minus infinity where there is none."""
     return max((verdict.score for verdict in state.verdicts), default=-math.inf)
+
+
+@predicate("route", reads={"route"})
+def route(state: RagState) -> str:
+    """What a routing node chose."""
+    return state.route
 
 
 @predicate("follow_up")

@@ -96,6 +96,7 @@ class RagState(BaseModel):
         answer: the answer so far: a draft until it is grounded.
         memory: what a memory recalls.
         verdicts: what a judge thinks of documents.
+        route: what a routing node chose.
         extra: values of users' nodes, by name.
         trace: what each node did, in order; the graph keeps it.
     """
@@ -111,6 +112,7 @@ class RagState(BaseModel):
     answer: Annotated[Answer | None, latest] = None
     memory: Annotated[list[Document], latest] = []
     verdicts: Annotated[list[Verdict], latest] = []
+    route: Annotated[str, latest] = ""
     extra: Annotated[dict[str, JsonValue], merged] = {}
     trace: Annotated[list[NodeTrace], appended] = Field(default=[], repr=False)
 
