@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -39,6 +40,12 @@ def own_prompts() -> dict[str, Traversable]:
     """The package's prompts, by name."""
     entries = sorted(files(__package__).iterdir(), key=lambda entry: entry.name)
     return {entry.name.removesuffix(".yaml"): entry for entry in entries if entry.name.endswith(".yaml")}
+
+
+def prompts_fingerprint() -> str:
+    """Another one when any of the package's prompts changes; for caches."""
+    texts = [file.read_bytes() for file in own_prompts().values()]
+    return hashlib.sha256(b"\0".join(texts)).hexdigest()
 
 
 def _parse(name: str, file: Traversable, shown: str) -> Prompt:

@@ -94,6 +94,12 @@ class Corpus:
         """The fingerprint that the corpus' vectors were made with; None before the first."""
         return self._database.state().embedder
 
+    @property
+    def version(self) -> str:
+        """Another one after every write; for caches."""
+        state = self._database.state()
+        return f"{state.epoch}.{state.generation}"
+
     def check_embedder(self) -> None:
         """Check that the embedder is the one that the corpus' vectors were made with; it is loaded for that.
 

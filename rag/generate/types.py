@@ -37,6 +37,9 @@ class Citation:
     text: str
     page: int | None = None
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "heading", tuple(self.heading))  # checkpoints give lists back
+
     @classmethod
     def of(cls, document: Document, start: int = 0, end: int | None = None) -> Citation:
         """Cite `page_content[start:end]` of a chunk, with the offsets of its source."""
@@ -83,6 +86,9 @@ class Statement:
     citations: tuple[int, ...] = ()
     support: float | None = None
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "citations", tuple(self.citations))
+
     def __str__(self) -> str:
         return " ".join([self.text, *(f"[{number}]" for number in self.citations)])
 
@@ -110,6 +116,10 @@ class Answer:
     notes: tuple[str, ...] = ()
     dropped: tuple[Statement, ...] = ()
     usage: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("statements", "citations", "notes", "dropped"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
 
     @property
     def text(self) -> str:

@@ -1,4 +1,4 @@
-"""RAG graphs: written in YAML or Python, and checked before anything is loaded."""
+"""RAG graphs: written in YAML or Python, checked before anything loads, visible while they run."""
 
 from __future__ import annotations
 
@@ -9,19 +9,33 @@ from ..._lazy import lazy
 if TYPE_CHECKING:
     from .checking import check as check
     from .context import Context as Context
+    from .errors import CancelledError as CancelledError
     from .errors import ConditionError as ConditionError
     from .errors import FlowError as FlowError
     from .errors import GraphError as GraphError
+    from .errors import NodeError as NodeError
+    from .errors import NodeTimeoutError as NodeTimeoutError
     from .errors import NodeTypeError as NodeTypeError
+    from .errors import ResultError as ResultError
     from .errors import SpecError as SpecError
+    from .errors import StalledError as StalledError
+    from .errors import ThreadError as ThreadError
+    from .events import Event as Event
+    from .events import NodeEnded as NodeEnded
+    from .events import NodeFailed as NodeFailed
+    from .events import NodeStarted as NodeStarted
+    from .events import Token as Token
     from .node_type import NodeType as NodeType
     from .node_type import node as node
     from .predicates import Predicate as Predicate
     from .predicates import predicate as predicate
     from .problem import Problem as Problem
+    from .rag_graph import GraphInput as GraphInput
+    from .rag_graph import RagGraph as RagGraph
     from .reading import load_spec as load_spec
     from .reading import presets as presets
     from .registry import Registry as Registry
+    from .retriever import GraphRetriever as GraphRetriever
     from .schema import json_schema as json_schema
     from .spec import CorpusSpec as CorpusSpec
     from .spec import DecisionSpec as DecisionSpec
@@ -35,23 +49,37 @@ if TYPE_CHECKING:
     from .state import Verdict as Verdict
 
 __all__ = [
+    "CancelledError",
     "ConditionError",
     "Context",
     "CorpusSpec",
     "DecisionSpec",
+    "Event",
     "FlowError",
     "GraphError",
+    "GraphInput",
+    "GraphRetriever",
     "GraphSpec",
     "LlmSpec",
+    "NodeEnded",
+    "NodeError",
+    "NodeFailed",
     "NodeSpec",
+    "NodeStarted",
+    "NodeTimeoutError",
     "NodeTrace",
     "NodeType",
     "NodeTypeError",
     "Predicate",
     "Problem",
+    "RagGraph",
     "RagState",
     "Registry",
+    "ResultError",
     "SpecError",
+    "StalledError",
+    "ThreadError",
+    "Token",
     "Turn",
     "Update",
     "Verdict",
@@ -64,23 +92,37 @@ __all__ = [
 ]
 
 _HOMES = {
+    "CancelledError": ".errors",
     "ConditionError": ".errors",
     "Context": ".context",
     "CorpusSpec": ".spec",
     "DecisionSpec": ".spec",
+    "Event": ".events",
     "FlowError": ".errors",
     "GraphError": ".errors",
+    "GraphInput": ".rag_graph",
+    "GraphRetriever": ".retriever",
     "GraphSpec": ".spec",
     "LlmSpec": ".spec",
+    "NodeEnded": ".events",
+    "NodeError": ".errors",
+    "NodeFailed": ".events",
     "NodeSpec": ".spec",
+    "NodeStarted": ".events",
+    "NodeTimeoutError": ".errors",
     "NodeTrace": ".state",
     "NodeType": ".node_type",
     "NodeTypeError": ".errors",
     "Predicate": ".predicates",
     "Problem": ".problem",
+    "RagGraph": ".rag_graph",
     "RagState": ".state",
     "Registry": ".registry",
+    "ResultError": ".errors",
     "SpecError": ".errors",
+    "StalledError": ".errors",
+    "ThreadError": ".errors",
+    "Token": ".events",
     "Turn": ".state",
     "Update": ".state",
     "Verdict": ".state",

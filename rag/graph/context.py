@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from threading import Event
 from typing import TYPE_CHECKING
 
-from .errors import Cancelled, GraphError
+from .errors import CancelledError, GraphError
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -80,7 +80,7 @@ class Context:
         """End the node if nobody waits for it any longer; one that works for long calls this now and then.
 
         Raises:
-            Cancelled: its time is up, or the run has ended.
+            CancelledError: its time is up, or the run has ended.
         """
         if self.cancelled.is_set():
-            raise Cancelled(f"the node {self.node!r} was cancelled")
+            raise CancelledError(f"the node {self.node!r} was cancelled")

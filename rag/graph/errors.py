@@ -37,7 +37,7 @@ class NodeTypeError(GraphError, TypeError):
     """A node type or predicate is declared wrongly, or cannot be imported."""
 
 
-class Cancelled(GraphError):
+class CancelledError(GraphError):
     """Nobody waits for the node any longer."""
 
 

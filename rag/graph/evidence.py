@@ -65,6 +65,11 @@ class StoredEvidence(BaseModel):
     confidence: float
     language: str
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, StoredEvidence) and self.model_dump() == other.model_dump()
+
+    __hash__ = None  # type: ignore[assignment]
+
     @classmethod
     def of(cls, evidence: Evidence) -> StoredEvidence:
         """Leave the embedder out."""

@@ -25,7 +25,7 @@ Need = Literal["corpus", "llm", "logits", "attention"]
 
 Run = Callable[[RagState, Context], Update | Awaitable[Update]]
 
-RESERVED = frozenset({"use", "llm", "corpus", "timeout", "retries", "on_error", "params"})
+RESERVED = frozenset({"use", "llm", "corpus", "timeout", "retries", "on_error", "cache", "params"})
 """What a graph says of any node, so no parameter has such a name."""
 
 _KEY = re.compile(r"[a-z_]+|extra\.\w+|candidates\[(\w+)\]")
@@ -59,6 +59,12 @@ class NodeType:
     def names_nodes(self) -> list[str]:
         """The parameters that name nodes whose candidates it reads."""
         return [match[1] for match in map(_KEY.fullmatch, sorted(self.reads)) if match and match[1]]
+
+    @property
+    def is_async(self) -> bool:
+        """Whether calling it gives an awaitable."""
+        called = self.call.__call__ if isinstance(self.call, type) else self.call
+        return inspect.iscoroutinefunction(called)
 
     def __call__(self, state: RagState, context: Context, **params: Any) -> Any:
         """Run once, as the plain function would.

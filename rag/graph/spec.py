@@ -146,6 +146,9 @@ class NodeSpec(_Written):
     on_error: Annotated[str, AfterValidator(_checked_on_error)] = "fail"
     """When every try failed: `fail` the run, `skip` the node, or `fallback NODE`: run that node in its place."""
 
+    cache: bool = False
+    """Keep what it gives, and give the same again for the same input, corpus and LLM."""
+
     params: dict[str, Any] = {}
     """The parameters of its type."""
 

@@ -1,0 +1,267 @@
+"""`RagGraph`: a checked graph that runs, as a LangChain Runnable."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
+from contextlib import aclosing
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from langchain_core.runnables import Runnable, RunnableConfig
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from pydantic import ValidationError
+
+from ..._explain import first_problem
+from ..._paths import expand_user
+from ...settings import read_settings
+from .checking import plan
+from .errors import GraphError, SpecError
+from .events import Event
+from .node_type import NodeType
+from .plan import Plan
+from .predicates import Predicate
+from .reading import Source
+from .registry import Registry
+from .running.building import build
+from .running.caching import NodeCache
+from .running.resources import GivenLlm, Resources, check_kinds, lacking
+from .running.session import Session
+from .spec import GraphSpec
+from .state import RagState
+
+if TYPE_CHECKING:
+    from langchain_core.tools import BaseTool
+    from langgraph.graph.state import CompiledStateGraph
+
+    from ...stores.corpus import Corpus
+    from .retriever import GraphRetriever
+
+GraphInput = str | Mapping[str, Any] | RagState
+"""What a graph is asked: a question, a mapping with `question` and perhaps `history`, or a state to go on from."""
+
+NODE_CACHE = "graph-nodes.sqlite"
+"""The node cache, in ragloom's cache folder."""
+
+
+class RagGraph(Runnable[GraphInput, RagState]):
+    """A RAG graph: ask it a question, get the state at the end, with the answer and what each node did.
+
+    ```python
+    from ragloom import Corpus
+    from ragloom.rag.graph import RagGraph
+
+    corpus = Corpus("./index")
+    corpus.add(["Toad steals a motor-car and drives it into a pond."])
+    with RagGraph("quick", corpus=corpus) as graph:
+        state = graph.invoke("What does Toad steal?")
+    print(state.answer)  # -> Toad steals a motor-car and drives it into a pond. [1]
+    print([trace.node for trace in state.trace])  # -> ['retrieve', 'evidence', 'quote']
+    ```
+
+    It is a LangChain Runnable: `invoke`, `ainvoke`, `batch`, `stream`, `astream`, `|` and `astream_events` work, and
+    so do callbacks. One object may be used by several threads.
+    """
+
+    def __init__(  # noqa: PLR0913 - what a graph is made of
+        self,
+        source: Source,
+        *,
+        corpus: Corpus | str | Path | None = None,
+        llm: GivenLlm = None,
+        types: Collection[NodeType | Predicate] = (),
+        registry: Registry | None = None,
+        allow_imports: bool = False,
+        checkpoints: str | Path | BaseCheckpointSaver[str] | None = None,
+        cache: str | Path | None = None,
+    ) -> None:
+        """Check a graph and make it ready to run; corpora and models are opened when a node first needs them.
+
+        Args:
+            source: a preset's name, the path of a YAML file, a mapping, or a `GraphSpec`.
+            corpus: the corpus, or its folder, of nodes that name none; goes before the graph's own.
+            llm: a LangChain chat model, a function that gives one, or what `ragloom.load` takes, for nodes that name
+                none; goes before the graph's own.
+            types: node types and predicates of your own.
+            registry: all that there are; by default ragloom's own and those of plug-ins.
+            allow_imports: whether the modules that the graph names in `imports` may be imported, which runs their code.
+            checkpoints: a SQLite file, or a saver of langgraph, that keeps runs step by step, so that `resume` can go
+                on with one that broke off.
+            cache: a SQLite file that keeps the results of nodes with `cache: true`; by default one in ragloom's cache.
+
+        Raises:
+            SpecError: something is wrong with the graph; the message has all of it, each with its place.
+            GraphError: `corpus` or `llm` is no such thing, or the cache cannot be opened.
+        """
+        check_kinds(corpus, llm)
+        known = (registry or Registry.installed()).and_also(types)
+        self._plan, problems = plan(source, registry=known, allow_imports=allow_imports)
+        self._resources = Resources(self._plan.spec, corpus, llm)
+        if problems := problems or lacking(self._plan, self._resources):
+            raise SpecError(problems)
+        kept = expand_user(checkpoints) if isinstance(checkpoints, str | Path) else checkpoints
+        built = build(self._plan, self._resources, self._node_cache(cache))
+        self._session = Session(self._plan, built.compile(name=self.get_name()), kept)
+
+    @property
+    def spec(self) -> GraphSpec:
+        """The graph as it is written."""
+        return self._plan.spec
+
+    @property
+    def plan(self) -> Plan:
+        """The graph with its names looked up."""
+        return self._plan
+
+    @property
+    def compiled(self) -> CompiledStateGraph[Any, Any, Any, Any]:
+        """The graph as langgraph's own, to be a node of another; its state has the fields of `RagState`."""
+        return self._session.graph
+
+    def get_name(self, suffix: str | None = None, *, name: str | None = None) -> str:
+        """What traces call it."""
+        return super().get_name(suffix, name=name or self._plan.spec.name or None)
+
+    def invoke(
+        self,
+        input: GraphInput,  # noqa: A002 - LangChain's name
+        config: RunnableConfig | None = None,
+        *,
+        thread: str | None = None,
+        **_: Any,
+    ) -> RagState:
+        """Run the graph to its end.
+
+        Args:
+            input: a question; or a mapping with `question` and perhaps `history`.
+            config: LangChain's: callbacks, tags, `configurable: {thread_id: ...}`.
+            thread: the run's name, under which `resume` finds it; a new question begins a thread anew.
+
+        Raises:
+            NodeError: a node failed; the message names it, and its cause is what was raised.
+            StalledError: a node waits for others that will never run.
+            ThreadError: there are no checkpoints to keep a thread in.
+            GraphError: the input is no question.
+        """
+        return self._session.run(_values(input), config, thread)
+
+    async def ainvoke(
+        self,
+        input: GraphInput,  # noqa: A002 - LangChain's name
+        config: RunnableConfig | None = None,
+        *,
+        thread: str | None = None,
+        **_: Any,
+    ) -> RagState:
+        """Run the graph to its end without keeping the event loop; see `invoke`."""
+        return await self._session.arun(_values(input), config, thread)
+
+    def stream(  # type: ignore[override]  # what comes out are events, and at last the state
+        self,
+        input: GraphInput,  # noqa: A002 - LangChain's name
+        config: RunnableConfig | None = None,
+        *,
+        thread: str | None = None,
+        **_: Any,
+    ) -> Iterator[Event | RagState]:
+        """Run the graph and tell what happens: events as they come, and at last the state; see `invoke`.
+
+        ```python
+        from ragloom import Corpus
+        from ragloom.rag.graph import NodeEnded, RagGraph
+
+        corpus = Corpus("./index")
+        corpus.add(["Toad steals a motor-car and drives it into a pond."])
+        for event in RagGraph("quick", corpus=corpus).stream("What does Toad steal?"):
+            if isinstance(event, NodeEnded):
+                print(event.node)
+        # -> retrieve
+        # -> evidence
+        # -> quote
+        ```
+        """
+        yield from self._session.events(_values(input), config, thread)
+
+    async def astream(  # type: ignore[override]
+        self,
+        input: GraphInput,  # noqa: A002 - LangChain's name
+        config: RunnableConfig | None = None,
+        *,
+        thread: str | None = None,
+        **_: Any,
+    ) -> AsyncIterator[Event | RagState]:
+        """Run the graph and tell what happens, without keeping the event loop; see `stream`."""
+        async with aclosing(self._session.aevents(_values(input), config, thread)) as events:
+            async for event in events:
+                yield event
+
+    def resume(self, thread: str, config: RunnableConfig | None = None) -> RagState:
+        """Go on with a run that broke off; what its nodes have done is not done again.
+
+        Of a run that has ended, the state is given.
+
+        Raises:
+            ThreadError: there is no such run, or there are no checkpoints.
+            NodeError: a node failed (again).
+        """
+        return self._session.run(None, config, thread)
+
+    async def aresume(self, thread: str, config: RunnableConfig | None = None) -> RagState:
+        """Go on with a run that broke off, without keeping the event loop; see `resume`."""
+        return await self._session.arun(None, config, thread)
+
+    def as_retriever(self, **options: Any) -> GraphRetriever:
+        """A LangChain retriever that runs the graph and gives the state's documents; `options` are its fields: `k`.
+
+        Raises:
+            GraphError: there is no such option, or it cannot have that value.
+        """
+        from .retriever import make_retriever
+
+        return make_retriever(self, options)
+
+    def as_tool(self, args_schema: Any = None, **options: Any) -> BaseTool:  # noqa: ARG002
+        """A LangChain tool that answers a question; what it returns has the state as its artifact.
+
+        Args:
+            args_schema: not used: a graph takes a question.
+            options: `name` and `description`; by default the graph's own.
+        """
+        from .tool import make_tool
+
+        return make_tool(self, options)
+
+    def close(self) -> None:
+        """Close the corpora and models that the graph has opened; those that were given stay open."""
+        self._resources.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def _node_cache(self, file: str | Path | None) -> NodeCache | None:
+        if not any(node.cache for node in self.spec.nodes.values()):
+            return None
+        return NodeCache(expand_user(file) if file else read_settings().cache / NODE_CACHE)
+
+
+def _values(given: GraphInput) -> dict[str, Any]:
+    """The channels that a run begins with.
+
+    Raises:
+        GraphError: it is no question.
+    """
+    if isinstance(given, RagState):
+        return {name: getattr(given, name) for name in given.model_fields_set}
+    fields = {"question": given} if isinstance(given, str) else given
+    if not isinstance(fields, Mapping):
+        raise GraphError(f"a graph is asked a question, or {{'question': ...}}, not a {type(given).__name__}")
+    try:
+        state = RagState.model_validate(fields)
+    except ValidationError as error:
+        raise GraphError(first_problem(error, "field", RagState.model_fields)) from None
+    if not state.question.strip():
+        raise GraphError("the question is empty; ask something")
+    return {name: getattr(state, name) for name in state.model_fields_set}

@@ -1,0 +1,73 @@
+"""The node cache: what a node with `cache: true` gave for the same input is not made again.
+
+The input is all that its result depends on: its type and parameters, ragloom's version and prompts, the corpus'
+generation and embedder, the LLM with its settings, and the fields of the state that the node reads. langgraph's SQLite
+cache keeps the results.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from langchain_core.language_models import BaseChatModel
+from langgraph.cache.sqlite import SqliteCache
+
+from ....prompts.loader import prompts_fingerprint
+from ..context import Context
+from ..errors import GraphError
+from ..plan import PlannedNode
+from ..state import RagState
+from .channels import serializer
+
+_NAMESPACE = ("ragloom-nodes",)
+
+
+class NodeCache:
+    """Results of nodes in a file; safe to share between threads and processes."""
+
+    def __init__(self, file: Path) -> None:
+        """Keep results in `file`.
+
+        Raises:
+            GraphError: it cannot be written, or is no database.
+        """
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            self._cache: SqliteCache[dict[str, Any]] = SqliteCache(path=str(file), serde=serializer())
+        except (OSError, sqlite3.Error) as error:
+            raise GraphError(f"cannot keep results of nodes in {file}: {error}; delete it, or name another") from error
+
+    def key(self, node: PlannedNode, state: RagState, context: Context) -> str:
+        """What the result of `node` depends on."""
+        assert node.type is not None and node.params is not None  # noqa: PT018 - a plan without problems has them
+        reads = {key.split("[")[0].split(".")[0] for key in node.type.reads} | {"question"}
+        parts = {
+            "node": [context.node, node.type.name, node.params.model_dump(mode="json")],
+            "ragloom": [version("ragloom"), prompts_fingerprint()],
+            "corpus": _corpus(context) if "corpus" in node.type.needs else None,
+            "llm": _llm(context.llm) if node.type.needs - {"corpus"} else None,
+            "state": state.model_dump(mode="json", include=set(reads)),
+        }
+        return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+
+    def get(self, key: str) -> dict[str, Any] | None:
+        """The result for a key, if there is one."""
+        return self._cache.get([(_NAMESPACE, key)]).get((_NAMESPACE, key))
+
+    def put(self, key: str, update: dict[str, Any]) -> None:
+        """Keep a result."""
+        self._cache.set({(_NAMESPACE, key): (update, None)})
+
+
+def _corpus(context: Context) -> list[Any]:
+    corpus = context.corpus
+    return [str(corpus.path), corpus.version, corpus.embedder_fingerprint, corpus.language]
+
+
+def _llm(llm: BaseChatModel) -> list[Any]:
+    return [type(llm).__name__, llm._identifying_params, llm._llm_type]

@@ -1,0 +1,71 @@
+"""Where runs are kept, step by step, so that one that broke off can be resumed: a SQLite file, by langgraph's savers.
+
+Each call opens the file anew: that is safe with threads, processes and event loops, and costs about a millisecond.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import aiosqlite
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.checkpoint.sqlite import SqliteSaver
+from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+
+from ..errors import GraphError
+from .channels import serializer
+
+
+@contextmanager
+def open_saver(kept: Path | BaseCheckpointSaver[str] | None) -> Iterator[BaseCheckpointSaver[str] | None]:
+    """The saver for sync calls.
+
+    Raises:
+        GraphError: the file cannot be written, or is no database.
+    """
+    if not isinstance(kept, Path):
+        yield kept
+        return
+    with _explained(kept):
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(kept, check_same_thread=False)
+    try:
+        saver = SqliteSaver(connection, serde=serializer())
+        with _explained(kept):
+            saver.setup()
+        yield saver
+    finally:
+        connection.close()
+
+
+@asynccontextmanager
+async def aopen_saver(kept: Path | BaseCheckpointSaver[str] | None) -> AsyncIterator[BaseCheckpointSaver[str] | None]:
+    """The saver for async calls.
+
+    Raises:
+        GraphError: the file cannot be written, or is no database.
+    """
+    if not isinstance(kept, Path):
+        yield kept
+        return
+    with _explained(kept):
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        connection = await aiosqlite.connect(kept)
+    try:
+        saver = AsyncSqliteSaver(connection, serde=serializer())
+        with _explained(kept):
+            await saver.setup()
+        yield saver
+    finally:
+        await connection.close()
+
+
+@contextmanager
+def _explained(file: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, sqlite3.Error) as error:
+        raise GraphError(f"cannot keep runs in {file}: {error}; name a file that can be written") from error

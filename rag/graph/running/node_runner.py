@@ -1,0 +1,217 @@
+"""A node as langgraph runs it: tried as often as it may be, checked, timed, and led on to what comes next.
+
+What is tried when is the same for plain and async functions, so it is written once, as a generator that is sent what
+each try returned; `invoke` and `ainvoke` only try.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Generator, Mapping
+from typing import Any
+
+from langchain_core.runnables import Runnable, RunnableConfig
+from langgraph.config import get_stream_writer
+from langgraph.errors import GraphBubbleUp
+from langgraph.types import Command
+
+from ....errors import RagloomError
+from ..context import Context
+from ..errors import CancelledError, NodeError
+from ..events import Event, NodeEnded, NodeFailed, NodeStarted
+from ..node_type import NodeType
+from ..plan import Plan, PlannedNode
+from ..spec import END
+from ..state import NodeTrace, RagState
+from .attempts import Attempt, Run, acall, call_apart, call_here
+from .caching import NodeCache
+from .channels import ROUNDS, applied, node_key, to_state
+from .resources import Resources
+from .results import checked
+from .routing import Router
+from .tokens import TokenCount, count_tokens
+
+RUN = "__ragloom_run"
+"""Where a run's config has its `Run`."""
+
+FIRST_PAUSE = 0.2
+"""Seconds before a node is tried again; each further pause is twice as long."""
+
+Update = dict[str, Any]
+Tell = Callable[[Event], None]
+Steps = Generator[Attempt | float, Any, Update | Command[str]]
+
+
+class NodeRunner(Runnable[Mapping[str, Any], Any]):
+    """Runs one node of a graph."""
+
+    def __init__(self, plan: Plan, name: str, resources: Resources, cache: NodeCache | None, *, is_apart: bool) -> None:
+        """Run the node `name`; in a thread of its own if `is_apart`, so that nobody has to wait for it."""
+        self.node = name
+        self.name = name  # LangChain's
+        self._line = [plan.nodes[each] for each in (name, *plan.stand_ins(name))]
+        self._resources = resources
+        self._cache = cache if plan.nodes[name].spec.cache else None
+        self._router = Router(plan, name)
+        self._is_apart = is_apart
+
+    def invoke(
+        self,
+        input: Mapping[str, Any],  # noqa: A002 - LangChain's name
+        config: RunnableConfig | None = None,
+        **_: Any,
+    ) -> Any:
+        """Run the node on these channels."""
+        run = _run(config)
+        with count_tokens() as tokens:
+            steps = self._steps(input, tokens, get_stream_writer())
+            try:
+                wanted = next(steps)
+                while True:
+                    try:
+                        returned = self._try(wanted, run)
+                    except Exception as error:  # noqa: BLE001 - the generator decides
+                        wanted = steps.throw(error)
+                    else:
+                        wanted = steps.send(returned)
+            except StopIteration as end:
+                return end.value
+            except Exception as error:
+                run.fail(error)
+                raise
+
+    async def ainvoke(
+        self,
+        input: Mapping[str, Any],  # noqa: A002 - LangChain's name
+        config: RunnableConfig | None = None,  # noqa: ARG002
+        **_: Any,
+    ) -> Any:
+        """Run the node on these channels, without keeping the event loop."""
+        with count_tokens() as tokens:
+            steps = self._steps(input, tokens, get_stream_writer())
+            try:
+                wanted = next(steps)
+                while True:
+                    try:
+                        returned = await self._atry(wanted)
+                    except Exception as error:  # noqa: BLE001 - the generator decides
+                        wanted = steps.throw(error)
+                    else:
+                        wanted = steps.send(returned)
+            except StopIteration as end:
+                return end.value
+
+    def _try(self, wanted: Attempt | float, run: Run) -> Any:
+        if isinstance(wanted, float):
+            return time.sleep(wanted)
+        is_apart = self._is_apart or wanted.timeout is not None or wanted.is_async
+        return call_apart(wanted, run) if is_apart else call_here(wanted)
+
+    async def _atry(self, wanted: Attempt | float) -> Any:
+        return await (asyncio.sleep(wanted) if isinstance(wanted, float) else acall(wanted))
+
+    def _steps(self, values: Mapping[str, Any], tokens: TokenCount, tell: Tell) -> Steps:
+        """The whole of the node's work; yields what is to be tried, or how long to pause."""
+        state = to_state(values)
+        tell(NodeStarted(self.node))
+        started = time.perf_counter()
+        notes: list[str] = []
+        update = yield from self._result(state, notes, tell)
+        after = applied(state, update)
+        route = self._router.route(after, values.get(ROUNDS, {}))
+        trace = NodeTrace(
+            node=self.node,
+            milliseconds=(time.perf_counter() - started) * 1000,
+            detail=", ".join([*notes, *route.notes]),
+            tokens_in=tokens.read,
+            tokens_out=tokens.written,
+            tokens_reused=tokens.reused,
+            documents_in=len(state.documents),
+            documents_out=len(after.documents),
+        )
+        tell(NodeEnded(self.node, trace))
+        whole = {**update, **route.update, "trace": [trace]}
+        return Command(update=whole, goto=[node_key(target) for target in route.targets if target != END])
+
+    def _result(self, state: RagState, notes: list[str], tell: Tell) -> Generator[Attempt | float, Any, Update]:
+        """The node's update: from the cache, by running it, or by what stands in for it."""
+        node = self._line[0]
+        key = None
+        if self._cache:
+            key = self._cache.key(node, state, self._context(node, notes))
+            if (kept := self._cache.get(key)) is not None:
+                notes.append("from the cache")
+                return kept
+        for node in self._line:
+            update = yield from self._tried(node, state, notes, tell)
+            if update is None:
+                continue
+            if self._cache and key and node is self._line[0]:
+                self._cache.put(key, update)
+            return update
+        return {"candidates": {self.node: []}} if "candidates" in _type(self._line[0]).writes else {}
+
+    def _tried(
+        self, node: PlannedNode, state: RagState, notes: list[str], tell: Tell
+    ) -> Generator[Attempt | float, Any, Update | None]:
+        """What a node returns in one of its tries; None: each failed, and it is to be skipped or stood in for."""
+        for left in range(node.spec.retries, -1, -1):
+            own: list[str] = []
+            context = self._context(node, own)
+            try:
+                returned = yield self._attempt(node, state, context)
+                update = checked(self.node, _type(node), returned)
+            except (GraphBubbleUp, CancelledError):
+                raise
+            except Exception as error:
+                then = "retry" if left else node.spec.on_error
+                tell(NodeFailed(self.node, _said(error), then))
+                if then == "fail":
+                    raise _named(self.node, error) from error
+                notes.append(f"{node.name} failed ({_said(error)}): {then}")
+                if left:
+                    yield FIRST_PAUSE * 2 ** (node.spec.retries - left)
+            else:
+                notes += own
+                return update
+        return None
+
+    def _attempt(self, node: PlannedNode, state: RagState, context: Context) -> Attempt:
+        kind, params = _type(node), node.params
+        assert params is not None
+        run = kind.bind(params)
+        return Attempt(self.node, lambda: run(state, context), node.spec.timeout, context.cancelled, kind.is_async)
+
+    def _context(self, node: PlannedNode, notes: list[str]) -> Context:
+        resources = self._resources
+        return Context(
+            node=self.node,
+            open_corpus=resources.corpus_of(node.name),
+            load_llm=resources.llm_of(node.name),
+            open_corpus_of=resources.open_corpus_of,
+            cancelled=threading.Event(),
+            notes=notes,
+        )
+
+
+def _run(config: RunnableConfig | None) -> Run:
+    found = ((config or {}).get("configurable") or {}).get(RUN)
+    return found if isinstance(found, Run) else Run()
+
+
+def _type(node: PlannedNode) -> NodeType:
+    assert node.type is not None
+    return node.type
+
+
+def _said(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    if isinstance(error, NodeError):
+        return text.removeprefix(f"the node {error.node!r} ")
+    return text if isinstance(error, RagloomError) and text else f"{type(error).__name__}: {text}".removesuffix(": ")
+
+
+def _named(node: str, error: Exception) -> NodeError:
+    return error if isinstance(error, NodeError) else NodeError(node, f"failed: {_said(error)}")

@@ -1,0 +1,149 @@
+"""The corpora and LLMs of a graph: opened when a node first asks for one, each once, and closed with the graph."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from langchain_core.language_models import BaseChatModel
+
+from ..errors import GraphError
+from ..plan import Plan
+from ..problem import Problem
+from ..spec import CorpusSpec, GraphSpec, LlmSpec
+
+if TYPE_CHECKING:
+    from ....stores.corpus import Corpus
+
+GivenLlm = BaseChatModel | Callable[[], BaseChatModel] | str | Path | None
+
+
+@dataclass(slots=True)
+class Resources:
+    """What nodes need to run.
+
+    Attributes:
+        spec: the graph; its nodes may name corpora and LLMs of their own.
+        corpus: that of nodes which name none: an open one, or a folder.
+        llm: that of nodes which name none: a chat model, a function that gives one, or what `ragloom.load` takes.
+    """
+
+    spec: GraphSpec
+    corpus: Corpus | str | Path | None = None
+    llm: GivenLlm = None
+    _opened: dict[Any, Any] = field(default_factory=dict)
+    _closing: ExitStack = field(default_factory=ExitStack)
+    _lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def corpus_of(self, node: str) -> Callable[[], Corpus] | None:
+        """What opens a node's corpus; None: it has none."""
+        written = self.spec.nodes[node].corpus
+        if written is None and self.corpus is None:
+            written = self.spec.corpus
+        if written is not None:
+            return lambda: self._open_corpus(written)
+        given = self.corpus
+        if isinstance(given, str | Path):
+            return lambda: self._open_corpus(CorpusSpec(path=str(Path(given).absolute())))
+        return None if given is None else lambda: given
+
+    def llm_of(self, node: str) -> Callable[[], BaseChatModel] | None:
+        """What loads a node's LLM; None: it has none."""
+        written = self.spec.nodes[node].llm
+        if written is None and self.llm is None:
+            written = self.spec.llm
+        if written is not None:
+            return lambda: self._load_llm(written)
+        given = self.llm
+        if isinstance(given, str | Path):
+            return lambda: self._load_llm(LlmSpec(model=str(given)))
+        if given is None or isinstance(given, BaseChatModel):
+            return None if given is None else lambda: given
+        return lambda: self._once(given, given)
+
+    def open_corpus_of(self, node: str) -> Corpus:
+        """A node's corpus.
+
+        Raises:
+            GraphError: it has none.
+        """
+        opening = self.corpus_of(node)
+        if opening is None:
+            raise GraphError(f"the node {node!r} has no corpus; write corpus: FOLDER in it")
+        return opening()
+
+    def close(self) -> None:
+        """Close what was opened here, and nothing that was given."""
+        with self._lock:
+            self._opened.clear()
+            self._closing.close()
+
+    def _open_corpus(self, written: CorpusSpec) -> Corpus:
+        from ....stores.corpus import Corpus
+
+        folder = self.spec.find(written.path)
+        corpus: Corpus = self._once(
+            (folder, written.embedder),
+            lambda: self._closing.enter_context(Corpus(folder, create=False, embedder=written.embedder)),
+        )
+        return corpus
+
+    def _load_llm(self, written: LlmSpec) -> BaseChatModel:
+        from ...llm.loading import load
+
+        options = written.model_dump(exclude_defaults=True)
+        model = options.pop("model", "embedded")
+        path = Path(model)
+        is_file = (
+            not written.is_server and not model.startswith("hf:") and (path.suffix == ".gguf" or len(path.parts) > 1)
+        )
+        found = str(self.spec.find(model)) if is_file else model
+        llm: BaseChatModel = self._once(written, lambda: self._closing.enter_context(load(found, **options)))
+        return llm
+
+    def _once(self, key: Any, make: Callable[[], Any]) -> Any:
+        with self._lock:
+            if key not in self._opened:
+                self._opened[key] = make()
+            return self._opened[key]
+
+
+def lacking(plan: Plan, resources: Resources) -> list[Problem]:
+    """What nodes need and neither the graph nor whoever builds it gives."""
+    problems = []
+    for name, node in plan.nodes.items():
+        needs = node.type.needs if node.type else frozenset()
+        at = ("nodes", name, "use")
+        if "corpus" in needs and resources.corpus_of(name) is None:
+            message = f"{node.spec.use!r} needs a corpus: write corpus: FOLDER, or RagGraph(..., corpus=...)"
+            problems.append(plan.spec.origin.problem(at, message))
+        inner = needs & {"logits", "attention"}
+        if (inner or "llm" in needs) and resources.llm_of(name) is None:
+            message = f"{node.spec.use!r} needs an LLM: write llm: embedded, or RagGraph(..., llm=...)"
+            problems.append(plan.spec.origin.problem(at, message))
+        given = resources.llm if node.spec.llm is None else None
+        if inner and isinstance(given, BaseChatModel) and not inner <= getattr(given, "gives", frozenset()):
+            message = (
+                f"{node.spec.use!r} needs the LLM's {' and '.join(sorted(inner))}, which {type(given).__name__} does "
+                "not give; give the node a model on this machine, such as llm: embedded"
+            )
+            problems.append(plan.spec.origin.problem(at, message))
+    return problems
+
+
+def check_kinds(corpus: object, llm: object) -> None:
+    """Refuse what can be no corpus and no LLM.
+
+    Raises:
+        GraphError: it is none.
+    """
+    from ....stores.corpus import Corpus
+
+    if corpus is not None and not isinstance(corpus, Corpus | str | Path):
+        raise GraphError(f"corpus is a Corpus or the folder of one, not {type(corpus).__name__}")
+    if llm is not None and not isinstance(llm, BaseChatModel | str | Path) and not callable(llm):
+        raise GraphError(f"llm is a LangChain chat model or what ragloom.load takes, not {type(llm).__name__}")

@@ -1,0 +1,52 @@
+"""How many tokens the LLM reads and writes in a node: LangChain tells every callback, this one counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.messages import AIMessage
+from langchain_core.outputs import ChatGeneration, LLMResult
+from langchain_core.tracers.context import register_configure_hook
+
+
+class TokenCount(BaseCallbackHandler):
+    """Tokens of all the LLM's calls within `count_tokens`.
+
+    Attributes:
+        read: tokens of prompts.
+        written: tokens of replies.
+        reused: those of `read` that were in the LLM's cache.
+    """
+
+    def __init__(self) -> None:
+        """Nothing has been counted yet."""
+        self.read = self.written = self.reused = 0
+
+    def on_llm_end(self, response: LLMResult, **_: Any) -> None:
+        """Add what a call says of itself; a model that says nothing counts as 0."""
+        for generation in (each for group in response.generations for each in group):
+            message = generation.message if isinstance(generation, ChatGeneration) else None
+            usage = message.usage_metadata if isinstance(message, AIMessage) else None
+            if usage:
+                self.read += usage["input_tokens"]
+                self.written += usage["output_tokens"]
+                self.reused += usage.get("input_token_details", {}).get("cache_read", 0)
+
+
+_counting: ContextVar[TokenCount | None] = ContextVar("ragloom_tokens", default=None)
+register_configure_hook(_counting, inheritable=True)
+
+
+@contextmanager
+def count_tokens() -> Iterator[TokenCount]:
+    """Count the tokens of every LangChain model that is called within, in threads with a copied context too."""
+    count = TokenCount()
+    before = _counting.set(count)
+    try:
+        yield count
+    finally:
+        _counting.reset(before)
