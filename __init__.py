@@ -8,8 +8,9 @@ from ._lazy import lazy
 from .errors import RagloomError
 
 if TYPE_CHECKING:
-    from .rag.ask import Reply as Reply
     from .rag.ask import ask as ask
+    from .rag.graph.rag_graph import RagGraph as RagGraph
+    from .rag.graph.state import RagState as RagState
     from .rag.ingest.pipeline import ingest as ingest
     from .rag.llm.loading import load as load
     from .stores.corpus import Corpus as Corpus
@@ -24,8 +25,9 @@ __all__ = [
     "Corpus",
     "Embedder",
     "Hit",
+    "RagGraph",
+    "RagState",
     "RagloomError",
-    "Reply",
     "Source",
     "__version__",
     "ask",
@@ -38,7 +40,8 @@ _HOMES = {
     "Corpus": ".stores.corpus",
     "Embedder": ".stores.embedder",
     "Hit": ".stores.types",
-    "Reply": ".rag.ask",
+    "RagGraph": ".rag.graph.rag_graph",
+    "RagState": ".rag.graph.state",
     "Source": ".stores.types",
     "ask": ".rag.ask",
     "ingest": ".rag.ingest.pipeline",

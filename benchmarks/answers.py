@@ -14,7 +14,7 @@ import data
 import numpy as np
 from langchain_core.documents import Document
 from ragloom import Embedder
-from ragloom.rag.ask import MAX_SENTENCES, SPREAD, WHOLE_PASSAGES
+from ragloom.rag.ask import preset
 from ragloom.rag.generate import Answer, Citation, Evidence, cited, gather, ground, quote
 from ragloom.rag.generate.evidence import MIN_CONFIDENCE
 from ragloom.rag.generate.support import ContentTerms
@@ -42,7 +42,7 @@ def main() -> None:
     write(f"quotes{suffix}", _quotes(answerable, evidence, encoder), options=chosen)
     write(f"abstention{suffix}", _abstention(evidence, none), options=chosen)
     if not options.quote:
-        write(f"grounding{suffix}", _grounding(answerable, evidence, options.model), options=chosen)
+        write(f"grounding{suffix}", _grounding(answerable, evidence, encoder, options.model), options=chosen)
 
 
 def _evidence(row: dict[str, Any], encoder: Embedder) -> Evidence:
@@ -106,18 +106,20 @@ def _abstention(evidence: list[Evidence], none: list[Evidence]) -> list[dict[str
     ]
 
 
-def _grounding(rows: list[dict[str, Any]], evidence: list[Evidence], model: str) -> list[dict[str, Any]]:
+def _grounding(
+    rows: list[dict[str, Any]], evidence: list[Evidence], encoder: Embedder, model: str
+) -> list[dict[str, Any]]:
     """Token recall, K-precision, length and coverage of the LLM's draft, of the grounded answer, and of quotes."""
-    llm, terms = load(model), ContentTerms()
+    llm, terms, whole_passages = load(model), ContentTerms(), preset(with_llm=True).nodes["quote"].params
     answers: dict[str, list[Answer]] = {"cited": [], "ground": [], "quote": [], "ask's": []}
     for row, found in zip(rows, evidence, strict=True):
         draft, quotes = cited(row["input"], found.documents, llm), quote(found)
-        grounded = ground(draft, found, quotes)
+        grounded = ground(draft, found, encoder, quotes)
         answers["cited"].append(draft)
         answers["ground"].append(grounded)
         answers["quote"].append(quotes)
-        whole = quote(found, passages=WHOLE_PASSAGES, max_sentences=MAX_SENTENCES, spread=SPREAD)
-        answers["ask's"].append(ground(draft, found, whole) if found.answerable() else unknown(row["input"]))
+        whole = quote(found, **whole_passages)
+        answers["ask's"].append(ground(draft, found, encoder, whole) if found.answerable() else unknown(row["input"]))
     golds = [[output["answer"] for output in row["output"]] for row in rows]
     recalls = {name: [_recall(*pair) for pair in zip(given, golds, strict=True)] for name, given in answers.items()}
     table = []

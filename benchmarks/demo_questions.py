@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 from ragloom.rag.ask import ask
-from ragloom.rag.demo import open_corpus
+from ragloom.rag.demo import open_reference
 from ragloom.rag.generate.evidence import MIN_CONFIDENCE
 from ragloom.rag.llm import load
 from report import table, write
@@ -44,7 +44,7 @@ def main() -> None:
     options = parser.parse_args()
     file = QUESTIONS / ("python_reference.dev.jsonl" if options.dev else "python_reference.jsonl")
     questions = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
-    corpus = open_corpus()
+    corpus = open_reference()
     llm = None if options.quote else load(options.model)
     least = 0.0 if options.sweep else MIN_CONFIDENCE
     answers = []

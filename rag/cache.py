@@ -1,4 +1,6 @@
-"""The cache folder: prepared models, the demo's index, indexes that `--over` made. All of it can be made again.
+"""The cache folder: prepared models, indexes of the demo and of `--over`, results and traces of graphs' nodes.
+
+All of it can be made again.
 
 `RAGLOOM_CACHE` may name a folder with other things in it, so only what ragloom made is ever listed or deleted.
 """
@@ -27,9 +29,16 @@ _INDEXES = {"demo": re.compile(r"python-\d.*"), "over": re.compile(r".*-[0-9a-f]
 """Folders of indexes, and what `demo_index` and `index_over` call an index in them."""
 
 
+_OF_GRAPHS = {
+    "graphs/nodes.sqlite": re.compile(r"nodes\.sqlite(-wal|-shm)?"),
+    "graphs/runs": re.compile(r"[0-9a-f]{16}\.json"),
+}
+"""Results of nodes and traces of runs, and what their files are called; see `rag.graph`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A model or an index in the cache.
+    """A model, an index, or what graphs keep.
 
     Attributes:
         name: its path in the cache.
@@ -68,10 +77,11 @@ def open_index(path: Path) -> Corpus:
 
 
 def entries() -> list[Entry]:
-    """The models and indexes in the cache, by name; the small files that go with a model are left out."""
+    """What is in the cache, by name; the small files that go with a model are left out."""
     root = folder()
     found = {path: path.stat().st_size for path in _models(root) if path.suffix == ".gguf"}
     found |= {index: sum(map(_size, corpus_files(index))) for index in _indexes(root)}
+    found |= {root / name: sum(map(_size, files)) for name in _OF_GRAPHS if (files := _of_graphs(root, name))}
     return [Entry(path.relative_to(root).as_posix(), size) for path, size in sorted(found.items())]
 
 
@@ -84,9 +94,10 @@ def clear() -> int:
     root = folder()
     indexes = list(_indexes(root))
     own = [*_models(root), *(path for index in indexes for path in corpus_files(index))]
+    own += [path for name in _OF_GRAPHS for path in _of_graphs(root, name)]
     freed = sum(map(_size, own))
     _delete(own)
-    for left in (*indexes, root / "models", *(root / kind for kind in _INDEXES)):
+    for left in (*indexes, root / "models", *(root / kind for kind in _INDEXES), root / "graphs/runs", root / "graphs"):
         if _is_folder(left) and not any(left.iterdir()):
             left.rmdir()
     return freed
@@ -106,6 +117,11 @@ def _indexes(root: Path) -> Iterator[Path]:
         for path in (root / kind).iterdir() if _is_folder(root / kind) else ():
             if name.fullmatch(path.name) and _is_folder(path) and is_corpus(path):
                 yield path
+
+
+def _of_graphs(root: Path, name: str) -> list[Path]:
+    place = root / "graphs" if name.endswith(".sqlite") else root / name
+    return [path for path in place.iterdir() if _OF_GRAPHS[name].fullmatch(path.name)] if _is_folder(place) else []
 
 
 def _is_folder(path: Path) -> bool:

@@ -9,12 +9,11 @@ Whatever can be checked without loading a model is checked first.
 from __future__ import annotations
 
 import io
-import json
 import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
@@ -24,18 +23,42 @@ import typer
 
 from .._paths import expand_user
 from ..errors import RagloomError
-from .options import DEFAULT_INDEX, AsJson, GpuLayers, Index, IndexArgument, Mode, Model, QuoteOnly, TopK, Where
+from .cli_graph import graph_app
+from .cli_parts import (
+    FAULT,
+    INTERRUPTED,
+    NOTHING,
+    begin_loading,
+    check_questions,
+    make_display,
+    open_corpus,
+    open_graph,
+    read_where,
+    refuse_with_graph,
+    show_run,
+)
+from .options import (
+    DEFAULT_INDEX,
+    AllowImports,
+    AsJson,
+    GpuLayers,
+    Index,
+    IndexArgument,
+    Mode,
+    Model,
+    OwnIndex,
+    OwnModel,
+    QuoteOnly,
+    TopK,
+    Trace,
+    Where,
+)
 
 if TYPE_CHECKING:
     from ..stores.corpus import Corpus
-    from .ask import Reply
     from .display import Display
+    from .graph import RagGraph, RagState
     from .ingest import IngestProgress, IngestReport
-    from .llm import ChatModel
-
-NOTHING = 1
-FAULT = 2
-INTERRUPTED = 130
 
 app = typer.Typer(
     help="Answers from your own documents, on your own machine.",
@@ -47,6 +70,7 @@ app = typer.Typer(
 )
 corpus_app = typer.Typer(help="Look after an index.", rich_markup_mode=None)
 cache_app = typer.Typer(help="Look after the cache of prepared models and demo data.", rich_markup_mode=None)
+app.add_typer(graph_app, name="graph")
 app.add_typer(corpus_app, name="corpus")
 app.add_typer(cache_app, name="cache")
 
@@ -63,7 +87,8 @@ def main() -> None:
         hint = f" (see {context.command_path} --help)" if context else ""
         code = _fault(f"{error.format_message().rstrip('.')}{hint}")
     except RagloomError as error:
-        code = _fault(str(error))
+        problems = getattr(error, "problems", None) or [error]  # a graph may have several
+        code = [_fault(str(problem)) for problem in problems][-1]
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes at exit
         code = NOTHING
@@ -81,6 +106,7 @@ def _fault(message: str) -> int:
 
 
 @app.callback(invoke_without_command=True)
+@graph_app.callback(invoke_without_command=True)
 @corpus_app.callback(invoke_without_command=True)
 @cache_app.callback(invoke_without_command=True)
 def _help(context: typer.Context) -> None:
@@ -100,16 +126,18 @@ def demo_command(
     as_json: AsJson = False,
 ) -> None:
     """Ask the language reference that comes with every Python."""
-    from .demo import QUESTIONS, open_corpus
+    from .ask import preset
+    from .demo import QUESTIONS, open_reference
+    from .graph.rag_graph import RagGraph
 
-    display = _display(as_json)
+    display = make_display(as_json)
     questions = QUESTIONS if question is None else [question]
-    _check_questions(questions)
-    llm = None if quote else _llm(model, gpu_layers)
+    check_questions(questions)
+    llm = None if quote else begin_loading(model, gpu_layers)
     with _progress(display, "indexing Python's reference, once") as on_progress:
-        corpus = open_corpus(on_progress)
+        corpus = open_reference(on_progress)
     with corpus:
-        _ask_all(display, questions, corpus, llm)
+        _ask_all(display, questions, RagGraph(preset(with_llm=not quote), corpus=corpus, llm=llm), with_trace=True)
 
 
 @app.command("ingest")
@@ -128,7 +156,7 @@ def ingest_command(
     from .ingest import check_paths
 
     check_paths(paths, include=include, exclude=exclude)
-    display = _display(as_json)
+    display = make_display(as_json)
     with Corpus(into, language=language, embedder=embedder) as corpus:
         report = _ingest(display, paths, corpus, include=include, exclude=exclude, text_field=text_field)
         _check_not_empty(corpus, paths)
@@ -138,29 +166,44 @@ def ingest_command(
 
 @app.command("ask")
 def ask_command(
+    context: typer.Context,
     question: Annotated[str, typer.Argument(help="What to answer.")],
-    index: Index = DEFAULT_INDEX,
+    index: OwnIndex = None,
     over: Annotated[
         Path | None, typer.Option("--over", help="Answer over this folder or file; indexes it first.")
     ] = None,
-    model: Model = "embedded",
+    graph: Annotated[str, typer.Option("--graph", "-g", help="A preset (default, quick) or a YAML file.")] = "default",
+    model: OwnModel = None,
     gpu_layers: GpuLayers = 0,
     k: TopK = 8,
     mode: Mode = "hybrid",
     where: Where = "",
     quote: QuoteOnly = False,
+    trace: Trace = False,
+    allow_imports: AllowImports = False,
     as_json: AsJson = False,
 ) -> None:
     """Answer a question from an index, with citations."""
-    display = _display(as_json)
-    _check_questions([question], k, mode)
-    conditions = _where(where)
-    with _open(index) if over is None else _open_over(over) as corpus:
-        llm = None if quote else _llm(model, gpu_layers)
-        if over is not None:
+    from .ask import ASKS, preset
+    from .graph.reading import load_spec
+
+    display = make_display(as_json)
+    check_questions([question], k, mode)
+    conditions = read_where(where)
+    if graph in ASKS:
+        spec = preset(with_llm=graph == "default" and not quote, k=k, mode=mode, where=conditions)  # type: ignore[arg-type]  # checked above
+    else:
+        refuse_with_graph(context, graph, "k", "mode", "where", "quote")
+        spec = load_spec(graph)
+    with ExitStack() as opened:
+        corpus = None if over is None else opened.enter_context(_open_over(over))
+        asked = opened.enter_context(
+            open_graph(spec, corpus, index=index, model=model, gpu_layers=gpu_layers, allow_imports=allow_imports)
+        )
+        if over is not None and corpus is not None:
             _ingest(display, [str(over)], corpus)
             _check_not_empty(corpus, [str(over)])
-        _ask_all(display, [question], corpus, llm, k=k, mode=mode, where=conditions)
+        _ask_all(display, [question], asked, with_trace=trace)
 
 
 @app.command("search")
@@ -173,10 +216,10 @@ def search_command(
     as_json: AsJson = False,
 ) -> None:
     """Find chunks in an index."""
-    display = _display(as_json)
-    conditions = _where(where)
-    with _open(index) as corpus:
-        hits = corpus.search(query, k=k, mode=mode, where=conditions)  # type: ignore[arg-type]  # search checks it
+    display = make_display(as_json)
+    conditions = read_where(where)
+    with open_corpus(index) as corpus:
+        hits = corpus.search(query, k=k, mode=mode, where=conditions)  # type: ignore[arg-type]  # checked above  # type: ignore[arg-type]  # search checks it
     display.hits(hits)
     if not hits:
         display.line("nothing found")
@@ -186,8 +229,8 @@ def search_command(
 @corpus_app.command("stats")
 def corpus_stats_command(index: IndexArgument = DEFAULT_INDEX, as_json: AsJson = False) -> None:
     """What is in an index."""
-    display = _display(as_json)
-    with _open(index) as corpus:
+    display = make_display(as_json)
+    with open_corpus(index) as corpus:
         stats = corpus.stats()
     display.data(asdict(stats))
     embedder = f"{stats.embedder.name} ({stats.embedder.dimension} dimensions)" if stats.embedder else "none yet"
@@ -203,8 +246,8 @@ def corpus_repair_command(
     as_json: AsJson = False,
 ) -> None:
     """Make both indexes, of words and of meaning, again from the database."""
-    display = _display(as_json)
-    with _open(index, embedder=embedder) as corpus:
+    display = make_display(as_json)
+    with open_corpus(index, embedder=embedder) as corpus:
         report = corpus.repair(reembed=reembed)
     display.data(asdict(report))
     display.line(f"{report.chunks} chunks, both indexes made again")
@@ -223,7 +266,7 @@ def cache_info_command(as_json: AsJson = False) -> None:
     """What is in the cache, and where it is."""
     from .cache import entries, folder
 
-    display = _display(as_json)
+    display = make_display(as_json)
     found = entries()
     display.data({"folder": str(folder()), "entries": [{"name": entry.name, "bytes": entry.size} for entry in found]})
     display.line(str(folder()))
@@ -235,7 +278,7 @@ def cache_clear_command(as_json: AsJson = False) -> None:
     """Delete the cache; everything in it is made again when it is needed."""
     from .cache import clear
 
-    display = _display(as_json)
+    display = make_display(as_json)
     freed = clear()
     display.data({"freed_bytes": freed})
     display.line(f"freed {freed / 1e6:,.1f} MB")
@@ -249,7 +292,7 @@ def doctor_command(
     """Check versions, models, CPU and an index; says what is missing and the command that fixes it."""
     from .doctor import examine
 
-    display = _display(as_json)
+    display = make_display(as_json)
     findings = examine(expand_user(index) if index else None)
     display.data([asdict(finding) for finding in findings])
     display.table(
@@ -260,50 +303,6 @@ def doctor_command(
         display.line(f"fix {finding.name}: {finding.fix}")
     if problems:
         raise typer.Exit(NOTHING)
-
-
-def _display(as_json: bool) -> Display:
-    from .display import Display
-
-    return Display(as_json=as_json)
-
-
-def _open(index: Path, embedder: str | None = None) -> Corpus:
-    from ..stores.corpus import Corpus
-
-    return Corpus(index, create=False, embedder=embedder)
-
-
-def _llm(model: str, gpu_layers: int) -> Callable[[], ChatModel]:
-    """Check the model now, load it in the background: importing the embedder takes as long."""
-    from .llm.preload import preload
-
-    return preload(model, n_gpu_layers=gpu_layers)
-
-
-def _where(text: str) -> dict[str, Any] | None:
-    if not text:
-        return None
-    from ..stores.where import check_where
-
-    try:
-        conditions = json.loads(text)
-    except ValueError as error:
-        raise RagloomError(
-            f'--where is not JSON ({error}): {text}; write it like --where \'{{"year": {{"$gte": 2020}}}}\''
-        ) from error
-    if not isinstance(conditions, dict):
-        raise RagloomError(f'--where must be a JSON object such as {{"year": 2020}}, not {text}')
-    check_where(conditions)
-    return conditions
-
-
-def _check_questions(questions: list[str], k: int = 1, mode: str = "hybrid") -> None:
-    """Refuse what no search can use before anything is loaded."""
-    from ..stores.query import Query
-
-    for question in questions:
-        Query.checked(question, None, k, mode)
 
 
 def _check_not_empty(corpus: Corpus, paths: list[str]) -> None:
@@ -358,19 +357,17 @@ def _open_over(over: Path) -> Corpus:
     return open_index(index_over(over))
 
 
-def _ask_all(
-    display: Display, questions: list[str], corpus: Corpus, llm: Callable[[], ChatModel] | None, **options: Any
-) -> None:
-    from .ask import ask
+def _ask_all(display: Display, questions: list[str], graph: RagGraph, *, with_trace: bool) -> None:
+    from .ask import own_errors
 
-    replies: list[Reply] = []
-    for question in questions:
-        if len(questions) > 1:
-            display.heading(f"\n> {question}" if replies else f"> {question}")
-        replies.append(ask(question, corpus, llm=llm, **options))
-        display.reply(replies[-1])
-    display.data(replies[0].as_dict() if len(replies) == 1 else [reply.as_dict() for reply in replies])
-    if not any(reply.answer.known for reply in replies):
+    states: list[RagState] = []
+    with own_errors():
+        for question in questions:
+            if len(questions) > 1:
+                display.heading(f"\n> {question}" if states else f"> {question}")
+            states.append(show_run(display, graph, question, with_trace=with_trace))
+    display.data(states[0].as_dict() if len(states) == 1 else [state.as_dict() for state in states])
+    if not any(state.answer and state.answer.known for state in states):
         raise typer.Exit(NOTHING)
 
 

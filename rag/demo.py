@@ -19,7 +19,7 @@ QUESTIONS = [
 """The last one is not answered by the reference: the demo shows what happens then."""
 
 
-def open_corpus(on_progress: Callable[[IngestProgress], None] | None = None) -> Corpus:
+def open_reference(on_progress: Callable[[IngestProgress], None] | None = None) -> Corpus:
     """Open the index of this Python's reference; it is made on first use, and only then `on_progress` is told."""
     corpus = open_index(demo_index())
     ingest(["pydoc:"], corpus, on_progress=None if len(corpus) else on_progress)

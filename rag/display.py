@@ -11,13 +11,16 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ..stores.types import Hit
-    from .ask import Reply, Step
     from .generate.types import Citation
+    from .graph.events import Event
+    from .graph.problem import Problem
+    from .graph.state import NodeTrace, RagState
 
 WIDTH = 100
 
@@ -88,9 +91,12 @@ class Display:
             table.add_row(*(Text(cell) for cell in row))
         Console().print(table)
 
-    def reply(self, reply: Reply) -> None:
-        """An answer, the passages that it cites, and what was done."""
-        answer = reply.answer
+    def state(self, state: RagState) -> None:
+        """What a run ended with: an answer and the passages that it cites, or else the documents."""
+        answer = state.answer
+        if answer is None:
+            self._hits(state.documents, rows=4)
+            return
         for paragraph in answer.text.split("\n\n"):
             self.lines(paragraph)
             self.line()
@@ -101,10 +107,9 @@ class Display:
             self.heading(f"[{number}] {place(citation)}")
             if " ".join(citation.text.split()) not in shown:
                 self.text(citation.text, indent=4, rows=6)
-        if not answer.known and reply.hits:
+        if not answer.known and state.documents:
             self.line("The nearest places:")
-            self._hits(reply.hits[:NEAREST], rows=6)
-        self.steps(reply.steps)
+            self._hits(state.documents[:NEAREST], rows=6)
 
     def lines(self, text: str) -> None:
         """A text as it stands, code and all; only lines that are too long are wrapped."""
@@ -127,12 +132,52 @@ class Display:
         for row in wrapped:
             self.line(row)
 
-    def steps(self, steps: Sequence[Step]) -> None:
-        """What each step did and cost."""
+    def trace(self, trace: Sequence[NodeTrace], *, milliseconds: float) -> None:
+        """What each node did and cost, and what the run took; columns that say nothing are left out."""
         self.line()
-        rows = [[step.name, f"{step.milliseconds:,.0f}", step.detail] for step in steps]
-        total = sum(step.milliseconds for step in steps)
-        self.table(["step", "ms", "what it did"], [*rows, ["total", f"{total:,.0f}", ""]])
+        columns: dict[str, list[str]] = {
+            "node": [each.node for each in trace],
+            "ms": [f"{each.milliseconds:,.0f}" for each in trace],
+            "documents": [f"{each.documents_in} -> {each.documents_out}" for each in trace],
+        }
+        for name in ("tokens_in", "tokens_reused", "tokens_out"):
+            counts = [getattr(each, name) for each in trace]
+            if any(counts):
+                columns[name.replace("_", " ")] = [f"{count:,}" if count else "" for count in counts]
+        columns["what it did"] = [each.detail for each in trace]
+        rows = [list(row) for row in zip(*columns.values(), strict=True)]
+        total = ["total", f"{milliseconds:,.0f}", *[""] * (len(columns) - 2)]
+        self.table(list(columns), [*rows, total])
+
+    @contextmanager
+    def working(self) -> Iterator[Callable[[Event], None]]:
+        """Show on a terminal which node runs, and how much the LLM has written; nothing in a pipe."""
+        if not sys.stderr.isatty():
+            yield lambda _event: None
+            return
+        from rich.console import Console
+
+        from .graph.events import NodeStarted, Token
+
+        with Console(stderr=True).status("starting") as status:
+            written = 0
+
+            def tell(event: Event) -> None:
+                nonlocal written
+                if isinstance(event, NodeStarted):
+                    written = 0
+                    status.update(event.node)
+                elif isinstance(event, Token):
+                    written += len(event.text)
+                    status.update(f"{event.node}: {written} characters")
+
+            yield tell
+
+    def problems(self, problems: Sequence[Problem]) -> None:
+        """What is wrong with a graph, a line each."""
+        self.data([asdict(problem) for problem in problems])
+        for problem in problems:
+            self.line(str(problem))
 
     def hits(self, hits: Sequence[Hit]) -> None:
         """Search results."""

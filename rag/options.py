@@ -27,12 +27,28 @@ def _whole(least: int) -> Callable[[str], int]:
     return parse
 
 
+AllowImports = Annotated[
+    bool, typer.Option("--allow-imports", help="Import the modules that the graph names: it runs their code.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Index = Annotated[Path, typer.Option("--index", "-i", help="Folder of the index.")]
+OwnIndex = Annotated[
+    Path | None,
+    typer.Option("--index", "-i", help=f"Folder of the index; by default the graph's own, or {DEFAULT_INDEX}."),
+]
 IndexArgument = Annotated[Path, typer.Argument(help="Folder of the index.")]
 Model = Annotated[
     str, typer.Option("--model", "-m", help="LLM: embedded, a GGUF file, hf:OWNER/REPO/FILE, or a server's URL.")
 ]
+OwnModel = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        "-m",
+        help="LLM: embedded, a GGUF file, hf:OWNER/REPO/FILE, a server's URL; by default the graph's, or embedded.",
+    ),
+]
+Trace = Annotated[bool, typer.Option("--trace", help="Show what each node did and cost.")]
 GpuLayers = Annotated[
     int,
     typer.Option(

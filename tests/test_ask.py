@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ragloom import Corpus, Embedder, Reply, ask, load
+from ragloom import Corpus, Embedder, RagState, ask, load
 from ragloom.rag.generate.citing import cited
 from ragloom.rag.generate.errors import GenerateError
 from ragloom.rag.llm.preload import preload
@@ -32,7 +32,7 @@ def handbook(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Corpus]:
         yield corpus
 
 
-def assert_cited_to_the_character(reply: Reply, corpus: Corpus) -> None:
+def assert_cited_to_the_character(reply: RagState, corpus: Corpus) -> None:
     assert reply.answer.statements
     for statement in reply.answer.statements:
         assert statement.citations
@@ -83,7 +83,8 @@ def test_with_the_llm_every_shown_sentence_still_rests_on_a_passage(handbook: Co
     assert reply.answer.how in {"grounded", "quoted"}
     assert "supervisor" in reply.answer.text
     assert_cited_to_the_character(reply, handbook)
-    assert [step.name for step in reply.steps] == ["embedder", "retrieve", "evidence", "quote", "cited", "ground"]
+    assert [step.node for step in reply.trace] == ["retrieve", "evidence", "quote", "expand", "draft", "ground"]
+    assert {step.node: step.tokens_in for step in reply.trace}["draft"] == reply.answer.usage["input_tokens"]
     assert reply.answer.usage["input_tokens"] > 0
 
 
@@ -127,4 +128,4 @@ def test_a_reply_is_json(corpus: Corpus, tmp_path: Path) -> None:
     reply = ask("Toad steals a motor-car from the inn", corpus)
     data = json.loads(json.dumps(reply.as_dict()))
     assert data["answer"] == str(reply)
-    assert {"name", "milliseconds", "detail"} <= data["steps"][0].keys()
+    assert {"node", "milliseconds", "detail"} <= data["trace"][0].keys()

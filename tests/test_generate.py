@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.documents import Document
 from langchain_core.language_models import FakeListChatModel
+from ragloom.rag.generate import grounding
 from ragloom.rag.generate.citing import cited, split_markers
 from ragloom.rag.generate.errors import GenerateError
 from ragloom.rag.generate.evidence import Evidence, gather
-from ragloom.rag.generate.grounding import ground
 from ragloom.rag.generate.passages import pack
 from ragloom.rag.generate.quoting import quote
 from ragloom.rag.generate.support import ContentTerms
@@ -26,11 +26,17 @@ def document(text: str, key: str, start: int = 0) -> Document:
     return Document(id=key, page_content=text, metadata=metadata)
 
 
+EMBEDDER = HashingEmbedder(dimension=256)
+
 DOCUMENTS = [document(TOAD, "toad"), document(MOLE, "mole", start=100)]
 
 
+def ground(draft: Answer, found: Evidence, quotes: Answer | None = None) -> Answer:
+    return grounding.ground(draft, found, EMBEDDER, quotes)
+
+
 def evidence(question: str) -> Evidence:
-    return gather(question, DOCUMENTS, HashingEmbedder(dimension=256))
+    return gather(question, DOCUMENTS, EMBEDDER)
 
 
 def test_quote_shows_the_sentence_that_shares_the_questions_words() -> None:
@@ -62,7 +68,7 @@ def test_evidence_for_no_documents_is_not_answerable() -> None:
 
 
 def test_confidence_is_the_mean_of_passage_sentence_and_terms() -> None:
-    found = gather("Who stole a motor-car?", DOCUMENTS, HashingEmbedder(dimension=256))
+    found = gather("Who stole a motor-car?", DOCUMENTS, EMBEDDER)
     best = [found.documents[passage] for passage in found.ranking]
     share = max(ContentTerms().precision(found.question, document.page_content) for document in best)
     assert share == 1.0, "TOAD has stole, motor and car"
@@ -72,7 +78,7 @@ def test_confidence_is_the_mean_of_passage_sentence_and_terms() -> None:
 
 
 def test_a_question_of_stop_words_is_judged_by_the_cosines_alone() -> None:
-    found = gather("What does with do?", DOCUMENTS, HashingEmbedder(dimension=256))
+    found = gather("What does with do?", DOCUMENTS, EMBEDDER)
     assert ContentTerms()(found.question) == []
     assert found.confidence == pytest.approx((found.passage_scores.max() + found.sentence_scores.max()) / 2)
 

@@ -67,7 +67,8 @@ def test_all_problems_are_told_at_once_in_the_order_of_their_lines() -> None:
         "2: llm.temprature: unknown key 'temprature'; did you mean 'temperature'?",
         "4: nodes.find.use: unknown node type 'prowll'; did you mean 'prowl'?",
         "5: nodes.say.volume: should be a valid integer, unable to parse string as an integer, not 'loud'",
-        "5: nodes.say.sound: unknown key 'sound'; known are volume, corpus, llm, on_error, retries, timeout, use",
+        "5: nodes.say.sound: unknown key 'sound'; known are volume, cache, corpus, llm, "
+        "on_error, retries, timeout, use",
         "6: nodes.rest.timeout: should be greater than 0, not 0",
         "9: flow[1]: unknown node 'edn'; did you mean 'end'?",
         "10: flow[2].from: 'rest' has an edge to 'edn' too; a node goes on by edges or by decisions",
@@ -319,6 +320,8 @@ def test_a_read_of_what_nothing_writes() -> None:
         "a node of type 'quote' or 'cited' or 'ground' writes it",
         "3: nodes.check.use: 'ground' reads evidence, which nothing writes on the way start -> rest -> check; "
         "a node of type 'gather' writes it",
+        "3: nodes.check.use: 'ground' reads quotes, which nothing writes on the way start -> rest -> check; "
+        "a node of type 'quote' writes it",
         "7: flow[1].when: 'best_verdict < 0' reads verdicts, which nothing writes on the way start -> rest -> check; "
         "a node of type 'weigh' writes it",
     ]

@@ -15,7 +15,7 @@ their best sentence.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from langchain_core.documents import Document
@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from ...stores.embedder import TextEmbedder
 from ...stores.fusion import rrf
 from ..ingest.sentences import is_prose, sentences
+from .arrays import Array
 from .errors import GenerateError
 from .support import ContentTerms
 from .types import Citation
@@ -52,7 +53,6 @@ class Evidence:
         passage_scores: cosine of each passage to the question, shape (documents,).
         ranking: indexes into `documents`, best first.
         confidence: how sure one can be that the documents answer the question, 0 to 1.
-        embedder: what embedded them, for those who compare other sentences with these.
         language: of the documents.
     """
 
@@ -60,13 +60,23 @@ class Evidence:
     documents: tuple[Document, ...]
     sentences: tuple[Citation, ...]
     passage_of: tuple[int, ...]
-    vectors: NDArray[np.float32]
-    sentence_scores: NDArray[np.float32]
-    passage_scores: NDArray[np.float32]
+    vectors: Array
+    sentence_scores: Array
+    passage_scores: Array
     ranking: tuple[int, ...]
     confidence: float
-    embedder: TextEmbedder
     language: str
+
+    def __post_init__(self) -> None:
+        for name in ("documents", "sentences", "passage_of", "ranking"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))  # checkpoints give lists back
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Evidence):
+            return NotImplemented
+        return all(np.array_equal(getattr(self, each.name), getattr(other, each.name)) for each in fields(self))
+
+    __hash__ = None  # type: ignore[assignment]
 
     def answerable(self, min_confidence: float = MIN_CONFIDENCE) -> bool:
         """Whether an answer is worth trying."""
@@ -118,7 +128,6 @@ def gather(
         passage_scores=passage_scores,
         ranking=ranking,
         confidence=_confidence(question, best, passage_scores, sentence_scores, language),
-        embedder=embedder,
         language=language,
     )
 

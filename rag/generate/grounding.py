@@ -17,6 +17,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+from ...stores.embedder import TextEmbedder
 from .evidence import Evidence
 from .quoting import quote
 from .support import ContentTerms
@@ -29,16 +30,17 @@ _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _NEGATION = re.compile(r"\b(not|no|never|none|neither|nor|cannot|without)\b|n['’]t\b", re.IGNORECASE)
 
 
-def ground(draft: Answer, evidence: Evidence, quotes: Answer | None = None) -> Answer:
+def ground(draft: Answer, evidence: Evidence, embedder: TextEmbedder, quotes: Answer | None = None) -> Answer:
     """Keep what the passages carry, then let them speak; `how` is `grounded`, or `quoted` when nothing stands.
 
     Args:
         draft: an answer that nobody has checked.
         evidence: what was gathered for its question.
+        embedder: what embedded the evidence; it embeds the draft's sentences.
         quotes: what follows, or stands in for, the draft; by default `quote(evidence)`.
     """
     quotes = quotes or quote(evidence)
-    claims = _check(draft, evidence, quotes)
+    claims = _check(draft, evidence, embedder, quotes)
     standing = [claim for claim in claims if claim.citations]
     dropped = tuple(Statement(claim.text, support=claim.support) for claim in claims if not claim.citations)
     if not standing:
@@ -71,12 +73,12 @@ def _within(place: Citation, cited: set[Citation]) -> bool:
     return any(c.source_id == place.source_id and c.start <= place.start and place.end <= c.end for c in cited)
 
 
-def _check(draft: Answer, evidence: Evidence, quotes: Answer) -> list[Claim]:
+def _check(draft: Answer, evidence: Evidence, embedder: TextEmbedder, quotes: Answer) -> list[Claim]:
     """Each sentence of a draft once, with its K-precision on the nearest sentence, and cited to that if it stands."""
     texts = list({" ".join(statement.text.lower().split()): statement.text for statement in draft.statements}.values())
     if not texts or not evidence.sentences:
         return [Claim(text, [], 0.0) for text in texts]
-    scores = evidence.embedder.encode(texts) @ evidence.vectors.T
+    scores = embedder.encode(texts) @ evidence.vectors.T
     quoted, terms = set(quotes.citations), ContentTerms(evidence.language)
     claims = []
     for text, row in zip(texts, scores, strict=True):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Event
 from typing import TYPE_CHECKING
@@ -13,6 +15,9 @@ if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
     from ...stores.corpus import Corpus
+
+_A_WHILE = 0.1
+"""Seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +60,8 @@ class Context:
         """
         if self.load_llm is None:
             raise GraphError(f"the node {self.node!r} needs an LLM; give the graph one, or write llm: embedded")
-        return self.load_llm()
+        with self.timed("loading the LLM"):
+            return self.load_llm()
 
     @property
     def language(self) -> str:
@@ -75,6 +81,15 @@ class Context:
     def note(self, text: str) -> None:
         """Remark what went in and came out, what was dropped and why: a few words for the trace."""
         self.notes.append(text)
+
+    @contextmanager
+    def timed(self, what: str) -> Iterator[None]:
+        """Remark how long something took that is done once, such as loading a model, if it took a while."""
+        started = time.perf_counter()
+        yield
+        seconds = time.perf_counter() - started
+        if seconds >= _A_WHILE:
+            self.note(f"{what} took {seconds:.1f} s")
 
     def check_cancelled(self) -> None:
         """End the node if nobody waits for it any longer; one that works for long calls this now and then.

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from .conditions import Condition
 from .flow import Flow
-from .node_type import NodeType
+from .node_type import Need, NodeType
 from .spec import GraphSpec, NodeSpec
 from .state import WRITABLE
 
@@ -65,6 +65,16 @@ class Plan:
     flow: Flow = field(default_factory=Flow)
     conditions: Mapping[int, Condition] = field(default_factory=dict)
 
+    @property
+    def wants_corpus(self) -> bool:
+        """Whether a node needs the graph's corpus, having none of its own."""
+        return any("corpus" in needs_of(node) and node.spec.corpus is None for node in self.nodes.values())
+
+    @property
+    def wants_llm(self) -> bool:
+        """Whether a node needs the graph's LLM, having none of its own."""
+        return any(needs_of(node) - {"corpus"} and node.spec.llm is None for node in self.nodes.values())
+
     def stand_ins(self, name: str) -> list[str]:
         """The nodes that run in place of one that fails, in turn."""
         found: list[str] = []
@@ -77,3 +87,8 @@ class Plan:
     def reads(self, name: str) -> frozenset[str]:
         """What a node reads, or one that stands in for it."""
         return frozenset().union(*(self.nodes[each].reads for each in (name, *self.stand_ins(name))))
+
+
+def needs_of(node: PlannedNode) -> frozenset[Need]:
+    """What a node cannot run without."""
+    return node.type.needs if node.type else frozenset()

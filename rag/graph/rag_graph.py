@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 GraphInput = str | Mapping[str, Any] | RagState
 """What a graph is asked: a question, a mapping with `question` and perhaps `history`, or a state to go on from."""
 
-NODE_CACHE = "graph-nodes.sqlite"
+NODE_CACHE = "graphs/nodes.sqlite"
 """The node cache, in ragloom's cache folder."""
 
 
@@ -205,6 +205,10 @@ class RagGraph(Runnable[GraphInput, RagState]):
             NodeError: a node failed (again).
         """
         return self._session.run(None, config, thread)
+
+    def resume_stream(self, thread: str, config: RunnableConfig | None = None) -> Iterator[Event | RagState]:
+        """Go on with a run that broke off and tell what happens; see `resume` and `stream`."""
+        return self._session.events(None, config, thread)
 
     async def aresume(self, thread: str, config: RunnableConfig | None = None) -> RagState:
         """Go on with a run that broke off, without keeping the event loop; see `resume`."""

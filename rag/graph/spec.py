@@ -247,6 +247,26 @@ class GraphSpec(_Written):
         spec._origin = origin
         return spec
 
+    def changed(self, **nodes: Mapping[str, Any]) -> GraphSpec:
+        """The same with other parameters; what is not named stays.
+
+        ```python
+        from ragloom.rag.graph import load_spec
+
+        print(load_spec("quick").changed(retrieve={"k": 20}).nodes["retrieve"].params)  # -> {'k': 20}
+        ```
+
+        Raises:
+            ValidationError: a value cannot be used.
+            KeyError: there is no such node.
+        """
+        new = dict(self.nodes)
+        for name, keys in nodes.items():
+            new[name] = NodeSpec.model_validate({**self.nodes[name].model_dump(exclude_unset=True), **keys})
+        spec = self.model_copy(update={"nodes": new})
+        spec._origin = self._origin
+        return spec
+
     def find(self, path: str) -> Path:
         """A path as it is meant: relative to the folder of the YAML file."""
         return self._origin.folder / expand_user(path)

@@ -7,15 +7,18 @@ together stands beside each field, as the function that langgraph calls a reduce
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any, Literal, TypeVar
 
 from langchain_core.documents import Document
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from ...stores.types import Hit
+from ..generate.evidence import Evidence
 from ..generate.types import Answer, Citation
-from .evidence import StoredEvidence
+from .errors import GraphError
+
+T = TypeVar("T")
 
 Update = Mapping[str, Any]
 """What a node returns: names of state fields and their new values. `candidates` and `extra` are merged by key."""
@@ -93,6 +96,7 @@ class RagState(BaseModel):
         candidates: what each retrieving node found, by the node's name, best first.
         documents: what the answer is to be made from, best first.
         evidence: the sentences of documents, weighed against the question.
+        quotes: the answer in the documents' own words.
         answer: the answer so far: a draft until it is grounded.
         memory: what a memory recalls.
         verdicts: what a judge thinks of documents.
@@ -101,14 +105,15 @@ class RagState(BaseModel):
         trace: what each node did, in order; the graph keeps it.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
     question: str
     history: Annotated[list[Turn], latest] = []
     query: Annotated[str, latest] = ""
     candidates: Annotated[dict[str, list[Hit]], merged] = {}
     documents: Annotated[list[Hit], latest] = []
-    evidence: Annotated[StoredEvidence | None, latest] = None
+    evidence: Annotated[Evidence | None, latest] = None
+    quotes: Annotated[Answer | None, latest] = None
     answer: Annotated[Answer | None, latest] = None
     memory: Annotated[list[Document], latest] = []
     verdicts: Annotated[list[Verdict], latest] = []
@@ -127,6 +132,26 @@ class RagState(BaseModel):
     def citations(self) -> tuple[Citation, ...]:
         """The places that the answer cites."""
         return self.answer.citations if self.answer else ()
+
+    def __str__(self) -> str:
+        return str(self.answer) if self.answer else super().__str__()
+
+    def as_dict(self) -> dict[str, Any]:
+        """What a reader wants of it, JSON-serialisable: the answer's parts, the documents and the trace."""
+        answer = self.answer.as_dict() if self.answer else {"question": self.question, "answer": None}
+        documents = [hit.as_dict() for hit in self.documents]
+        return {**answer, "documents": documents, "trace": [asdict(trace) for trace in self.trace]}
+
+
+def written(value: T | None, field: str) -> T:
+    """A field that has been written.
+
+    Raises:
+        GraphError: it has not, though a checked graph writes it before anybody reads it.
+    """
+    if value is None:
+        raise GraphError(f"nothing has written {field!r} yet")
+    return value
 
 
 GIVEN = frozenset({"question", "history", "query"})

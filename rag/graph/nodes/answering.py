@@ -10,12 +10,10 @@ from ....stores.errors import CorpusError
 from ...generate import citing, grounding, quoting
 from ...generate import evidence as weighing
 from ...generate.errors import PassageTooLongError
-from ...generate.types import Answer, unknown
+from ...generate.types import unknown
 from ..context import Context
-from ..errors import GraphError
-from ..evidence import StoredEvidence
 from ..node_type import node
-from ..state import RagState, Update
+from ..state import RagState, Update, written
 from .retrieving import HowMany
 
 Count = Annotated[int, Field(ge=0)]
@@ -25,17 +23,20 @@ Count = Annotated[int, Field(ge=0)]
 def gather(state: RagState, context: Context) -> Update:
     """Weigh every sentence of the documents against the question."""
     documents = [hit.document for hit in state.documents]
+    with context.timed("loading the embedder"):
+        context.corpus.check_embedder()
     try:
         vectors = context.corpus.vectors([document.id or "" for document in documents])
     except CorpusError:  # not of this corpus, or deleted since
         vectors = None
-    gathered = weighing.gather(
+    evidence = weighing.gather(
         state.question, documents, context.corpus.embedder, passage_vectors=vectors, language=context.language
     )
-    return {"evidence": StoredEvidence.of(gathered)}
+    context.note(f"{len(evidence.sentences)} sentences, confidence {evidence.confidence:.2f}")
+    return {"evidence": evidence}
 
 
-@node("quote", reads={"evidence"}, writes={"answer"}, needs={"corpus"})
+@node("quote", reads={"evidence"}, writes={"quotes", "answer"})
 def quote(
     state: RagState,
     context: Context,
@@ -53,11 +54,14 @@ def quote(
         spread: how far, in cosine, a quoted sentence may be behind the nearest one.
         min_confidence: below it the answer is "I don't know".
     """
-    evidence = _evidence(state, context)
+    evidence = written(state.evidence, "evidence")
     if not evidence.answerable(min_confidence):
         reason = "no passage is close enough to the question" if evidence.documents else "nothing was found"
-        return {"answer": unknown(state.question, reason, confidence=evidence.confidence)}
-    return {"answer": quoting.quote(evidence, passages=passages, max_sentences=max_sentences, spread=spread)}
+        quotes = unknown(state.question, reason, confidence=evidence.confidence)
+    else:
+        quotes = quoting.quote(evidence, passages=passages, max_sentences=max_sentences, spread=spread)
+        context.note(f"{len(quotes.citations)} places, {len(quotes.text)} characters")
+    return {"quotes": quotes, "answer": quotes}
 
 
 @node("cited", reads={"question", "documents"}, writes={"answer"}, needs={"llm"})
@@ -85,37 +89,15 @@ def cited(
         )
     except PassageTooLongError as error:
         answer = unknown(state.question, str(error))
+    for note in answer.notes:
+        context.note(note)
     return {"answer": answer}
 
 
-@node("ground", reads={"answer", "evidence"}, writes={"answer"}, needs={"corpus"})
-def ground(
-    state: RagState,
-    context: Context,
-    *,
-    passages: Count = 0,
-    max_sentences: Count = quoting.MAX_SENTENCES,
-    spread: Annotated[float, Field(ge=0)] = quoting.SPREAD,
-) -> Update:
-    """Keep what the documents carry of the answer, then quote them; quotes alone where nothing stands.
-
-    Args:
-        passages: quote at most so many of the best passages in full.
-        max_sentences: quote at most so many of the nearest sentences.
-        spread: how far, in cosine, a quoted sentence may be behind the nearest one.
-    """
-    evidence = _evidence(state, context)
-    quotes = quoting.quote(evidence, passages=passages, max_sentences=max_sentences, spread=spread)
-    return {"answer": grounding.ground(_answer(state, context), evidence, quotes)}
-
-
-def _evidence(state: RagState, context: Context) -> weighing.Evidence:
-    if state.evidence is None:
-        raise GraphError(f"the node {context.node!r} needs evidence; let a node of type 'gather' run before it")
-    return state.evidence.with_embedder(context.corpus.embedder)
-
-
-def _answer(state: RagState, context: Context) -> Answer:
-    if state.answer is None:
-        raise GraphError(f"the node {context.node!r} needs an answer to check; let one of type 'cited' run before it")
-    return state.answer
+@node("ground", reads={"answer", "quotes", "evidence"}, writes={"answer"}, needs={"corpus"})
+def ground(state: RagState, context: Context) -> Update:
+    """Keep what the documents carry of the answer, then quote them; quotes alone where nothing stands."""
+    draft, evidence = written(state.answer, "answer"), written(state.evidence, "evidence")
+    answer = grounding.ground(draft, evidence, context.corpus.embedder, written(state.quotes, "quotes"))
+    context.note(f"{len(draft.statements)} sentences -> {len(answer.statements)} {answer.how}")
+    return {"answer": answer}

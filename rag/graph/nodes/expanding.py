@@ -16,4 +16,6 @@ def expand(state: RagState, context: Context, *, max_characters: HowMany = expan
     Args:
         max_characters: the longest section; of a longer one, a window around the document.
     """
-    return {"documents": expansion.expand(context.corpus, state.documents, max_characters=max_characters)}
+    sections = expansion.expand(context.corpus, state.documents, max_characters=max_characters)
+    context.note(f"{len(state.documents)} chunks -> {len(sections)} sections")
+    return {"documents": sections}

@@ -44,6 +44,8 @@ def rrf(
     rankings = [state.candidates.get(name, []) for name in names]
     hits = {_key(hit): hit for ranking in reversed(rankings) for hit in ranking}
     fused = fusion.rrf([[_key(hit) for hit in ranking] for ranking in rankings], k=k)[:keep]
+    found = ", ".join(f"{len(ranking)} of {name}" for name, ranking in zip(names, rankings, strict=True))
+    context.note(f"{found} -> {len(fused)} of {len(hits)}")
     return {"documents": [Hit(hits[key].document, score, rank) for rank, (key, score) in enumerate(fused, start=1)]}
 
 
@@ -66,6 +68,7 @@ def mmr(
     query = context.corpus.embedder.encode_query(state.query)
     chosen = diversity.mmr(query, _vectors(state.documents, context), keep=keep, balance=balance)
     kept = [state.documents[place] for place in chosen]
+    context.note(f"{len(state.documents)} -> {len(kept)}")
     return {"documents": [Hit(hit.document, hit.score, rank) for rank, hit in enumerate(kept, start=1)]}
 
 

@@ -10,12 +10,10 @@ from ....stores.errors import QueryError
 from ....stores.query import Mode
 from ....stores.where import check_where
 from ..context import Context
-from ..node_type import node
+from ..node_type import NodeType, node
 from ..state import RagState, Update
 
 K = 10
-
-_WRITES = ("candidates", "documents")
 
 
 def _checked(where: dict[str, Any]) -> dict[str, Any]:
@@ -30,39 +28,25 @@ HowMany = Annotated[int, Field(ge=1)]
 Where = Annotated[dict[str, Any], AfterValidator(_checked)]
 
 
-@node("dense", reads={"query"}, writes=_WRITES, needs={"corpus"})
-def dense(state: RagState, context: Context, *, k: HowMany = K, where: Where | None = None) -> Update:
-    """Search by meaning: the chunks whose vectors are nearest to the query's.
+def _retriever(mode: Mode, summary: str) -> NodeType:
+    def retrieve(state: RagState, context: Context, *, k: HowMany = K, where: Where | None = None) -> Update:
+        corpus = context.corpus
+        if mode != "lexical" and len(corpus):
+            with context.timed("loading the embedder"):
+                corpus.check_embedder()
+        hits = corpus.search(state.query, k=k, mode=mode, where=where)
+        context.note(f"{len(corpus):,} chunks -> {len(hits)}")
+        return {"candidates": {context.node: hits}, "documents": hits}
+
+    retrieve.__doc__ = f"""{summary}
 
     Args:
         k: how many chunks to find.
         where: conditions on their metadata.
     """
-    return _search(state, context, "dense", k, where)
+    return node(mode, reads={"query"}, writes={"candidates", "documents"}, needs={"corpus"})(retrieve)
 
 
-@node("lexical", reads={"query"}, writes=_WRITES, needs={"corpus"})
-def lexical(state: RagState, context: Context, *, k: HowMany = K, where: Where | None = None) -> Update:
-    """Search by words: BM25.
-
-    Args:
-        k: how many chunks to find.
-        where: conditions on their metadata.
-    """
-    return _search(state, context, "lexical", k, where)
-
-
-@node("hybrid", reads={"query"}, writes=_WRITES, needs={"corpus"})
-def hybrid(state: RagState, context: Context, *, k: HowMany = K, where: Where | None = None) -> Update:
-    """Search by meaning and by words at once, fused by RRF.
-
-    Args:
-        k: how many chunks to find.
-        where: conditions on their metadata.
-    """
-    return _search(state, context, "hybrid", k, where)
-
-
-def _search(state: RagState, context: Context, mode: Mode, k: int, where: dict[str, Any] | None) -> Update:
-    hits = context.corpus.search(state.query, k=k, mode=mode, where=where)
-    return {"candidates": {context.node: hits}, "documents": hits}
+dense = _retriever("dense", "Search by meaning: the chunks whose vectors are nearest to the query's.")
+lexical = _retriever("lexical", "Search by words: BM25.")
+hybrid = _retriever("hybrid", "Search by meaning and by words at once, fused by RRF.")

@@ -13,8 +13,8 @@ from langchain_core.documents import Document
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from ....stores.types import Hit
+from ...generate.evidence import Evidence
 from ...generate.types import Answer, Citation, Statement
-from ..evidence import StoredEvidence
 from ..state import NodeTrace, RagState, Turn, Verdict, latest, merged
 
 ROUNDS = "_rounds"
@@ -33,7 +33,7 @@ Channels = TypedDict(
     total=False,
 )
 
-_SAVED = (Hit, Document, Answer, Citation, Statement, StoredEvidence, NodeTrace, Turn, Verdict)
+_SAVED = (Hit, Document, Answer, Citation, Statement, Evidence, NodeTrace, Turn, Verdict)
 
 
 def serializer() -> JsonPlusSerializer:

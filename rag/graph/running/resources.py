@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.language_models import BaseChatModel
 
 from ..errors import GraphError
-from ..plan import Plan
+from ..plan import Plan, needs_of
 from ..problem import Problem
 from ..spec import CorpusSpec, GraphSpec, LlmSpec
 
@@ -116,14 +116,14 @@ def lacking(plan: Plan, resources: Resources) -> list[Problem]:
     """What nodes need and neither the graph nor whoever builds it gives."""
     problems = []
     for name, node in plan.nodes.items():
-        needs = node.type.needs if node.type else frozenset()
+        needs = needs_of(node)
         at = ("nodes", name, "use")
         if "corpus" in needs and resources.corpus_of(name) is None:
-            message = f"{node.spec.use!r} needs a corpus: write corpus: FOLDER, or RagGraph(..., corpus=...)"
+            message = f"{node.spec.use!r} needs a corpus; write corpus: FOLDER into the graph, or give RagGraph one"
             problems.append(plan.spec.origin.problem(at, message))
         inner = needs & {"logits", "attention"}
         if (inner or "llm" in needs) and resources.llm_of(name) is None:
-            message = f"{node.spec.use!r} needs an LLM: write llm: embedded, or RagGraph(..., llm=...)"
+            message = f"{node.spec.use!r} needs an LLM; write llm: embedded into the graph, or give RagGraph one"
             problems.append(plan.spec.origin.problem(at, message))
         given = resources.llm if node.spec.llm is None else None
         if inner and isinstance(given, BaseChatModel) and not inner <= getattr(given, "gives", frozenset()):
