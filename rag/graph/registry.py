@@ -10,7 +10,8 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
+from functools import cache
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from types import ModuleType
 from typing import Generic, Self, TypeVar
 
@@ -89,7 +90,7 @@ class Registry:
         """Ragloom's own, and those of plug-ins."""
         modules = (retrieving, fusing, expanding, answering)
         own = [value for module in modules for value in _declared(module, NodeType)]
-        plug_ins = entry_points()  # looks at every installed distribution, so once
+        plug_ins = _plug_ins()
         return cls(
             Catalogue(NodeType, own, plug_ins.select(group=GROUP)),
             Catalogue(Predicate, _declared(predicates, Predicate), plug_ins.select(group=PREDICATES_GROUP)),
@@ -127,6 +128,12 @@ class Registry:
         if name not in self.nodes:
             raise NodeTypeError(unknown("node type", name, sorted(self.nodes)))
         return self.nodes[name]
+
+
+@cache
+def _plug_ins() -> EntryPoints:
+    """Every entry point: that looks at each installed distribution, so it is done once."""
+    return entry_points()
 
 
 def _declared(module: ModuleType, kind: type[Value]) -> list[Value]:
