@@ -1,10 +1,12 @@
 """What a graph costs beside what its nodes do: runs beside bare langgraph, and the check of a large graph.
 
-Six nodes that do nothing, one after the other, on the same channels with the same reducers. `RagGraph` also checks what a
-node returns, tells events and keeps a trace. So bare langgraph runs twice: with nodes that do nothing at all, and with
-nodes that take the time and write the trace, which is what one would add by hand to get the same state. Its savers stay
-open from run to run, `RagGraph` opens its file for each; every run is a thread of its own, kept step by step. A stream has
-the same modes. All take turns in one process, in another order each round; a ratio compares two runs of one round.
+Six nodes that do nothing, one after the other, on the same channels with the same reducers. `RagGraph` also checks
+what a node returns, tells events and keeps a trace; so bare langgraph runs twice: with nodes that do nothing at all
+("empty"), and with nodes that write a trace, as one would by hand to get the same state ("traced"). Nodes are plain
+functions, in `ainvoke` too. With checkpoints, every run is a thread of its own and kept step by step; langgraph's
+savers stay open and wait for the disk, as they do by default, while `RagGraph` opens its file for each run and does
+not wait. A stream has the same modes. All take turns in one process, in another order each round; a ratio compares
+two runs of one round.
 """
 
 from __future__ import annotations
@@ -46,17 +48,17 @@ Kept = dict[str, Callable[[int], Any]]
 
 
 @node("nothing")
-def nothing(state: RagState, context: Context) -> Update:
+def nothing(_state: RagState, _context: Context) -> Update:
     """Do nothing."""
     return {}
 
 
-def do_nothing(name: str) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
-    return lambda state: {}
+def do_nothing(_name: str) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
+    return lambda _state: {}
 
 
 def write_a_trace(name: str) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
-    def run(state: Mapping[str, Any]) -> dict[str, Any]:
+    def run(_state: Mapping[str, Any]) -> dict[str, Any]:
         started = time.perf_counter()
         return {"trace": [NodeTrace(name, (time.perf_counter() - started) * 1000)]}
 
