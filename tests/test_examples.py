@@ -45,20 +45,17 @@ def test_the_linear_graph_says_each_thing_once(capsys: pytest.CaptureFixture[str
 def test_the_conditional_graph_searches_by_meaning_only_where_words_are_not_enough(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert printed("graph_conditional.py", capsys) == [
+    lines = printed("graph_conditional.py", capsys)
+    assert [line for line in lines if line.startswith(">") or "[1]" in line] == [
         "> Who approves travel?",
         "Travel is approved by the head of the department. [1]",
-        "words",
-        "weigh confidence >= 0.5 -> quote",
-        "quote",
         "> How many days may I work remotely?",
         "Working from home is possible up to three times a week. [1]",
-        "words",
-        "weigh not (confidence >= 0.5) -> meaning",
-        "meaning",
-        "weigh-again",
-        "quote",
     ]
+    assert [line.split()[0] for line in lines[2:5]] == ["words", "weigh", "quote"]
+    assert [line.split()[0] for line in lines[7:]] == ["words", "weigh", "meaning", "weigh-again", "quote"]
+    assert lines[3].endswith("confidence >= 0.5 -> quote")
+    assert lines[8].endswith("not (confidence >= 0.5) -> meaning")
 
 
 def test_the_branching_graph_answers_from_both_corpora(capsys: pytest.CaptureFixture[str]) -> None:
@@ -79,4 +76,4 @@ def test_the_looping_graph_goes_back_until_it_is_sure_or_may_not(capsys: pytest.
     assert "The board elects Ines Duarte as its chair. [1]" in rounds[0]
     assert "The roof of the library is repaired for 9,000 euros. [1]" in rounds[1]
     assert "I don't know" in rounds[2]
-    assert "weigh confidence < 0.6, but 2 times already -> quote" in rounds[2]
+    assert "confidence < 0.6, but 2 times already -> quote" in rounds[2]
