@@ -6,15 +6,25 @@ import importlib.metadata
 import json
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 RESULTS = Path(__file__).parent / "results"
-PACKAGES = ("ragloom", "torch", "sentence-transformers", "chromadb", "tantivy", "llama-cpp-python", "langchain-core")
+PACKAGES = (
+    "ragloom",
+    "torch",
+    "sentence-transformers",
+    "chromadb",
+    "tantivy",
+    "llama-cpp-python",
+    "langchain-core",
+    "langgraph",
+)
 
 
 def machine() -> dict[str, Any]:
@@ -47,11 +57,17 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in cells)
 
 
-def interval(values: Sequence[float], *, seed: int = 0, rounds: int = 2000) -> tuple[float, float]:
-    """95% bootstrap interval of the mean."""
+def interval(
+    values: Sequence[float] | NDArray[np.float64],
+    *,
+    of: Callable[..., Any] = np.mean,
+    seed: int = 0,
+    rounds: int = 2000,
+) -> tuple[float, float]:
+    """95% bootstrap interval of the mean, or of what `of` gives along an axis."""
     array = np.asarray(values, float)
     picks = np.random.default_rng(seed).integers(0, len(array), (rounds, len(array)))
-    low, high = np.percentile(array[picks].mean(axis=1), [2.5, 97.5])
+    low, high = np.percentile(of(array[picks], axis=1), [2.5, 97.5])
     return float(low), float(high)
 
 

@@ -1,14 +1,16 @@
 """The documentation is true: its code runs and prints what it says, its links lead somewhere, its commands exist.
 
-Pages and docstrings show Python in fenced blocks, and both are run.
+Pages and docstrings show Python in fenced blocks, and both are run. YAML with a title is a file that the Python after
+it finds; where it is a graph it must be right, unless its title says "wrong".
 
-`python tests/test_docs.py` writes the generated part of docs/cli.md anew.
+`python tests/test_docs.py` writes the generated parts anew: that of docs/cli.md, and the tables of docs/graphs.md.
 """
 
 from __future__ import annotations
 
 import contextlib
 import io
+import json
 import re
 import shlex
 import shutil
@@ -16,11 +18,15 @@ import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
+import yaml
 from ragloom.rag import cache
 from ragloom.rag.cli import app
+from ragloom.rag.graph import NodeType, Predicate, Registry, check
+from ragloom.rag.graph.catalogue import node_types, predicates
 from ragloom.stores import Corpus
 from ragloom.stores.errors import CorpusLockedError, CorpusNotFoundError
 from typer.testing import CliRunner
@@ -32,6 +38,7 @@ SOURCES = [
     *(path for folder in ("agents", "prompts", "rag", "stores") for path in sorted((ROOT / folder).rglob("*.py"))),
 ]
 CLI_PAGE = ROOT / "docs" / "cli.md"
+GRAPHS_PAGE = ROOT / "docs" / "graphs.md"
 GENERATED = "<!-- From here on written by `python tests/test_docs.py`. -->\n"
 
 NOT_RUN = {
@@ -40,9 +47,10 @@ NOT_RUN = {
 """Every block that is not executed, by page. A block is added here together with its reason, or it runs."""
 
 _FENCE = re.compile(
-    r"^(?P<margin> *)```python(?: title=\"(?P<title>[^\"]*)\")?\n(?P<code>.*?)^(?P=margin)```$",
+    r"^(?P<margin> *)```(?P<language>python|yaml)(?: title=\"(?P<title>[^\"]*)\")?\n(?P<code>.*?)^(?P=margin)```$",
     re.MULTILINE | re.DOTALL,
 )
+_TABLE = re.compile(r"(<!-- ([a-z ]+): written by [^\n]* -->\n).*?(?=<!-- end -->)", re.DOTALL)
 _ANY_PYTHON_FENCE = re.compile(r"^\s*(?:```|~~~)\s*\{?\.?py", re.MULTILINE)
 _EXPECTED = re.compile(r"# -> (.*)$", re.MULTILINE)
 _LINK = re.compile(r"(?<!!)\[[^\]]*\]\((?!https?:)([^)\s#]*)(?:#[^)]*)?\)")
@@ -53,8 +61,9 @@ _COMMAND = re.compile(r"^ *(?:\.venv/bin/)?ragloom ([^|\n]*)", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A fenced block of Python, with the line of its file that its code begins on."""
+    """A fenced block, with the line of its file that its code begins on."""
 
+    language: str
     line: int
     title: str
     code: str
@@ -80,13 +89,34 @@ class Block:
             assert len(printed) == len(self.expected), shown
             assert all(map(matches, printed, self.expected)), shown
 
+    def check_yaml(self, file: Path, namespace: dict[str, object]) -> None:
+        """Put it where the Python after it looks for it; a graph must be right, with the node types so far."""
+        text, title = self.code, self.title.partition(" (")
+        if title[0]:
+            Path(title[0]).write_text(text, encoding="utf-8")
+        if "nodes" in (yaml.safe_load(text) or {}):
+            types = [value for value in namespace.values() if isinstance(value, NodeType | Predicate)]
+            problems = check(title[0] or yaml.safe_load(text), registry=Registry.installed().and_also(types))
+            is_meant = "wrong" in title[2]
+            assert bool(problems) == is_meant, f"{name(file)}, block at line {self.line}: {problems}"
 
-def blocks(file: Path) -> list[Block]:
+
+def fences(file: Path) -> list[Block]:
     text = file.read_text(encoding="utf-8")
     return [
-        Block(text.count("\n", 0, match.start("code")) + 1, match["title"] or "", textwrap.dedent(match["code"]))
+        Block(
+            match["language"],
+            text.count("\n", 0, match.start("code")) + 1,
+            match["title"] or "",
+            textwrap.dedent(match["code"]),
+        )
         for match in _FENCE.finditer(text)
     ]
+
+
+def blocks(file: Path) -> list[Block]:
+    """Those in Python."""
+    return [block for block in fences(file) if block.language == "python"]
 
 
 def name(file: Path) -> str:
@@ -105,6 +135,7 @@ def matches(printed: str, expected: str) -> bool:
 @pytest.fixture
 def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)  # as for somebody who runs Python there
     return tmp_path
 
 
@@ -122,8 +153,10 @@ def test_the_code_of_a_page_runs_and_prints_what_it_says(page: Path, workplace: 
     if page.name == "README.md":
         copy_demo_index(workplace / "index")
     namespace: dict[str, object] = {"__name__": "__main__"}
-    for block in blocks(page):
-        if not block.title.startswith("not run"):
+    for block in fences(page):
+        if block.language == "yaml":
+            block.check_yaml(page, namespace)
+        elif not block.title.startswith("not run"):
             block.check(page, namespace)
 
 
@@ -205,9 +238,73 @@ def test_the_page_about_the_command_is_what_the_command_prints() -> None:
     assert shown == cli_reference(), "docs/cli.md is out of date; write it anew with: python tests/test_docs.py"
 
 
+def graph_tables() -> dict[str, str]:
+    """What graphs can be made of, by the name of the place where docs/graphs.md has it."""
+    types, asked = node_types(), predicates()
+    return {
+        "predicates": table(
+            ("predicate", "it is", "compared with", "reads"),
+            [(code(e["name"]), _lowered(e["summary"]), _compared(e), codes(e["reads"])) for e in asked],
+        ),
+        "node types": table(
+            ("`use`", "what it does", "reads", "writes", "needs"),
+            [(code(e["name"]), e["summary"], *(codes(e[key]) for key in ("reads", "writes", "needs"))) for e in types],
+        ),
+        "parameters": table(
+            ("`use`", "parameter", "default", "meaning"),
+            [
+                (code(e["name"]), code(param), _default(about), about.get("description", "").rstrip("."))
+                for e in types
+                for param, about in e["params"].items()
+            ],
+        ),
+    }
+
+
+def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [head, ("---",) * len(head), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def code(text: str) -> str:
+    return f"`{text}`"
+
+
+def codes(texts: list[str]) -> str:
+    return ", ".join(map(code, texts))
+
+
+def _lowered(text: str) -> str:
+    return text[0].lower() + text[1:]
+
+
+def _compared(predicate: dict[str, Any]) -> str:
+    if predicate["words"]:
+        return codes(list(predicate["words"]))
+    return "nothing" if predicate["kind"] == "yes or no" else f"a {predicate['kind']}"
+
+
+def _default(parameter: dict[str, Any]) -> str:
+    if "default" not in parameter:
+        return "required"
+    return "" if parameter["default"] is None else code(json.dumps(parameter["default"]))
+
+
+def with_tables(page: str) -> str:
+    tables = graph_tables()
+    return _TABLE.sub(lambda match: f"{match[1]}\n{tables[match[2]]}\n", page)
+
+
+def test_the_tables_about_graphs_are_what_there_is() -> None:
+    page = GRAPHS_PAGE.read_text(encoding="utf-8")
+    assert sorted(match[2] for match in _TABLE.finditer(page)) == sorted(graph_tables())
+    assert page == with_tables(page), "docs/graphs.md is out of date; write it anew with: python tests/test_docs.py"
+
+
 def main() -> None:
     by_hand = CLI_PAGE.read_text(encoding="utf-8").partition(GENERATED)[0]
     CLI_PAGE.write_text(by_hand + cli_reference(), encoding="utf-8")
+    GRAPHS_PAGE.write_text(with_tables(GRAPHS_PAGE.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":

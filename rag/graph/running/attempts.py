@@ -3,7 +3,7 @@
 A function that hangs cannot be stopped from outside; but nobody has to wait for it. Where a node has a timeout or runs
 beside others it gets a thread of its own, and whoever waits gives up when its time is up or another branch has failed.
 The thread then ends by itself, at the latest with the process, and its result is thrown away. `Context.cancelled` tells
-the function so.
+the function so. A thread whose function has returned waits for the run's next one: starting one costs more than that.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ import threading
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Future, InvalidStateError
 from contextlib import contextmanager
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field
+from queue import SimpleQueue
 from typing import Any
 
 from ..errors import CancelledError, NodeTimeoutError
@@ -44,9 +45,14 @@ class Attempt:
         return NodeTimeoutError(self.node, f"did not end within {self.timeout:g} s")
 
 
+Task = tuple[Attempt, Context, Future[Any]]
+Tasks = SimpleQueue[Task | None]
+"""What a thread is to do; None: nothing more."""
+
+
 @dataclass(slots=True)
 class Run:
-    """The tries of one run that somebody waits for.
+    """The tries of one run that somebody waits for, and the threads that they are made in.
 
     Attributes:
         failure: what the first node to fail raised; the others then only say that they were cancelled.
@@ -54,6 +60,7 @@ class Run:
 
     failure: Exception | None = None
     _waiting: dict[Attempt, Future[Any]] = field(default_factory=dict)
+    _idle: list[Tasks] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _over: bool = False
 
@@ -68,6 +75,9 @@ class Run:
         with self._lock:
             self._over = True
             waiting = dict(self._waiting)
+            idle, self._idle = self._idle, []
+        for tasks in idle:
+            tasks.put(None)
         for attempt, future in waiting.items():
             attempt.cancelled.set()
             _settle(future, error=CancelledError(f"the node {attempt.node!r} was cancelled: the run has ended"))
@@ -86,6 +96,41 @@ class Run:
             with self._lock:
                 del self._waiting[attempt]
 
+    def begin(self, attempt: Attempt) -> Future[Any]:
+        """Try a function of any kind in a thread that does nothing else."""
+        future: Future[Any] = Future()
+        with self._lock:
+            tasks = self._idle.pop() if self._idle else None
+        if tasks is None:
+            tasks = SimpleQueue()
+            threading.Thread(target=self._work, args=(tasks,), name=f"ragloom-{attempt.node}", daemon=True).start()
+        tasks.put((attempt, copy_context(), future))
+        return future
+
+    def _work(self, tasks: Tasks) -> None:
+        while (task := tasks.get()) is not None:
+            self._do(task, tasks)
+            del task  # which would be kept for as long as the thread waits
+
+    def _do(self, task: Task, tasks: Tasks) -> None:
+        attempt, context, future = task
+        try:
+            result = context.run(_call, attempt)
+        except BaseException as error:  # noqa: BLE001 - whoever waits raises it
+            self._free(tasks)
+            _settle(future, error=error)
+        else:
+            self._free(tasks)
+            _settle(future, result)
+
+    def _free(self, tasks: Tasks) -> None:
+        """Let the thread with these `tasks` be given another one, or end with the run."""
+        with self._lock:
+            if self._over:
+                tasks.put(None)
+            else:
+                self._idle.append(tasks)
+
 
 def call_here(attempt: Attempt) -> Any:
     """Try a plain function in the caller's thread; there can be no timeout."""
@@ -99,7 +144,7 @@ def call_apart(attempt: Attempt, run: Run) -> Any:
         NodeTimeoutError: its time is up.
         CancelledError: the run has ended meanwhile.
     """
-    future = _begin(attempt)
+    future = run.begin(attempt)
     with run.waits_for(attempt, future):
         try:
             return future.result(attempt.timeout)
@@ -111,13 +156,13 @@ def call_apart(attempt: Attempt, run: Run) -> Any:
             attempt.cancelled.set()
 
 
-async def acall(attempt: Attempt) -> Any:
+async def acall(attempt: Attempt, run: Run) -> Any:
     """Try a function without keeping the event loop; a plain one gets a thread of its own.
 
     Raises:
         NodeTimeoutError: its time is up.
     """
-    awaitable = attempt.call() if attempt.is_async else asyncio.wrap_future(_begin(attempt))
+    awaitable = attempt.call() if attempt.is_async else asyncio.wrap_future(run.begin(attempt))
     try:
         async with asyncio.timeout(attempt.timeout) as limit:
             return await awaitable
@@ -127,22 +172,6 @@ async def acall(attempt: Attempt) -> Any:
         raise attempt.late() from None
     finally:
         attempt.cancelled.set()
-
-
-def _begin(attempt: Attempt) -> Future[Any]:
-    future: Future[Any] = Future()
-    context = copy_context()
-
-    def work() -> None:
-        try:
-            result = context.run(_call, attempt)
-        except BaseException as error:  # noqa: BLE001 - whoever waits raises it
-            _settle(future, error=error)
-        else:
-            _settle(future, result)
-
-    threading.Thread(target=work, name=f"ragloom-{attempt.node}", daemon=True).start()
-    return future
 
 
 def _call(attempt: Attempt) -> Any:

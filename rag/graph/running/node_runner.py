@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from langchain_core.runnables import Runnable, RunnableConfig
@@ -64,8 +65,7 @@ class NodeRunner(Runnable[Mapping[str, Any], Any]):
         **_: Any,
     ) -> Any:
         """Run the node on these channels."""
-        run = _run(config)
-        with count_tokens() as tokens:
+        with _run_of(config) as run, count_tokens() as tokens:
             steps = self._steps(input, tokens, get_stream_writer())
             try:
                 wanted = next(steps)
@@ -85,17 +85,17 @@ class NodeRunner(Runnable[Mapping[str, Any], Any]):
     async def ainvoke(
         self,
         input: Mapping[str, Any],  # noqa: A002 - LangChain's name
-        config: RunnableConfig | None = None,  # noqa: ARG002
+        config: RunnableConfig | None = None,
         **_: Any,
     ) -> Any:
         """Run the node on these channels, without keeping the event loop."""
-        with count_tokens() as tokens:
+        with _run_of(config) as run, count_tokens() as tokens:
             steps = self._steps(input, tokens, get_stream_writer())
             try:
                 wanted = next(steps)
                 while True:
                     try:
-                        returned = await self._atry(wanted)
+                        returned = await self._atry(wanted, run)
                     except Exception as error:  # noqa: BLE001 - the generator decides
                         wanted = steps.throw(error)
                     else:
@@ -109,8 +109,8 @@ class NodeRunner(Runnable[Mapping[str, Any], Any]):
         is_apart = self._is_apart or wanted.timeout is not None or wanted.is_async
         return call_apart(wanted, run) if is_apart else call_here(wanted)
 
-    async def _atry(self, wanted: Attempt | float) -> Any:
-        return await (asyncio.sleep(wanted) if isinstance(wanted, float) else acall(wanted))
+    async def _atry(self, wanted: Attempt | float, run: Run) -> Any:
+        return await (asyncio.sleep(wanted) if isinstance(wanted, float) else acall(wanted, run))
 
     def _steps(self, values: Mapping[str, Any], tokens: TokenCount, tell: Tell) -> Steps:
         """The whole of the node's work; yields what is to be tried, or how long to pause."""
@@ -196,9 +196,18 @@ class NodeRunner(Runnable[Mapping[str, Any], Any]):
         )
 
 
-def _run(config: RunnableConfig | None) -> Run:
+@contextmanager
+def _run_of(config: RunnableConfig | None) -> Iterator[Run]:
+    """The run that the node belongs to; one of its own where the graph is a node of another one."""
     found = ((config or {}).get("configurable") or {}).get(RUN)
-    return found if isinstance(found, Run) else Run()
+    if isinstance(found, Run):
+        yield found
+        return
+    own = Run()
+    try:
+        yield own
+    finally:
+        own.end()
 
 
 def _type(node: PlannedNode) -> NodeType:

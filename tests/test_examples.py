@@ -1,0 +1,79 @@
+"""The examples run, offline, and print what their reader expects."""
+
+from __future__ import annotations
+
+import re
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+pytestmark = pytest.mark.model
+
+
+def printed(name: str, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """The lines that an example prints, without what varies: runs of spaces, milliseconds."""
+    runpy.run_path(str(EXAMPLES / name), run_name="__main__")
+    return [re.sub(r"\s+(\d+ ms\b\s*)?", " ", line).strip() for line in capsys.readouterr().out.splitlines()]
+
+
+def test_the_first_answer_comes_from_the_folder(
+    tmp_path: Path, pages: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["first_answer.py", str(pages), "How many weeks of leave do parents get?"])
+    lines = printed("first_answer.py", capsys)
+    assert any("sixteen weeks" in line for line in lines)
+    assert lines[-1].startswith("[1] ")
+
+
+def test_the_linear_graph_says_each_thing_once(capsys: pytest.CaptureFixture[str]) -> None:
+    answer, *steps = printed("graph_linear.py", capsys)
+    assert answer.count("thirty days") == 1
+    assert all(said in answer for said in ("is lost. [2]", "two weeks ahead. [3]"))
+    assert steps == [
+        "search 0 -> 6 documents",
+        "varied 6 -> 3 documents",
+        "weigh 3 -> 3 documents",
+        "quote 3 -> 3 documents",
+    ]
+
+
+def test_the_conditional_graph_searches_by_meaning_only_where_words_are_not_enough(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    lines = printed("graph_conditional.py", capsys)
+    assert [line for line in lines if line.startswith(">") or "[1]" in line] == [
+        "> Who approves travel?",
+        "Travel is approved by the head of the department. [1]",
+        "> How many days may I work remotely?",
+        "Working from home is possible up to three times a week. [1]",
+    ]
+    assert [line.split()[0] for line in lines[2:5]] == ["words", "weigh", "quote"]
+    assert [line.split()[0] for line in lines[7:]] == ["words", "weigh", "meaning", "weigh-again", "quote"]
+    assert lines[3].endswith("confidence >= 0.5 -> quote")
+    assert lines[8].endswith("not (confidence >= 0.5) -> meaning")
+
+
+def test_the_branching_graph_answers_from_both_corpora(capsys: pytest.CaptureFixture[str]) -> None:
+    answer, *rest = printed("graph_branching.py", capsys)
+    assert "need two signatures." in answer
+    assert "scroll down." in answer
+    assert [line.split(" ")[0] for line in rest] == [
+        *("handbook", "tickets"),
+        *("handbook", "tickets", "fuse", "weigh", "quote"),
+    ]
+    assert rest[-1] == "quote 3 documents"
+
+
+def test_the_looping_graph_goes_back_until_it_is_sure_or_may_not(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = printed("graph_looping.py", capsys)
+    rounds = re.split("^> ", "\n".join(lines), flags=re.MULTILINE)[1:]
+    assert [text.count("search minutes of") for text in rounds] == [1, 3, 3]
+    assert "The board elects Ines Duarte as its chair. [1]" in rounds[0]
+    assert "The roof of the library is repaired for 9,000 euros. [1]" in rounds[1]
+    assert "I don't know" in rounds[2]
+    assert "confidence < 0.6, but 2 times already -> quote" in rounds[2]
