@@ -149,3 +149,10 @@ def test_the_schema_describes_types_and_parameters() -> None:
     assert list(types) == ["cited", "dense", "expand", "gather", "ground", "hybrid", "lexical", "mmr", "quote", "rrf"]
     (of_lexical,) = [each["then"] for each in node["allOf"] if each["if"]["properties"]["use"]["const"] == "lexical"]
     assert of_lexical["properties"]["k"]["description"] == "how many chunks to find."
+
+
+def test_a_text_of_several_lines_is_yaml() -> None:
+    text = "nodes: {find: prowl}\nflow: [start -> find -> end]\n"
+    assert load_spec(text).nodes.keys() == {"find"}
+    with pytest.raises(SpecError, match=r"^line 2: floww: unknown key 'floww'; did you mean 'flow'"):
+        load_spec("nodes: {find: prowl}\nfloww: []\n")

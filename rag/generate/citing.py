@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from langchain_core.documents import Document
-from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage
 
 from ...prompts import load_prompt
 from ..ingest.sentences import sentences
 from .errors import GenerateError
 from .passages import Packed, pack
 from .types import Answer, Citation, Claim, cite_all, unknown
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+    from langchain_core.messages import AIMessage
 
 MAX_PROMPT_TOKENS = 600
 """Most tokens of passages by default: about what a small model reads with profit, and what a CPU reads in seconds."""

@@ -30,7 +30,7 @@ from .support import ContentTerms
 from .types import Citation
 
 MIN_CONFIDENCE = 0.61
-"""Below this the honest answer is "I don't know". The least one at which, by the development questions, at most two of 30
+"""Below this the honest answer is "I don't know". The least at which, by the development questions, at most two of 30
 answerable and 10 unanswerable questions get a wrong answer four times in five (1.5 are expected); it costs an answer to
 over a quarter of those that have one (`benchmarks/demo_questions.py --dev --sweep`)."""
 

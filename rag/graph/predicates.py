@@ -6,6 +6,7 @@
 | `how`          | `cited`, `grounded`, `quoted` or `unknown`                       | `answer`    |
 | `dropped`      | how many sentences were left out of the answer                   | `answer`    |
 | `confidence`   | how sure one can be that the documents answer it, 0 to 1         | `evidence`  |
+| `answerable`   | whether that is enough for an answer, by the default threshold   | `evidence`  |
 | `documents`    | how many documents there are                                     | `documents` |
 | `best_score`   | the best document's score; minus infinity where there is none    | `documents` |
 | `best_verdict` | the best verdict's score; minus infinity where there is none     | `verdicts`  |
@@ -113,6 +114,12 @@ def dropped(state: RagState) -> int:
 def confidence(state: RagState) -> float:
     """How sure one can be that the documents answer the question, 0 to 1."""
     return state.evidence.confidence if state.evidence else 0.0
+
+
+@predicate("answerable", reads={"evidence"})
+def answerable(state: RagState) -> bool:
+    """Whether that is enough for an answer, by the default threshold."""
+    return state.evidence is not None and state.evidence.answerable()
 
 
 @predicate("documents", reads={"documents"})

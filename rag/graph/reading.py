@@ -22,7 +22,8 @@ from .spec import GraphSpec, Origin, known_keys
 from .yaml_lines import read_yaml
 
 Source = GraphSpec | Mapping[str, Any] | Path | str
-"""What a graph can be given as. A text is the path of a YAML file if it ends in `.yaml` or `.yml`, else a preset."""
+"""What a graph can be given as. A text of several lines is YAML, one that ends in `.yaml` or `.yml` the path of a YAML
+file, any other a preset."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,8 @@ def read(source: Source) -> Draft:
         return Draft(source)
     if isinstance(source, Mapping):
         return _validate(source, Origin())
+    if isinstance(source, str) and "\n" in source:
+        return _read_text(source, Origin())
     if isinstance(source, str) and not source.endswith((".yaml", ".yml")):
         own = presets()
         if source not in own:
@@ -89,13 +92,17 @@ def read(source: Source) -> Draft:
 
 
 def _read_file(file: Traversable, origin: Origin) -> Draft:
-    text = ""
     try:
         text = file.read_text(encoding="utf-8")
-        document = read_yaml(text)
     except (OSError, UnicodeDecodeError) as error:
         cause = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise _error(f"cannot read {origin.file}: {cause}") from error
+    return _read_text(text, origin)
+
+
+def _read_text(text: str, origin: Origin) -> Draft:
+    try:
+        document = read_yaml(text)
     except yaml.YAMLError as error:
         raise _not_yaml(error, text, origin.file) from error
     except (ValueError, RecursionError) as error:  # 2024-13-01 is a date to PyYAML, and nesting can be too deep

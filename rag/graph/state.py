@@ -110,10 +110,10 @@ class RagState(BaseModel):
     question: str
     history: Annotated[list[Turn], latest] = []
     query: Annotated[str, latest] = ""
-    candidates: Annotated[dict[str, list[Hit]], merged] = {}
+    candidates: Annotated[dict[str, list[Hit]], merged] = Field(default={}, repr=False)
     documents: Annotated[list[Hit], latest] = []
-    evidence: Annotated[Evidence | None, latest] = None
-    quotes: Annotated[Answer | None, latest] = None
+    evidence: Annotated[Evidence | None, latest] = Field(default=None, repr=False)
+    quotes: Annotated[Answer | None, latest] = Field(default=None, repr=False)
     answer: Annotated[Answer | None, latest] = None
     memory: Annotated[list[Document], latest] = []
     verdicts: Annotated[list[Verdict], latest] = []
