@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
+import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import count
@@ -10,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from cats import CATS
-from hypothesis import given
+from cats import CATS, Purr, nap, pile, prowl
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from ragloom.rag.graph import GraphSpec, check, load_spec
+from ragloom.rag.graph import GraphSpec, NodeEnded, RagGraph, RagState, check, load_spec, predicate
+from ragloom.rag.graph.running.building import longest_run
 
 CONDITIONS = ["hungry", "not hungry", "documents < 3", "best_score >= 0.5", "not documents == 2"]
 
@@ -141,3 +144,35 @@ def test_a_graph_in_a_file_says_the_same(graph: dict[str, Any], tmp_path: Path) 
     problems = check(file, registry=CATS)
     assert "unknown node type 'napp'; did you mean 'nap'?" in [problem.message for problem in problems]
     assert all(problem.line for problem in problems)
+
+
+def moody(seed: int) -> Any:
+    """Whether it is hungry, which changes from one node to the next, but is the same in every run."""
+
+    @predicate("hungry")
+    def hungry(state: RagState) -> bool:
+        """Whether it is hungry."""
+        return random.Random(f"{seed} {[trace.node for trace in state.trace]}").random() < 0.5
+
+    return hungry
+
+
+@settings(max_examples=30)
+@given(graphs(), st.integers(0, 99))
+def test_a_valid_graph_comes_to_its_end_within_its_bound(graph: dict[str, Any], seed: int) -> None:
+    running = RagGraph(graph, types=[prowl, pile, Purr, nap, moody(seed)])
+    told = list(running.stream("Who?"))
+    state = told[-1]
+    assert isinstance(state, RagState)
+    way = [trace.node for trace in state.trace]
+    assert way == [trace.node for trace in running.invoke("Who?").trace]
+    assert sorted(way) == sorted(event.node for event in told if isinstance(event, NodeEnded))
+    again = asyncio.run(running.ainvoke("Who?"))
+    assert [(trace.node, trace.detail) for trace in again.trace] == [(t.node, t.detail) for t in state.trace]
+    assert again.model_copy(update={"trace": []}) == state.model_copy(update={"trace": []})
+    assert len(way) <= longest_run(running.plan)
+    for decision in running.plan.flow.decisions:
+        taken = [t.detail for t in state.trace if t.node == decision.spec.source]
+        if decision.spec.at_most is not None:
+            chosen = f"{decision.spec.when} -> {', '.join(decision.spec.then)}"
+            assert sum(chosen in detail for detail in taken) <= decision.spec.at_most

@@ -257,15 +257,17 @@ def _values(given: GraphInput) -> dict[str, Any]:
     Raises:
         GraphError: it is no question.
     """
-    if isinstance(given, RagState):
-        return {name: getattr(given, name) for name in given.model_fields_set}
+    state = given if isinstance(given, RagState) else _validated(given)
+    if not state.question.strip():
+        raise GraphError("the question is empty; ask something")
+    return {name: getattr(state, name) for name in state.model_fields_set}
+
+
+def _validated(given: str | Mapping[str, Any]) -> RagState:
     fields = {"question": given} if isinstance(given, str) else given
     if not isinstance(fields, Mapping):
         raise GraphError(f"a graph is asked a question, or {{'question': ...}}, not a {type(given).__name__}")
     try:
-        state = RagState.model_validate(fields)
+        return RagState.model_validate(fields)
     except ValidationError as error:
         raise GraphError(first_problem(error, "field", RagState.model_fields)) from None
-    if not state.question.strip():
-        raise GraphError("the question is empty; ask something")
-    return {name: getattr(state, name) for name in state.model_fields_set}

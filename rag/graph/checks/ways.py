@@ -57,10 +57,9 @@ class Ways:
         for source, heads in self.forks:
             branches = [self.reach(head, {source, *heads} - {head}) for head in heads]
             for one, other in permutations(range(len(heads)), 2):
-                apart = branches[one] - set().union(*(b for i, b in enumerate(branches) if i != one))
-                beside = branches[other] - set().union(*(b for i, b in enumerate(branches) if i != other))
-                for node in apart - {END}:
-                    pairs.setdefault(node, set()).update(beside - {END})
+                beside = branches[other] - branches[one] - {END}
+                for node in branches[one] - branches[other] - {END}:
+                    pairs.setdefault(node, set()).update(beside)
         return pairs
 
     def may_both_run(self, one: str, other: str, *, before: str) -> bool:

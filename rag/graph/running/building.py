@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from langgraph.graph import START as LANGGRAPH_START
 from langgraph.graph import StateGraph
+from langgraph.types import Command
 
 from ..checks.ways import Ways
 from ..plan import Plan
@@ -33,22 +34,24 @@ def build(plan: Plan, resources: Resources, cache: NodeCache | None) -> StateGra
             sources = [LANGGRAPH_START if source == START else node_key(source) for source in edge.sources]
             graph.add_edge(sources if len(sources) > 1 else sources[0], node_key(edge.target))
     if plan.flow.decisions_from(START):
-        _decide_at_start(graph, plan)
+        decider: Any = _decider(plan)
+        graph.add_node(START, decider)
+        graph.add_edge(LANGGRAPH_START, START)
     return graph
 
 
 def longest_run(plan: Plan) -> int:
     """Steps that a run can take: between two rounds of bounded decisions no node comes twice on one way."""
     rounds = sum(decision.spec.at_most or 0 for decision in plan.flow.decisions)
-    return (rounds + 1) * len(plan.nodes) + 1
+    return (rounds + 1) * len(plan.nodes) + 2
 
 
-def _decide_at_start(graph: StateGraph[Any], plan: Plan) -> None:
+def _decider(plan: Plan) -> Callable[[Mapping[str, Any]], Command[str]]:
+    """What decides before any node has run."""
     router = Router(plan, START)
 
-    def first(values: Mapping[str, Any]) -> list[str]:
-        return [node_key(target) for target in router.route(to_state(values), {}).targets if target != END]
+    def start(values: Mapping[str, Any]) -> Command[str]:
+        route = router.route(to_state(values), {})
+        return Command(update=route.update, goto=[node_key(target) for target in route.targets if target != END])
 
-    graph.add_conditional_edges(
-        LANGGRAPH_START, first, [node_key(name) for name in plan.nodes if node_key(name) in graph.nodes]
-    )
+    return start

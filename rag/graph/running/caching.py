@@ -70,4 +70,7 @@ def _corpus(context: Context) -> list[Any]:
 
 
 def _llm(llm: BaseChatModel) -> list[Any]:
-    return [type(llm).__name__, llm._identifying_params, llm._llm_type]
+    """What an LLM says of itself; of one that says nothing, its plain fields."""
+    fields = {name: getattr(llm, name) for name in type(llm).model_fields}
+    plain = {name: value for name, value in fields.items() if isinstance(value, str | int | float | list | dict)}
+    return [type(llm).__name__, llm._identifying_params or plain, llm._llm_type]

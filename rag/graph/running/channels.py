@@ -49,8 +49,8 @@ def to_state(values: Mapping[str, Any]) -> RagState:
 
 
 def node_key(name: str) -> str:
-    """What langgraph calls a node: where a channel has its name, another one."""
-    return f"{name} node" if name in Channels.__annotations__ else name
+    """What langgraph calls a node: where a channel has its name, or langgraph wants it for itself, another one."""
+    return f"{name} node" if name in Channels.__annotations__ or name.startswith("__") else name
 
 
 def applied(state: RagState, update: Mapping[str, Any]) -> RagState:

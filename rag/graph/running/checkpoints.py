@@ -28,20 +28,20 @@ def open_saver(kept: Path | BaseCheckpointSaver[str] | None) -> Iterator[BaseChe
     """The saver for sync calls.
 
     Raises:
-        GraphError: the file cannot be written, or is no database.
+        GraphError: the file cannot be written, or is no database of ours; also later, while it is open.
     """
     if not isinstance(kept, Path):
         yield kept
         return
-    with _explained(kept):
+    with _explained(kept, OSError, sqlite3.Error):
         kept.parent.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(kept, check_same_thread=False)
     try:
         saver = SqliteSaver(connection, serde=serializer())
-        with _explained(kept):
+        with _explained(kept, sqlite3.Error):
             connection.execute(_UNHURRIED)
             saver.setup()
-        yield saver
+            yield saver
     finally:
         connection.close()
 
@@ -51,27 +51,28 @@ async def aopen_saver(kept: Path | BaseCheckpointSaver[str] | None) -> AsyncIter
     """The saver for async calls.
 
     Raises:
-        GraphError: the file cannot be written, or is no database.
+        GraphError: the file cannot be written, or is no database of ours; also later, while it is open.
     """
     if not isinstance(kept, Path):
         yield kept
         return
-    with _explained(kept):
+    with _explained(kept, OSError, sqlite3.Error):
         kept.parent.mkdir(parents=True, exist_ok=True)
+        sqlite3.connect(kept).close()  # where this fails, aiosqlite would leave a thread behind
         connection = await aiosqlite.connect(kept)
     try:
         saver = AsyncSqliteSaver(connection, serde=serializer())
-        with _explained(kept):
+        with _explained(kept, sqlite3.Error):
             await connection.execute(_UNHURRIED)
             await saver.setup()
-        yield saver
+            yield saver
     finally:
         await connection.close()
 
 
 @contextmanager
-def _explained(file: Path) -> Iterator[None]:
+def _explained(file: Path, *kinds: type[Exception]) -> Iterator[None]:
     try:
         yield
-    except (OSError, sqlite3.Error) as error:
+    except kinds as error:
         raise GraphError(f"cannot keep runs in {file}: {error}; name a file that can be written") from error

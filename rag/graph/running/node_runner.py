@@ -7,6 +7,7 @@ each try returned; `invoke` and `ainvoke` only try.
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
@@ -26,12 +27,13 @@ from ..node_type import NodeType
 from ..plan import Plan, PlannedNode
 from ..spec import END
 from ..state import NodeTrace, RagState
-from .attempts import Attempt, Run, acall, call_apart, call_here
+from .attempts import Attempt, acall, call_apart, call_here
 from .caching import NodeCache
 from .channels import ROUNDS, applied, node_key, to_state
 from .resources import Resources
 from .results import checked
 from .routing import Router
+from .run import Run
 from .tokens import TokenCount, count_tokens
 
 RUN = "__ragloom_run"
@@ -78,7 +80,9 @@ class NodeRunner(Runnable[Mapping[str, Any], Any]):
                         wanted = steps.send(returned)
             except StopIteration as end:
                 return end.value
-            except Exception as error:
+            except GraphBubbleUp:
+                raise
+            except BaseException as error:
                 run.fail(error)
                 raise
 
@@ -105,8 +109,8 @@ class NodeRunner(Runnable[Mapping[str, Any], Any]):
 
     def _try(self, wanted: Attempt | float, run: Run) -> Any:
         if isinstance(wanted, float):
-            return time.sleep(wanted)
-        is_apart = self._is_apart or wanted.timeout is not None or wanted.is_async
+            return run.pause(self.node, wanted)
+        is_apart = self._is_apart or run.may_be_left or wanted.timeout is not None or wanted.is_async
         return call_apart(wanted, run) if is_apart else call_here(wanted)
 
     async def _atry(self, wanted: Attempt | float, run: Run) -> Any:
@@ -140,8 +144,8 @@ class NodeRunner(Runnable[Mapping[str, Any], Any]):
         node = self._line[0]
         key = None
         if self._cache:
-            key = self._cache.key(node, state, self._context(node, notes))
-            if (kept := self._cache.get(key)) is not None:
+            key, kept = yield from self._looked_up(self._cache, node, state)
+            if kept is not None:
                 notes.append("from the cache")
                 return kept
         for node in self._line:
@@ -149,9 +153,33 @@ class NodeRunner(Runnable[Mapping[str, Any], Any]):
             if update is None:
                 continue
             if self._cache and key and node is self._line[0]:
-                self._cache.put(key, update)
+                yield from self._kept(self._cache, key, update)
             return update
         return {"candidates": {self.node: []}} if "candidates" in _type(self._line[0]).writes else {}
+
+    def _looked_up(
+        self, cache: NodeCache, node: PlannedNode, state: RagState
+    ) -> Generator[Attempt, Any, tuple[str, Update | None]]:
+        """The cache's key for the node, which may have to open a corpus and load an LLM, and what it has for it."""
+
+        def look_up() -> tuple[str, Update | None]:
+            key = cache.key(node, state, self._context(node, []))
+            return key, cache.get(key)
+
+        try:
+            found: tuple[str, Update | None] = yield self._plainly(look_up)
+        except (RagloomError, sqlite3.Error) as error:
+            raise NodeError(self.node, f"failed: cannot look into the cache: {_said(self.node, error)}") from error
+        return found
+
+    def _kept(self, cache: NodeCache, key: str, update: Update) -> Generator[Attempt, Any, None]:
+        try:
+            yield self._plainly(lambda: cache.put(key, update))
+        except sqlite3.Error as error:
+            raise NodeError(self.node, f"failed: cannot keep its result: {_said(self.node, error)}") from error
+
+    def _plainly(self, call: Callable[[], Any]) -> Attempt:
+        return Attempt(self.node, call, None, threading.Event(), is_async=False)
 
     def _tried(
         self, node: PlannedNode, state: RagState, notes: list[str], tell: Tell
@@ -167,10 +195,13 @@ class NodeRunner(Runnable[Mapping[str, Any], Any]):
                 raise
             except Exception as error:
                 then = "retry" if left else node.spec.on_error
-                tell(NodeFailed(self.node, _said(error), then))
+                said = _said(self.node, error)
+                tell(NodeFailed(self.node, said, then))
                 if then == "fail":
-                    raise _named(self.node, error) from error
-                notes.append(f"{node.name} failed ({_said(error)}): {then}")
+                    if _is_own(self.node, error):
+                        raise
+                    raise NodeError(self.node, f"failed: {said}") from error
+                notes.append(f"{node.name} failed ({said}): {then}")
                 if left:
                     yield FIRST_PAUSE * 2 ** (node.spec.retries - left)
             else:
@@ -215,12 +246,16 @@ def _type(node: PlannedNode) -> NodeType:
     return node.type
 
 
-def _said(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    if isinstance(error, NodeError):
-        return text.removeprefix(f"the node {error.node!r} ")
+def _said(node: str, error: Exception) -> str:
+    try:
+        text = " ".join(str(error).split())
+    except Exception:  # noqa: BLE001 - the error cannot even be told
+        text = ""
+    if _is_own(node, error):
+        return text.removeprefix(f"the node {node!r} ").removeprefix("failed: ")
     return text if isinstance(error, RagloomError) and text else f"{type(error).__name__}: {text}".removesuffix(": ")
 
 
-def _named(node: str, error: Exception) -> NodeError:
-    return error if isinstance(error, NodeError) else NodeError(node, f"failed: {_said(error)}")
+def _is_own(node: str, error: Exception) -> bool:
+    """Whether the error has the node's name already."""
+    return isinstance(error, NodeError) and error.node == node

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..errors import NodeError
 from ..flow import Decision
 from ..plan import Plan
 from ..spec import END
@@ -32,12 +33,17 @@ class Router:
 
     def __init__(self, plan: Plan, source: str) -> None:
         """Decide after `source`."""
+        self._source = source
         self._decisions = plan.flow.decisions_from(source)
         self._conditions = plan.conditions
         self._by_edge = Route(update={ENDED: True}) if END in plan.flow.targets(source) else Route()
 
     def route(self, state: RagState, rounds: dict[str, int]) -> Route:
-        """Where to go from `state`, when bounded decisions have been taken as often as `rounds` says."""
+        """Where to go from `state`, when bounded decisions have been taken as often as `rounds` says.
+
+        Raises:
+            NodeError: a predicate failed.
+        """
         if not self._decisions:
             return self._by_edge
         notes: list[str] = []
@@ -54,13 +60,19 @@ class Router:
     ) -> tuple[tuple[str, ...], dict[str, Any], str]:
         spec, key = decision.spec, str(decision.item)
         taken = rounds.get(key, 0)
-        holds = self._conditions[decision.item].holds(state)
-        if not holds:
+        if not self._holds(decision, state):
             return spec.otherwise, {}, _note(f"not ({spec.when})", spec.otherwise)
         if spec.at_most is not None and taken >= spec.at_most:
             return spec.otherwise, {}, _note(f"{spec.when}, but {taken} times already", spec.otherwise)
         update = {} if spec.at_most is None else {ROUNDS: {key: taken + 1}}
         return spec.then, update, _note(spec.when, spec.then)
+
+    def _holds(self, decision: Decision, state: RagState) -> bool:
+        try:
+            return self._conditions[decision.item].holds(state)
+        except Exception as error:
+            said = f"{type(error).__name__}: {error}".removesuffix(": ")
+            raise NodeError(self._source, f"failed: the condition {decision.spec.when!r}: {said}") from error
 
 
 def _note(reason: str, targets: tuple[str, ...]) -> str:

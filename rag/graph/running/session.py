@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Mapping
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from langchain_core.messages import AIMessageChunk
-from langchain_core.runnables import RunnableConfig, ensure_config, patch_config
+from langchain_core.runnables import RunnableConfig, ensure_config
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import StreamMode
 
+from ..checks.ways import Ways
 from ..errors import CancelledError, StalledError, ThreadError
 from ..events import Event, NodeEnded, NodeFailed, NodeStarted, Token
 from ..plan import Plan
 from ..state import RagState
-from .attempts import Run
 from .building import longest_run
 from .channels import ENDED, node_key, to_state
 from .checkpoints import aopen_saver, open_saver
+from .driving import driven
 from .node_runner import RUN
+from .run import Run
 
 Values = dict[str, Any]
 Graph = CompiledStateGraph[Any, Any, Any, Any]
@@ -30,6 +34,10 @@ Graph = CompiledStateGraph[Any, Any, Any, Any]
 Told = Generator[Event | RagState, None, None]
 AsyncTold = AsyncGenerator[Event | RagState, None]
 Modes = list[StreamMode]
+
+_LANGGRAPHS = "__pregel_"
+_APPS = re.compile(rf"{_LANGGRAPHS}.*|thread_id|checkpoint_.*")
+"""What a langgraph app says to its own steps."""
 
 _QUIET: Modes = ["values"]
 _ALL: Modes = ["values", "custom", "messages"]
@@ -68,13 +76,13 @@ class Session:
         return self._atold(values, config, thread, _ALL)
 
     def _told(self, values: Values | None, config: RunnableConfig | None, thread: str | None, modes: Modes) -> Told:
-        run = Run()
+        run = Run(may_be_left=modes is not _QUIET or bool(Ways.of(self.plan.flow).forks))
         own, thread = self._config(config, thread, run, is_new=values is not None)
-        with self._opened(own, thread, is_new=values is not None) as graph, _ending(run):
+        with self._opened(own, thread, is_new=values is not None) as graph, _first_failure(run):
             last: Values = {}
             durability: Any = "sync" if thread else None
             stream: Any = graph.stream(values, own, stream_mode=modes, durability=durability)
-            with closing(stream) as chunks:
+            with closing(driven(stream, run) if run.may_be_left else stream) as chunks, run:
                 for mode, chunk in chunks:
                     if mode == "values":
                         last = chunk
@@ -90,22 +98,29 @@ class Session:
         async with self._aopened(own, thread, is_new=values is not None) as graph:
             last: Values = {}
             durability: Any = "sync" if thread else None
-            with _ending(run):
+            with _first_failure(run):
                 stream: Any = graph.astream(values, own, stream_mode=modes, durability=durability)
                 async with aclosing(stream) as chunks:
-                    async for mode, chunk in chunks:
-                        if mode == "values":
-                            last = chunk
-                        elif event := self._event(mode, chunk):
-                            yield event
+                    with run:
+                        async for mode, chunk in chunks:
+                            if mode == "values":
+                                last = chunk
+                            elif event := self._event(mode, chunk):
+                                yield event
             yield self._ended(last or (await graph.aget_state(own)).values)
 
     def _config(
         self, config: RunnableConfig | None, thread: str | None, run: Run, *, is_new: bool
     ) -> tuple[RunnableConfig, str | None]:
-        """The config of a run, and its thread if it is to be kept."""
+        """The config of a run, and its thread if it is to be kept.
+
+        A run within a langgraph app is none of the app's own steps: it has neither its thread nor its checkpoints.
+        """
         own = ensure_config(config)
-        given = own.get("configurable", {}).get("thread_id")
+        configurable = own.get("configurable", {})
+        if _is_of_an_app(configurable):
+            configurable = {key: configurable[key] for key in configurable if not _APPS.match(key)}
+        given = configurable.get("thread_id")
         if thread is not None and not thread:
             raise ThreadError("the thread's name is empty")
         thread = thread or (str(given) if given is not None and self.kept else None)
@@ -114,8 +129,10 @@ class Session:
             raise ThreadError(
                 f"there is nowhere to {doing} the thread {thread!r}; write RagGraph(..., checkpoints=FILE)"
             )
-        configurable = {RUN: run, **({"thread_id": thread} if thread else {})}
-        return patch_config(own, configurable=configurable, recursion_limit=longest_run(self.plan)), thread
+        configurable = {**configurable, RUN: run}
+        if thread or _is_of_an_app(ensure_config().get("configurable", {})):
+            configurable["thread_id"] = thread or uuid4().hex  # langgraph takes one without for a step of the app
+        return {**own, "configurable": configurable, "recursion_limit": longest_run(self.plan)}, thread
 
     @contextmanager
     def _opened(self, config: RunnableConfig, thread: str | None, *, is_new: bool) -> Iterator[Graph]:
@@ -153,38 +170,44 @@ class Session:
     def _ended(self, values: Mapping[str, Any]) -> RagState:
         state = to_state(values)
         if not values.get(ENDED):
-            raise StalledError(self._why_stalled({trace.node for trace in state.trace}))
+            raise StalledError(self._why_stalled([trace.node for trace in state.trace]))
         return state
 
-    def _why_stalled(self, ran: set[str]) -> str:
+    def _why_stalled(self, ran: Sequence[str]) -> str:
         for edge in self.plan.flow.edges:
-            if came := [source for source in edge.sources if source in ran]:
-                missing = [source for source in edge.sources if source not in ran]
-                if missing:
-                    return (
-                        f"the run came to no end: {edge.target!r} waits for {' and '.join(map(repr, missing))}, which "
-                        f"did not run after {' and '.join(map(repr, came))} had; let both ways lead on"
-                    )
+            came: set[str] = set()
+            for node in ran:
+                came |= {node} & set(edge.sources)
+                if len(came) == len(edge.sources):
+                    came.clear()  # the join has happened, and waits for all of them anew
+            if came:
+                missing = [repr(source) for source in edge.sources if source not in came]
+                return (
+                    f"the run came to no end: {edge.target!r} waits for {' and '.join(missing)}, which did not run "
+                    f"after {' and '.join(map(repr, sorted(came)))} had; let both ways lead on"
+                )
         return "the run came to no end: a node waits for several others, and not all of them ran"
 
 
 @contextmanager
-def _ending(run: Run) -> Iterator[None]:
-    """End what still runs; where several nodes failed, the first one's error is the one to raise."""
+def _first_failure(run: Run) -> Iterator[None]:
+    """Where several nodes failed, the first one's error is the one to raise."""
     try:
         yield
     except CancelledError:
         if run.failure is None:
             raise
         raise run.failure from run.failure.__cause__
-    finally:
-        run.end()
 
 
 def _state(told: list[Event | RagState]) -> RagState:
     state = told[-1]
     assert isinstance(state, RagState)
     return state
+
+
+def _is_of_an_app(configurable: Mapping[str, Any]) -> bool:
+    return any(key.startswith(_LANGGRAPHS) for key in configurable)
 
 
 def _no_such(thread: str) -> ThreadError:

@@ -34,7 +34,7 @@ class TokenCount(BaseCallbackHandler):
             if usage:
                 self.read += usage["input_tokens"]
                 self.written += usage["output_tokens"]
-                self.reused += usage.get("input_token_details", {}).get("cache_read", 0)
+                self.reused += (usage.get("input_token_details") or {}).get("cache_read") or 0
 
 
 _counting: ContextVar[TokenCount | None] = ContextVar("ragloom_tokens", default=None)

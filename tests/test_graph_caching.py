@@ -1,0 +1,269 @@
+"""A node with `cache: true` is not called again for what it was given before, and for anything else it is."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kittens import Does, cat, details
+from langchain_core.documents import Document
+from langchain_core.language_models import FakeListChatModel
+from ragloom import Corpus
+from ragloom.rag.graph import Context, GraphError, NodeError, NodeType, RagGraph, RagState, Turn, Update, node
+from ragloom.stores.types import Hit
+
+
+class Called:
+    """How often a node was called, and a node type that counts."""
+
+    def __init__(self) -> None:
+        self.times = 0
+
+    def find(self, state: RagState, context: Context) -> Update:
+        self.times += 1
+        context.note("looked")
+        hit = Hit(Document(f"{state.query} {self.times}", metadata={"at": [1, {"deep": None}]}), 0.5, 1)
+        return {"candidates": {context.node: [hit]}, "documents": [hit]}
+
+
+@pytest.fixture
+def called() -> Called:
+    return Called()
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    return tmp_path / "new" / "nodes.sqlite"
+
+
+def one(kind: NodeType, cache: Path, *, name: str = "a", **rest: Any) -> RagGraph:
+    """A graph of one node whose results are kept."""
+    options = {key: rest.pop(key) for key in ("corpus", "llm") if key in rest}
+    written = {"nodes": {name: {"use": kind.name, "cache": True, **rest}}, "flow": [f"start -> {name} -> end"]}
+    return RagGraph(written, types=[kind], cache=cache, **options)
+
+
+def finder(does: Does) -> NodeType:
+    return cat("find", does, reads=["query"], writes=["candidates", "documents"])
+
+
+def test_the_same_question_is_looked_up_once(called: Called, cache: Path) -> None:
+    running = one(finder(called.find), cache)
+    first, second = running.invoke("Who?"), running.invoke("Who?")
+    third = asyncio.run(one(finder(called.find), cache).ainvoke("Who?"))
+    assert called.times == 1
+    assert first.documents == second.documents == third.documents
+    assert first.candidates == second.candidates == third.candidates
+    assert [details(state, "a") for state in (first, second, third)] == [
+        ["looked"],
+        ["from the cache"],
+        ["from the cache"],
+    ]
+
+
+def test_another_question_is_another_input(called: Called, cache: Path) -> None:
+    running = one(finder(called.find), cache)
+    for question in ("Who?", "What?", "Who?", "who?"):
+        assert running.invoke(question).documents[0].document.page_content.startswith(question)
+    assert called.times == 3
+
+
+def test_a_node_of_another_name_finds_candidates_of_its_own(called: Called, cache: Path) -> None:
+    one(finder(called.find), cache).invoke("Who?")
+    assert list(one(finder(called.find), cache, name="b").invoke("Who?").candidates) == ["b"]
+
+
+def test_what_a_node_does_not_read_does_not_matter(called: Called, cache: Path) -> None:
+    running = one(finder(called.find), cache)
+    running.invoke("Who?")
+    running.invoke({"question": "Who?", "history": [Turn("user", "Hi.")]})
+    assert called.times == 1
+    reading = one(cat("find", called.find, reads=["query", "history"], writes=["candidates", "documents"]), cache)
+    reading.invoke("What?")
+    reading.invoke({"question": "What?", "history": [Turn("user", "Hi.")]})
+    assert called.times == 3
+
+
+def test_every_kind_of_field_is_part_of_the_input(called: Called, cache: Path) -> None:
+    hit = Hit(Document("Toad."), 0.5, 1)
+    running = one(cat("find", called.find, reads=["query"], writes=["candidates", "documents"]), cache)
+    states = [
+        RagState(question="Who?", query="Toad"),
+        RagState(question="What?", query="Toad"),
+        RagState(question="What?", query="Rat"),
+        RagState(question="What?", query="Rat", documents=[hit]),
+    ]
+    for state in states:
+        running.invoke(state)
+    assert called.times == 3
+
+
+def test_parameters_are_part_of_the_input(cache: Path) -> None:
+    times = []
+
+    @node("count", writes=["extra.n"])
+    def count(state: RagState, context: Context, *, n: int = 1, names: list[str] | None = None) -> Update:
+        """Count."""
+        times.append(n)
+        return {"extra": {"n": n}}
+
+    for params in ({}, {"n": 1}, {"n": 2}, {"n": 2, "names": ["a"]}, {"n": 2}):
+        one(count, cache, **params).invoke("Who?")
+    assert times == [1, 2, 2]
+
+
+def test_the_corpus_is_part_of_the_input(corpus: Corpus, cache: Path, called: Called) -> None:
+    @node("find", reads=["query"], writes=["candidates", "documents"], needs=["corpus"])
+    def find(state: RagState, context: Context) -> Update:
+        """Find."""
+        return called.find(state, context)
+
+    corpus.add(["Toad."])
+    running = one(find, cache, corpus=corpus)
+    running.invoke("Who?")
+    running.invoke("Who?")
+    assert called.times == 1
+    corpus.add(["Rat."])
+    running.invoke("Who?")
+    assert called.times == 2
+
+
+class Settled(FakeListChatModel):
+    """A model with settings that it does not tell of, as users' models often do not."""
+
+    temperature: float = 0.0
+
+    @property
+    def _identifying_params(self) -> dict[str, Any]:
+        return {}
+
+
+@node("speak", writes=["extra.said"], needs=["llm"])
+def speak(state: RagState, context: Context) -> Update:
+    """Speak."""
+    return {"extra": {"said": context.llm.invoke(state.query).text}}
+
+
+def test_the_llm_is_part_of_the_input(cache: Path) -> None:
+    def said(llm: FakeListChatModel) -> Any:
+        return one(speak, cache, llm=llm).invoke("Who?").extra["said"]
+
+    assert said(FakeListChatModel(responses=["Toad."])) == "Toad."
+    assert said(FakeListChatModel(responses=["Rat."])) == "Rat."
+    model = FakeListChatModel(responses=["Toad.", "never said"])
+    assert (said(model), said(model)) == ("Toad.", "Toad.")
+
+
+def test_other_settings_of_an_llm_are_other_input_though_it_does_not_tell_of_them(cache: Path) -> None:
+    for temperature, reply in ((0.0, "cold"), (0.7, "warm")):
+        running = one(speak, cache, llm=Settled(responses=[reply], temperature=temperature))
+        assert running.invoke("Who?").extra["said"] == reply
+
+
+def test_errors_are_not_kept(called: Called, cache: Path) -> None:
+    def fail(state: RagState, context: Context) -> Update:
+        if not called.times:
+            called.times = 1
+            raise ValueError("once")
+        return called.find(state, context)
+
+    running = one(finder(fail), cache)
+    with pytest.raises(NodeError):
+        running.invoke("Who?")
+    assert details(running.invoke("Who?"), "a") == ["looked"]
+    assert called.times == 2
+
+
+def test_what_another_node_gave_in_its_place_is_not_kept(called: Called, cache: Path) -> None:
+    broken = [True]
+
+    def fail(state: RagState, context: Context) -> Update:
+        if broken:
+            raise ValueError("no mice")
+        return called.find(state, context)
+
+    nodes: dict[str, Any] = {"a": {"use": "find", "cache": True, "on_error": "fallback b"}, "b": "spare"}
+    spare = cat(
+        "spare",
+        lambda state, context: {"candidates": {context.node: []}, "documents": []},
+        writes=["candidates", "documents"],
+    )
+    running = RagGraph({"nodes": nodes, "flow": ["start -> a -> end"]}, types=[finder(fail), spare], cache=cache)
+    assert running.invoke("Who?").documents == []
+    broken.clear()
+    assert len(running.invoke("Who?").documents) == 1
+
+
+def test_events_tell_of_a_cached_node_too(called: Called, cache: Path) -> None:
+    running = one(finder(called.find), cache)
+    running.invoke("Who?")
+    assert [type(event).__name__ for event in running.stream("Who?")] == ["NodeStarted", "NodeEnded", "RagState"]
+
+
+CHILD = """
+import sys
+sys.path[:0] = [sys.argv[1], sys.argv[2]]
+from kittens import cat
+from test_graph_caching import Called, finder, one
+called = Called()
+from pathlib import Path
+state = one(finder(called.find), Path(sys.argv[3])).invoke("Who?")
+print(called.times, state.documents[0].document.page_content)
+"""
+
+
+def test_processes_share_a_cache(called: Called, cache: Path) -> None:
+    assert one(finder(called.find), cache).invoke("Who?").documents[0].document.page_content == "Who? 1"
+    called.times = 7
+    paths = [str(Path(__file__).parent), str(Path(sys.modules["ragloom"].__file__ or "").parent.parent)]
+    done = subprocess.run(
+        [sys.executable, "-c", CHILD, *paths, str(cache)], capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "0 Who? 1\n", done.stderr
+
+
+@pytest.mark.parametrize("make", [lambda file: file.mkdir(), lambda file: file.write_text("Toad was here. " * 99)])
+def test_a_file_that_cannot_be_a_cache_is_named(make: Callable[[Path], Any], called: Called, tmp_path: Path) -> None:
+    make(tmp_path / "cache")
+    with pytest.raises(GraphError, match=r"cannot keep results of nodes in .*cache: "):
+        one(finder(called.find), tmp_path / "cache").invoke("Who?")
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_cache_that_breaks_later_is_told_with_the_nodes_name(called: Called, cache: Path, is_async: bool) -> None:
+    running = one(finder(called.find), cache)
+    with sqlite3.connect(cache) as connection:
+        for (table,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+            connection.execute(f"DROP TABLE {table}")
+    with pytest.raises(NodeError, match="the node 'a' failed: cannot look into the cache: OperationalError"):
+        asyncio.run(running.ainvoke("Who?")) if is_async else running.invoke("Who?")
+
+
+def test_a_corpus_that_is_not_there_is_told_with_the_nodes_name(cache: Path, tmp_path: Path) -> None:
+    written = {"nodes": {"a": {"use": "dense", "cache": True}}, "flow": ["start -> a -> end"]}
+    running = RagGraph(written, corpus=tmp_path / "nowhere", cache=cache)
+    with pytest.raises(NodeError, match="the node 'a' failed: "):
+        running.invoke("Who?")
+
+
+def test_a_graph_that_keeps_no_results_makes_no_cache(called: Called, cache: Path) -> None:
+    written = {"nodes": {"a": "find"}, "flow": ["start -> a -> end"]}
+    RagGraph(written, types=[finder(called.find)], cache=cache).invoke("Who?")
+    assert not cache.exists()
+
+
+def test_the_cache_is_in_the_programs_own_folder_by_default(
+    called: Called, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAGLOOM_CACHE", str(tmp_path / "mine"))
+    written = {"nodes": {"a": {"use": "find", "cache": True}}, "flow": ["start -> a -> end"]}
+    for _ in range(2):
+        RagGraph(written, types=[finder(called.find)]).invoke("Who?")
+    assert called.times == 1
+    assert (tmp_path / "mine" / "graph-nodes.sqlite").is_file()
