@@ -27,6 +27,18 @@ def unknown(kind: str, name: object, known: Iterable[str]) -> str:
     return f"unknown {kind} {name!r}; " + (f"did you mean {close[0]!r}?" if close else f"known are {', '.join(names)}")
 
 
+def count(number: int, thing: str) -> str:
+    """A number of things in words.
+
+    ```python
+    from ragloom._explain import count
+
+    print(count(1, "place"), count(1200, "place"))  # -> 1 place 1,200 places
+    ```
+    """
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
 def first_problem(error: ValidationError, kind: str, known: Iterable[str] = ()) -> str:
     """The first of pydantic's complaints on one line: the name, the rule and the value.
 

@@ -16,6 +16,8 @@ graph_app = typer.Typer(help="Look at RAG graphs, and run them.", rich_markup_mo
 
 Source = Annotated[str, typer.Argument(help="A preset, or a YAML file.", metavar="GRAPH")]
 
+Output = Annotated[Path | None, typer.Option("--output", "-o", help="A file; by default standard output.")]
+
 RUNS = Path("ragloom-runs.sqlite")
 """Where runs are kept if no file is named, in the folder that the command is started in."""
 
@@ -56,11 +58,11 @@ def validate_command(graph: Source, allow_imports: AllowImports = False, as_json
 
 
 @graph_app.command("schema")
-def schema_command() -> None:
-    """The JSON Schema of graphs, for editors: ragloom graph schema > graph.schema.json."""
+def schema_command(output: Output = None) -> None:
+    """The JSON Schema of graphs, from which editors complete."""
     from .graph.schema import json_schema
 
-    typer.echo(json.dumps(json_schema(), indent=2))
+    _write(json.dumps(json_schema(), indent=2), output)
 
 
 @graph_app.command("draw")
@@ -68,7 +70,7 @@ def draw_command(
     graph: Source,
     svg: Annotated[bool, typer.Option("--svg", help="An SVG picture instead of Mermaid text.")] = False,
     times: Annotated[bool, typer.Option("--times", help="With what each node did in the last run.")] = False,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="A file; by default standard output.")] = None,
+    output: Output = None,
     allow_imports: AllowImports = False,
 ) -> None:
     """Draw a graph, as Mermaid text or as SVG."""
@@ -83,11 +85,7 @@ def draw_command(
     trace = last_run(planned.spec) if times else []
     if times and not trace:
         raise RagloomError(f"no run of {graph} is known; run it first: ragloom graph run {graph} QUESTION")
-    drawn = (drawing.svg if svg else drawing.mermaid)(planned, trace)
-    if output is None:
-        typer.echo(drawn)
-    else:
-        output.write_text(drawn, encoding="utf-8")
+    _write((drawing.svg if svg else drawing.mermaid)(planned, trace), output)
 
 
 @graph_app.command("run")
@@ -128,3 +126,10 @@ def run_command(
     display.data(state.as_dict())
     if not (state.answer.known if state.answer else state.documents):
         raise typer.Exit(NOTHING)
+
+
+def _write(text: str, output: Path | None) -> None:
+    if output is None:
+        typer.echo(text)
+    else:
+        output.write_text(text, encoding="utf-8")

@@ -266,4 +266,4 @@ def test_the_cache_is_in_the_programs_own_folder_by_default(
     for _ in range(2):
         RagGraph(written, types=[finder(called.find)]).invoke("Who?")
     assert called.times == 1
-    assert (tmp_path / "mine" / "graph-nodes.sqlite").is_file()
+    assert (tmp_path / "mine" / "graphs" / "nodes.sqlite").is_file()

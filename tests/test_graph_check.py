@@ -264,8 +264,8 @@ def test_loops_without_a_bound() -> None:
         "{from: rest, when: not hungry, then: more, at_most: 3, else: find}",
         "more -> other -> end",
     ) == [
-        "8: flow[1].else: the loop find -> rest -> find is not bounded by at_most; "
-        "let its way back be a 'then', not an 'else'"
+        "8: flow[1].else: the loop find -> rest -> find is not bounded; only a 'then' can be: turn the condition round "
+        "and write when: hungry, then: find, at_most: 3, else: more"
     ]
     assert flow_problems("start -> find -> other -> rest -> more -> rest", "more -> end") == [
         "7: flow[0]: the loop rest -> more -> rest never ends; leave it by a decision, with at_most at its way back"

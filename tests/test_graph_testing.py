@@ -18,7 +18,6 @@ from ragloom import Corpus
 from ragloom.rag.generate.evidence import gather
 from ragloom.rag.generate.types import Answer, Citation, Statement
 from ragloom.rag.graph import Context, GraphError, NodeType, RagState, Registry, Turn, Update, Verdict, node
-from ragloom.rag.graph.evidence import StoredEvidence
 from ragloom.rag.graph.testing import BrokenRulesError, check_node
 from ragloom.stores.types import Hit
 
@@ -349,7 +348,8 @@ def everything(corpus: Corpus) -> RagState:
         history=[Turn("user", "Tell me of Toad."), Turn("assistant", "He is rich.")],
         candidates={"dense": hits[:2], "lexical": hits[1:]},
         documents=hits,
-        evidence=StoredEvidence.of(evidence),
+        evidence=evidence,
+        quotes=Answer(QUESTION, (Statement("Toad steals a motor-car.", (1,)),), (citation,), "quoted"),
         answer=Answer(QUESTION, (Statement("Toad steals a motor-car.", (1,)),), (citation,), "cited"),
         memory=[hits[0].document],
         verdicts=[Verdict(hits[0].document.id or "", 0.5)],

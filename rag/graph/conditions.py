@@ -48,13 +48,24 @@ class Condition:
 
     def holds(self, state: RagState) -> bool:
         """Whether the state meets it."""
-        found = self.predicate(state)
-        met = _SIGNS[self.sign](found, self.value) if self.sign else bool(found)
-        return met != self.negated
+        return self.ask(state)[0]
+
+    def ask(self, state: RagState) -> tuple[bool, str]:
+        """Whether the state meets it, and what was found: `not answered`, `confidence 0.38 < 0.5`, `how quoted`."""
+        found, name = self.predicate(state), self.predicate.name
+        if not self.sign:
+            return bool(found) != self.negated, name if found else f"not {name}"
+        met = _SIGNS[self.sign](found, self.value)
+        compared = "" if self.sign == "==" and met else f"{'' if met else ', not'} {self.sign} {_short(self.value)}"
+        return met != self.negated, f"{name} {_short(found)}{compared}"
 
     def __str__(self) -> str:
         compared = f" {self.sign} {self.value}" if self.sign else ""
         return f"{'not ' if self.negated else ''}{self.predicate.name}{compared}"
+
+
+def _short(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def read_condition(text: str, predicates: Mapping[str, Predicate]) -> Condition:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from langchain_core.runnables import Runnable, RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from pydantic import ValidationError
 
-from ..._explain import first_problem
+from ..._explain import first_problem, unknown
 from ..._paths import expand_user
 from ...settings import read_settings
 from .checking import plan
@@ -28,7 +28,7 @@ from .running.caching import NodeCache
 from .running.resources import GivenLlm, Resources, check_kinds, lacking
 from .running.session import Session
 from .spec import GraphSpec
-from .state import RagState
+from .state import NodeTrace, RagState
 
 if TYPE_CHECKING:
     from langchain_core.tools import BaseTool
@@ -101,7 +101,7 @@ class RagGraph(Runnable[GraphInput, RagState]):
             raise SpecError(problems)
         kept = expand_user(checkpoints) if isinstance(checkpoints, str | Path) else checkpoints
         built = build(self._plan, self._resources, self._node_cache(cache))
-        self._session = Session(self._plan, built.compile(name=self.get_name()), kept)
+        self._session = Session.of(self._plan, built.compile(name=self.get_name()), kept)
 
     @property
     def spec(self) -> GraphSpec:
@@ -234,6 +234,23 @@ class RagGraph(Runnable[GraphInput, RagState]):
         from .tool import make_tool
 
         return make_tool(self, options)
+
+    def draw(self, form: Literal["mermaid", "svg"] = "mermaid", *, trace: Sequence[NodeTrace] = ()) -> str:
+        """A picture of the graph: Mermaid text, or an SVG.
+
+        Args:
+            form: which of them.
+            trace: what each node did in a run, to stand at each: `state.trace`.
+
+        Raises:
+            GraphError: there is no such form.
+        """
+        from .drawing import mermaid, svg
+
+        forms = {"mermaid": mermaid, "svg": svg}
+        if form not in forms:
+            raise GraphError(unknown("form", form, forms))
+        return forms[form](self._plan, trace)
 
     def close(self) -> None:
         """Close the corpora and models that the graph has opened; those that were given stay open."""

@@ -90,10 +90,9 @@ class Registry:
         """Ragloom's own, and those of plug-ins."""
         modules = (retrieving, fusing, expanding, answering)
         own = [value for module in modules for value in _declared(module, NodeType)]
-        plug_ins = _plug_ins()
         return cls(
-            Catalogue(NodeType, own, plug_ins.select(group=GROUP)),
-            Catalogue(Predicate, _declared(predicates, Predicate), plug_ins.select(group=PREDICATES_GROUP)),
+            Catalogue(NodeType, own, _plug_ins(GROUP)),
+            Catalogue(Predicate, _declared(predicates, Predicate), _plug_ins(PREDICATES_GROUP)),
         )
 
     def and_also(self, values: Iterable[NodeType | Predicate]) -> Self:
@@ -131,9 +130,9 @@ class Registry:
 
 
 @cache
-def _plug_ins() -> EntryPoints:
-    """Every entry point: that looks at each installed distribution, so it is done once."""
-    return entry_points()
+def _plug_ins(group: str) -> EntryPoints:
+    """The entry points of a group: that looks at each installed distribution, so it is done once."""
+    return entry_points(group=group)
 
 
 def _declared(module: ModuleType, kind: type[Value]) -> list[Value]:

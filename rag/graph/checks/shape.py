@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import combinations, pairwise, permutations
 
 import networkx as nx
@@ -59,11 +60,23 @@ def _loop(plan: Plan, loop: list[str]) -> Problem:
     for decision in plan.flow.decisions:
         spec = decision.spec
         if any((spec.source, target) in steps for target in spec.otherwise):
-            message = f"the loop {shown} is not bounded by at_most; let its way back be a 'then', not an 'else'"
+            message = (
+                f"the loop {shown} is not bounded; only a 'then' can be: turn the condition round and write "
+                f"when: {_turned(spec.when)}, then: {_shown(spec.otherwise)}, at_most: 3, else: {_shown(spec.then)}"
+            )
             return plan.spec.origin.problem(("flow", decision.item, "else"), message)
     item = next(edge.item for edge in plan.flow.edges if any((source, edge.target) in steps for source in edge.sources))
     message = f"the loop {shown} never ends; leave it by a decision, with at_most at its way back"
     return plan.spec.origin.problem(("flow", item), message)
+
+
+def _turned(when: str) -> str:
+    """The opposite condition."""
+    return when.removeprefix("not ") if when.startswith("not ") else f"not {when}"
+
+
+def _shown(targets: Sequence[str]) -> str:
+    return targets[0] if len(targets) == 1 else f"[{', '.join(targets)}]"
 
 
 def _check_joins(plan: Plan, ways: Ways) -> list[Problem]:

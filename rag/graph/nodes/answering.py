@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from ...._explain import count
 from ....stores.errors import CorpusError
 from ...generate import citing, grounding, quoting
 from ...generate import evidence as weighing
@@ -32,7 +33,7 @@ def gather(state: RagState, context: Context) -> Update:
     evidence = weighing.gather(
         state.question, documents, context.corpus.embedder, passage_vectors=vectors, language=context.language
     )
-    context.note(f"{len(evidence.sentences)} sentences, confidence {evidence.confidence:.2f}")
+    context.note(f"{count(len(evidence.sentences), 'sentence')}, confidence {evidence.confidence:.2f}")
     return {"evidence": evidence}
 
 
@@ -60,7 +61,7 @@ def quote(
         quotes = unknown(state.question, reason, confidence=evidence.confidence)
     else:
         quotes = quoting.quote(evidence, passages=passages, max_sentences=max_sentences, spread=spread)
-        context.note(f"{len(quotes.citations)} places, {len(quotes.text)} characters")
+        context.note(f"{count(len(quotes.citations), 'place')}, {count(len(quotes.text), 'character')}")
     return {"quotes": quotes, "answer": quotes}
 
 
@@ -99,5 +100,5 @@ def ground(state: RagState, context: Context) -> Update:
     """Keep what the documents carry of the answer, then quote them; quotes alone where nothing stands."""
     draft, evidence = written(state.answer, "answer"), written(state.evidence, "evidence")
     answer = grounding.ground(draft, evidence, context.corpus.embedder, written(state.quotes, "quotes"))
-    context.note(f"{len(draft.statements)} sentences -> {len(answer.statements)} {answer.how}")
+    context.note(f"{count(len(draft.statements), 'sentence')} -> {len(answer.statements)} {answer.how}")
     return {"answer": answer}

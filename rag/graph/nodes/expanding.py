@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...._explain import count
 from ...retrieve import expansion
 from ..context import Context
 from ..node_type import node
@@ -17,5 +18,5 @@ def expand(state: RagState, context: Context, *, max_characters: HowMany = expan
         max_characters: the longest section; of a longer one, a window around the document.
     """
     sections = expansion.expand(context.corpus, state.documents, max_characters=max_characters)
-    context.note(f"{len(state.documents)} chunks -> {len(sections)} sections")
+    context.note(f"{count(len(state.documents), 'chunk')} -> {count(len(sections), 'section')}")
     return {"documents": sections}

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
+from ...._explain import count
 from ....stores.errors import QueryError
 from ....stores.query import Mode
 from ....stores.where import check_where
@@ -35,7 +36,7 @@ def _retriever(mode: Mode, summary: str) -> NodeType:
             with context.timed("loading the embedder"):
                 corpus.check_embedder()
         hits = corpus.search(state.query, k=k, mode=mode, where=where)
-        context.note(f"{len(corpus):,} chunks -> {len(hits)}")
+        context.note(f"{count(len(corpus), 'chunk')} -> {len(hits)}")
         return {"candidates": {context.node: hits}, "documents": hits}
 
     retrieve.__doc__ = f"""{summary}

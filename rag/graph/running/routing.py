@@ -60,16 +60,17 @@ class Router:
     ) -> tuple[tuple[str, ...], dict[str, Any], str]:
         spec, key = decision.spec, str(decision.item)
         taken = rounds.get(key, 0)
-        if not self._holds(decision, state):
-            return spec.otherwise, {}, _note(f"not ({spec.when})", spec.otherwise)
+        holds, found = self._ask(decision, state)
+        if not holds:
+            return spec.otherwise, {}, _note(found, spec.otherwise)
         if spec.at_most is not None and taken >= spec.at_most:
-            return spec.otherwise, {}, _note(f"{spec.when}, but {taken} times already", spec.otherwise)
+            return spec.otherwise, {}, _note(f"{found}, but {taken} times already", spec.otherwise)
         update = {} if spec.at_most is None else {ROUNDS: {key: taken + 1}}
-        return spec.then, update, _note(spec.when, spec.then)
+        return spec.then, update, _note(found, spec.then)
 
-    def _holds(self, decision: Decision, state: RagState) -> bool:
+    def _ask(self, decision: Decision, state: RagState) -> tuple[bool, str]:
         try:
-            return self._conditions[decision.item].holds(state)
+            return self._conditions[decision.item].ask(state)
         except Exception as error:
             said = f"{type(error).__name__}: {error}".removesuffix(": ")
             raise NodeError(self._source, f"failed: the condition {decision.spec.when!r}: {said}") from error

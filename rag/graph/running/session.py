@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, 
 from contextlib import aclosing, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from uuid import uuid4
 
 from langchain_core.messages import AIMessageChunk
@@ -51,11 +51,18 @@ class Session:
         plan: what was compiled.
         graph: langgraph's.
         kept: where the steps of runs are kept; None: nowhere.
+        forks: whether nodes run side by side, so that one may have to be left when another one fails.
     """
 
     plan: Plan
     graph: Graph
     kept: Path | BaseCheckpointSaver[str] | None
+    forks: bool
+
+    @classmethod
+    def of(cls, plan: Plan, graph: Graph, kept: Path | BaseCheckpointSaver[str] | None) -> Self:
+        """Run `graph`, which `plan` was compiled to."""
+        return cls(plan, graph, kept, bool(Ways.of(plan.flow).forks))
 
     def run(self, values: Values | None, config: RunnableConfig | None, thread: str | None) -> RagState:
         """Run to the end; `values` None: go on with the run of that thread."""
@@ -76,7 +83,7 @@ class Session:
         return self._atold(values, config, thread, _ALL)
 
     def _told(self, values: Values | None, config: RunnableConfig | None, thread: str | None, modes: Modes) -> Told:
-        run = Run(may_be_left=modes is not _QUIET or bool(Ways.of(self.plan.flow).forks))
+        run = Run(may_be_left=modes is not _QUIET or self.forks)
         own, thread = self._config(config, thread, run, is_new=values is not None)
         with self._opened(own, thread, is_new=values is not None) as graph, _first_failure(run):
             last: Values = {}
