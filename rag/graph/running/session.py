@@ -76,7 +76,7 @@ class Session:
         return self._atold(values, config, thread, _ALL)
 
     def _told(self, values: Values | None, config: RunnableConfig | None, thread: str | None, modes: Modes) -> Told:
-        run = Run(may_be_left=modes is not _QUIET or bool(Ways.of(self.plan.flow).forks))
+        run = Run(may_be_left=modes is not _QUIET or self._has_nodes_apart)
         own, thread = self._config(config, thread, run, is_new=values is not None)
         with self._opened(own, thread, is_new=values is not None) as graph, _first_failure(run):
             last: Values = {}
@@ -108,6 +108,14 @@ class Session:
                             elif event := self._event(mode, chunk):
                                 yield event
             yield self._ended(last or (await graph.aget_state(own)).values)
+
+    @property
+    def _has_nodes_apart(self) -> bool:
+        """Whether some node has a thread of its own, while the caller waits."""
+        nodes = self.plan.nodes.values()
+        return bool(Ways.of(self.plan.flow).forks) or any(
+            node.spec.timeout is not None or (node.type is not None and node.type.is_async) for node in nodes
+        )
 
     def _config(
         self, config: RunnableConfig | None, thread: str | None, run: Run, *, is_new: bool

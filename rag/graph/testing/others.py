@@ -9,13 +9,13 @@ import numpy as np
 from langchain_core.documents import Document
 
 from ....stores.types import Hit
+from ...generate.evidence import Evidence
 from ...generate.types import unknown
-from ..evidence import StoredEvidence
 from ..state import NodeTrace, RagState, Turn, Verdict
 
 _NONE = np.zeros((0, 1), np.float32)
 _DOCUMENT = Document("Something else altogether.", id="something-else")
-_EVIDENCE = StoredEvidence(
+_EVIDENCE = Evidence(
     question="Something else?",
     documents=(),
     sentences=(),
@@ -33,6 +33,7 @@ _OTHERS: dict[str, Any] = {
     "documents": [Hit(_DOCUMENT, 0.25, 1)],
     "evidence": _EVIDENCE,
     "answer": unknown("Something else?", "it is something else"),
+    "quotes": unknown("Something else?", "it is something else"),
     "memory": [_DOCUMENT],
     "verdicts": [Verdict("something-else", -0.25)],
     "route": "something else",
