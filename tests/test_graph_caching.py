@@ -16,6 +16,7 @@ from langchain_core.documents import Document
 from langchain_core.language_models import FakeListChatModel
 from ragloom import Corpus
 from ragloom.rag.graph import Context, GraphError, NodeError, NodeType, RagGraph, RagState, Turn, Update, node
+from ragloom.rag.graph.rag_graph import NODE_CACHE
 from ragloom.stores.types import Hit
 
 
@@ -266,4 +267,4 @@ def test_the_cache_is_in_the_programs_own_folder_by_default(
     for _ in range(2):
         RagGraph(written, types=[finder(called.find)]).invoke("Who?")
     assert called.times == 1
-    assert (tmp_path / "mine" / "graphs" / "nodes.sqlite").is_file()
+    assert (tmp_path / "mine" / NODE_CACHE).is_file()

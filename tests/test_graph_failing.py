@@ -319,7 +319,7 @@ def test_ctrl_c_waits_for_nobody(run: Run, flow: str, hanging: Hanging) -> None:
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
     others = cats("b c") if "b" in flow else []
-    settings = {} if others or run is sync_stream else {"a": {"timeout": 90}}
+    settings = {} if others or run is sync_stream else {"a": {"timeout": 90}}  # else it runs in this very thread
     running = graph(flow, cat("a", hanging), *others, settings=settings)
     threading.Thread(target=interrupt).start()
     with pytest.raises(KeyboardInterrupt):

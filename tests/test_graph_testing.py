@@ -65,7 +65,7 @@ def test_cats_keep_the_rules(name: str) -> None:
     check_node(CATS.nodes[name], states=[STATE], params={"volume": 1} if name == "purr" else {})
 
 
-@pytest.mark.parametrize("field", ["query", "history", "documents", "evidence", "answer", "verdicts", "route", "trace"])
+@pytest.mark.parametrize("field", sorted(set(RagState.model_fields) - {"question", "extra", "candidates"}))
 def test_a_field_that_is_read_and_not_declared_is_found(field: str) -> None:
     kind = cat("a", lambda state, context: {"extra": {"y": repr(getattr(state, field))}}, writes=["extra.y"])
     assert findings(kind) == [
@@ -343,14 +343,15 @@ def everything(corpus: Corpus) -> RagState:
     hits = corpus.search(QUESTION, k=3)
     evidence = gather(QUESTION, [hit.document for hit in hits], corpus.embedder)
     citation = Citation.of(hits[0].document)
+    answer = Answer(QUESTION, (Statement("Toad steals a motor-car.", (1,)),), (citation,), "cited")
     return RagState(
         question=QUESTION,
         history=[Turn("user", "Tell me of Toad."), Turn("assistant", "He is rich.")],
         candidates={"dense": hits[:2], "lexical": hits[1:]},
         documents=hits,
         evidence=evidence,
-        quotes=Answer(QUESTION, (Statement("Toad steals a motor-car.", (1,)),), (citation,), "quoted"),
-        answer=Answer(QUESTION, (Statement("Toad steals a motor-car.", (1,)),), (citation,), "cited"),
+        quotes=answer,
+        answer=answer,
         memory=[hits[0].document],
         verdicts=[Verdict(hits[0].document.id or "", 0.5)],
         route="dense",

@@ -9,17 +9,21 @@ from __future__ import annotations
 import threading
 from collections.abc import Generator, Iterable
 from contextvars import copy_context
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import TypeVar
 
 from .run import Run
 
 Item = TypeVar("Item")
+Made = SimpleQueue[tuple[Item] | BaseException | None]
+
+_TICK = 0.25
+"""Seconds after which somebody who waits looks up: an interrupt just before he began to wait does not wake him."""
 
 
 def driven(items: Iterable[Item], run: Run) -> Generator[Item, None, None]:
     """Give `items` as they come; `run`, which makes them, is ended when the caller leaves."""
-    made: SimpleQueue[tuple[Item] | BaseException | None] = SimpleQueue()
+    made: Made[Item] = SimpleQueue()
 
     def make() -> None:
         try:
@@ -33,10 +37,18 @@ def driven(items: Iterable[Item], run: Run) -> Generator[Item, None, None]:
     thread = threading.Thread(target=copy_context().run, args=(make,), name="ragloom-run", daemon=True)
     thread.start()
     try:
-        while (item := made.get()) is not None:
+        while (item := _next(made)) is not None:
             if isinstance(item, BaseException):
                 raise item
             yield item[0]
     finally:
         run.end()
         thread.join()
+
+
+def _next(made: Made[Item]) -> tuple[Item] | BaseException | None:
+    while True:
+        try:
+            return made.get(timeout=_TICK)
+        except Empty:
+            continue

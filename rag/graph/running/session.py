@@ -51,18 +51,22 @@ class Session:
         plan: what was compiled.
         graph: langgraph's.
         kept: where the steps of runs are kept; None: nowhere.
-        forks: whether nodes run side by side, so that one may have to be left when another one fails.
+        has_threads: whether some node has a thread of its own, while the caller waits.
     """
 
     plan: Plan
     graph: Graph
     kept: Path | BaseCheckpointSaver[str] | None
-    forks: bool
+    has_threads: bool
 
     @classmethod
     def of(cls, plan: Plan, graph: Graph, kept: Path | BaseCheckpointSaver[str] | None) -> Self:
         """Run `graph`, which `plan` was compiled to."""
-        return cls(plan, graph, kept, bool(Ways.of(plan.flow).forks))
+        nodes = plan.nodes.values()
+        has_threads = bool(Ways.of(plan.flow).forks) or any(
+            node.spec.timeout is not None or (node.type is not None and node.type.is_async) for node in nodes
+        )
+        return cls(plan, graph, kept, has_threads)
 
     def run(self, values: Values | None, config: RunnableConfig | None, thread: str | None) -> RagState:
         """Run to the end; `values` None: go on with the run of that thread."""
@@ -83,7 +87,7 @@ class Session:
         return self._atold(values, config, thread, _ALL)
 
     def _told(self, values: Values | None, config: RunnableConfig | None, thread: str | None, modes: Modes) -> Told:
-        run = Run(may_be_left=modes is not _QUIET or self.forks)
+        run = Run(may_be_left=modes is not _QUIET or self.has_threads)
         own, thread = self._config(config, thread, run, is_new=values is not None)
         with self._opened(own, thread, is_new=values is not None) as graph, _first_failure(run):
             last: Values = {}

@@ -33,6 +33,7 @@ _OTHERS: dict[str, Any] = {
     "documents": [Hit(_DOCUMENT, 0.25, 1)],
     "evidence": _EVIDENCE,
     "answer": unknown("Something else?", "it is something else"),
+    "quotes": unknown("Something else?", "it is something else"),
     "memory": [_DOCUMENT],
     "verdicts": [Verdict("something-else", -0.25)],
     "route": "something else",
