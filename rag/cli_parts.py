@@ -106,6 +106,10 @@ def open_graph(
         llm = None
         if planned.wants_llm and (model or spec.llm is None):
             llm = begin_loading(model or "embedded", gpu_layers)
+        elif model or gpu_layers:
+            option = "--model" if model else "--gpu-layers"
+            why = "the graph names its own LLM" if planned.wants_llm else "no node asks the graph's LLM"
+            raise RagloomError(f"{option} is of no use: {why}")
         yield opened.enter_context(
             RagGraph(spec, corpus=corpus, llm=llm, allow_imports=allow_imports, checkpoints=checkpoints)
         )
@@ -124,9 +128,8 @@ def show_run(
     from .graph.state import RagState
 
     started = time.perf_counter()
-    events = graph.resume_stream(thread or "") if question is None else graph.stream(question, thread=thread)
     with display.working() as tell:
-        for event in events:
+        for event in graph.stream(question, thread=thread):
             if isinstance(event, RagState):
                 state = event
             else:

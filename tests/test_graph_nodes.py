@@ -113,7 +113,7 @@ def test_dense_and_lexical_fused_are_hybrid(full: Corpus) -> None:
 def test_mmr_leaves_out_what_says_the_same_again(full: Corpus) -> None:
     kind = Registry.installed().nodes["mmr"]
     state = RagState(question=QUESTION, documents=full.search(QUESTION, k=4))
-    kept = after("varied", kind, kind.params(keep=2, balance=0.3), state, full).documents
+    kept = after("varied", kind, kind.params(keep=2, lambda_mult=0.3), state, full).documents
     assert [hit.rank for hit in kept] == [1, 2]
     assert sum("Toad" in hit.document.page_content for hit in kept) == 1
 
@@ -130,11 +130,11 @@ def test_mmr_is_the_formula_of_carbonell_and_goldstein() -> None:
             for i in rest
         }
         chosen.append(max(rest, key=worth.__getitem__))
-    assert mmr(query, vectors, keep=6, balance=0.7) == chosen
-    assert mmr(query, vectors, keep=99, balance=1) == [int(i) for i in np.argsort(-(vectors @ query))]
+    assert mmr(query, vectors, keep=6, lambda_mult=0.7) == chosen
+    assert mmr(query, vectors, keep=99, lambda_mult=1) == [int(i) for i in np.argsort(-(vectors @ query))]
     assert mmr(query, vectors[:0], keep=3) == []
     with pytest.raises(ValueError, match="between 0 and 1, not 2"):
-        mmr(query, vectors, keep=3, balance=2)
+        mmr(query, vectors, keep=3, lambda_mult=2)
 
 
 def test_a_node_without_what_it_needs_says_so(full: Corpus) -> None:

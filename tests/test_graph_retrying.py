@@ -63,7 +63,7 @@ def test_a_node_is_tried_until_it_does_not_fail(told: Told, fails: int, tries: i
     assert failed == [NodeFailed("a", f"ValueError: try {number}", "retry") for number in range(1, tries)]
     assert [type(event) for event in (events[0], events[-2])] == [NodeStarted, NodeEnded]
     remarks = [f"a failed (ValueError: try {number}): retry" for number in range(1, tries)]
-    assert details(events[-1], "a") == [", ".join(remarks)]
+    assert details(events[-1], "a") == ["; ".join(remarks)]
 
 
 @BOTH
@@ -126,7 +126,7 @@ def test_remarks_of_a_failed_try_are_forgotten(told: Told) -> None:
         does(state, context)
 
     state = told(graph("start -> a -> end", cat("a", remark), settings={"a": {"retries": 1}}))[-1]
-    assert details(state, "a") == ["a failed (ValueError: try 1): retry, looked"]
+    assert details(state, "a") == ["a failed (ValueError: try 1): retry; looked"]
 
 
 @BOTH

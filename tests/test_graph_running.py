@@ -55,7 +55,7 @@ def test_of_several_decisions_the_first_that_holds_is_taken() -> None:
     ]
     state = graph(flow, yes, no, *cats("a b c")).invoke("Who?")
     assert way(state) == ["a", "c"]
-    assert details(state, "a") == ["not no, yes -> c"]
+    assert details(state, "a") == ["not no; yes -> c"]
 
 
 def test_a_decision_sees_what_its_node_wrote() -> None:
@@ -134,7 +134,7 @@ def test_a_loop_ends_when_its_condition_or_its_bound_does(wanted: int, rounds: i
 def test_the_trace_says_that_a_bound_was_reached() -> None:
     flow = ["start -> a", {"from": "a", "when": "yes", "then": "a", "at_most": 2, "else": "b"}, "b -> end"]
     state = graph(flow, yes, *cats("a b")).invoke("Who?")
-    assert details(state, "a") == ["yes -> a", "yes -> a", "yes, but 2 times already -> b"]
+    assert details(state, "a") == ["yes -> a", "yes -> a", "yes, but at most 2 -> b"]
 
 
 def test_after_the_bound_the_next_decision_is_asked() -> None:
@@ -147,7 +147,7 @@ def test_after_the_bound_the_next_decision_is_asked() -> None:
     ]
     state = graph(flow, yes, *cats("a b c")).invoke("Who?")
     assert way(state) == ["a", "a", "c"]
-    assert details(state, "a")[-1] == "yes, but 1 times already, yes -> c"
+    assert details(state, "a")[-1] == "yes, but at most 1; yes -> c"
 
 
 def test_bounds_hold_for_the_whole_run_also_of_loops_in_loops() -> None:
@@ -303,7 +303,7 @@ def test_the_trace_counts_documents_and_keeps_remarks() -> None:
     state = graph("start -> a -> b -> end", finder, *cats("b")).invoke("Who?")
     first, second = state.trace
     assert (first.documents_in, first.documents_out, second.documents_in, second.documents_out) == (0, 2, 2, 2)
-    assert first.detail == "looked, everywhere"
+    assert first.detail == "looked; everywhere"
     assert first.milliseconds >= 0
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BeforeValidator, InstanceOf, PlainSerializer
+from pydantic import BeforeValidator, InstanceOf, PlainSerializer, WithJsonSchema
 
 
 def _to_plain(array: NDArray[np.float32]) -> dict[str, Any]:
@@ -21,7 +21,19 @@ def _to_array(value: Any) -> Any:
     return numbers.astype(np.float32).reshape(value["shape"])
 
 
+_SCHEMA = {
+    "type": "object",
+    "required": ["shape", "float32"],
+    "properties": {
+        "shape": {"type": "array", "items": {"type": "integer"}},
+        "float32": {"type": "string", "contentEncoding": "base64"},
+    },
+}
+
 Array = Annotated[
-    InstanceOf[np.ndarray[Any, np.dtype[np.float32]]], BeforeValidator(_to_array), PlainSerializer(_to_plain)
+    InstanceOf[np.ndarray[Any, np.dtype[np.float32]]],
+    BeforeValidator(_to_array),
+    PlainSerializer(_to_plain),
+    WithJsonSchema(_SCHEMA),
 ]
 """An array of float32, for pydantic."""

@@ -31,14 +31,16 @@ from .spec import GraphSpec
 from .state import NodeTrace, RagState
 
 if TYPE_CHECKING:
+    from langchain_core.runnables.graph import Graph
     from langchain_core.tools import BaseTool
     from langgraph.graph.state import CompiledStateGraph
 
     from ...stores.corpus import Corpus
     from .retriever import GraphRetriever
 
-GraphInput = str | Mapping[str, Any] | RagState
-"""What a graph is asked: a question, a mapping with `question` and perhaps `history`, or a state to go on from."""
+GraphInput = str | Mapping[str, Any] | RagState | None
+"""What a graph is asked: a question, a mapping with `question` and perhaps `history`, or a state to go on from; None
+goes on with the run of the thread, as `resume` does."""
 
 NODE_CACHE = "graphs/nodes.sqlite"
 """The node cache, in ragloom's cache folder."""
@@ -128,22 +130,24 @@ class RagGraph(Runnable[GraphInput, RagState]):
         config: RunnableConfig | None = None,
         *,
         thread: str | None = None,
-        **_: Any,
+        **options: Any,
     ) -> RagState:
         """Run the graph to its end.
 
         Args:
-            input: a question; or a mapping with `question` and perhaps `history`.
-            config: LangChain's: callbacks, tags, `configurable: {thread_id: ...}`.
-            thread: the run's name, under which `resume` finds it; a new question begins a thread anew.
+            input: a question; or a mapping with `question` and perhaps `history`; or None, to resume the thread.
+            config: LangChain's: callbacks, tags, `configurable: {thread_id: ...}`. Its `recursion_limit` is not used:
+                the flow bounds itself.
+            thread: the run's name, under which `resume` finds it; a new question starts the thread over.
+            options: none; what LangChain's signature lets through is refused.
 
         Raises:
             NodeError: a node failed; the message names it, and its cause is what was raised.
             StalledError: a node waits for others that will never run.
             ThreadError: there are no checkpoints to keep a thread in.
-            GraphError: the input is no question.
+            GraphError: the input is no question, or there is an unknown option.
         """
-        return self._session.run(_values(input), config, thread)
+        return self._session.run(_values(input, options), config, thread)
 
     async def ainvoke(
         self,
@@ -151,10 +155,10 @@ class RagGraph(Runnable[GraphInput, RagState]):
         config: RunnableConfig | None = None,
         *,
         thread: str | None = None,
-        **_: Any,
+        **options: Any,
     ) -> RagState:
         """Run the graph to its end without keeping the event loop; see `invoke`."""
-        return await self._session.arun(_values(input), config, thread)
+        return await self._session.arun(_values(input, options), config, thread)
 
     def stream(  # type: ignore[override]  # what comes out are events, and at last the state
         self,
@@ -162,7 +166,7 @@ class RagGraph(Runnable[GraphInput, RagState]):
         config: RunnableConfig | None = None,
         *,
         thread: str | None = None,
-        **_: Any,
+        **options: Any,
     ) -> Iterator[Event | RagState]:
         """Run the graph and tell what happens: events as they come, and at last the state; see `invoke`.
 
@@ -180,7 +184,7 @@ class RagGraph(Runnable[GraphInput, RagState]):
         # -> quote
         ```
         """
-        yield from self._session.events(_values(input), config, thread)
+        yield from self._session.events(_values(input, options), config, thread)
 
     async def astream(  # type: ignore[override]
         self,
@@ -188,10 +192,10 @@ class RagGraph(Runnable[GraphInput, RagState]):
         config: RunnableConfig | None = None,
         *,
         thread: str | None = None,
-        **_: Any,
+        **options: Any,
     ) -> AsyncIterator[Event | RagState]:
         """Run the graph and tell what happens, without keeping the event loop; see `stream`."""
-        async with aclosing(self._session.aevents(_values(input), config, thread)) as events:
+        async with aclosing(self._session.aevents(_values(input, options), config, thread)) as events:
             async for event in events:
                 yield event
 
@@ -206,13 +210,13 @@ class RagGraph(Runnable[GraphInput, RagState]):
         """
         return self._session.run(None, config, thread)
 
-    def resume_stream(self, thread: str, config: RunnableConfig | None = None) -> Iterator[Event | RagState]:
-        """Go on with a run that broke off and tell what happens; see `resume` and `stream`."""
-        return self._session.events(None, config, thread)
-
     async def aresume(self, thread: str, config: RunnableConfig | None = None) -> RagState:
         """Go on with a run that broke off, without keeping the event loop; see `resume`."""
         return await self._session.arun(None, config, thread)
+
+    def get_graph(self, config: RunnableConfig | None = None) -> Graph:
+        """LangChain's picture of the graph; decisions are in `draw`'s alone."""
+        return self.compiled.get_graph(config)
 
     def as_retriever(self, **options: Any) -> GraphRetriever:
         """A LangChain retriever that runs the graph and gives the state's documents; `options` are its fields: `k`.
@@ -268,12 +272,16 @@ class RagGraph(Runnable[GraphInput, RagState]):
         return NodeCache(expand_user(file) if file else read_settings().cache / NODE_CACHE)
 
 
-def _values(given: GraphInput) -> dict[str, Any]:
-    """The channels that a run begins with.
+def _values(given: GraphInput, options: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The channels that a run begins with; None: those of the thread.
 
     Raises:
-        GraphError: it is no question.
+        GraphError: it is no question, or there are options.
     """
+    if options:
+        raise GraphError(unknown("option", next(iter(options)), ("config", "thread")))
+    if given is None:
+        return None
     state = given if isinstance(given, RagState) else _validated(given)
     if not state.question.strip():
         raise GraphError("the question is empty; ask something")
@@ -283,7 +291,7 @@ def _values(given: GraphInput) -> dict[str, Any]:
 def _validated(given: str | Mapping[str, Any]) -> RagState:
     fields = {"question": given} if isinstance(given, str) else given
     if not isinstance(fields, Mapping):
-        raise GraphError(f"a graph is asked a question, or {{'question': ...}}, not a {type(given).__name__}")
+        raise GraphError(f"expected a question, or {{'question': ...}}, not {type(given).__name__}")
     try:
         return RagState.model_validate(fields)
     except ValidationError as error:

@@ -68,6 +68,8 @@ class NodeTrace:
         tokens_reused: those of `tokens_in` that were in its cache.
         documents_in: how many documents the state had before.
         documents_out: how many it had afterwards.
+        ran: the node that gave the result: itself, or the one that it fell back on; empty if it was skipped.
+        decisions: of each decision after it, the place in the flow and whether `then` was taken.
     """
 
     node: str
@@ -78,6 +80,11 @@ class NodeTrace:
     tokens_reused: int = 0
     documents_in: int = 0
     documents_out: int = 0
+    ran: str = ""
+    decisions: tuple[tuple[int, bool], ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "decisions", tuple((item, taken) for item, taken in self.decisions))
 
 
 class RagState(BaseModel):

@@ -31,19 +31,19 @@ def rrf(
     *,
     of: list[str] | None = None,
     keep: HowMany = KEEP,
-    k: HowMany = fusion.K,
+    rank_constant: HowMany = fusion.K,
 ) -> Update:
     """Fuse what several nodes found by reciprocal rank fusion.
 
     Args:
         of: the nodes whose candidates are fused; by default all that found any.
         keep: how many documents to keep.
-        k: the constant of RRF; a smaller one lets the first ranks count more.
+        rank_constant: the k of RRF; a smaller one lets the first ranks count more.
     """
     names = sorted(state.candidates) if of is None else of
     rankings = [state.candidates.get(name, []) for name in names]
     hits = {_key(hit): hit for ranking in reversed(rankings) for hit in ranking}
-    fused = fusion.rrf([[_key(hit) for hit in ranking] for ranking in rankings], k=k)[:keep]
+    fused = fusion.rrf([[_key(hit) for hit in ranking] for ranking in rankings], k=rank_constant)[:keep]
     found = ", ".join(f"{len(ranking)} of {name}" for name, ranking in zip(names, rankings, strict=True))
     context.note(f"{found} -> {len(fused)} of {len(hits)}")
     return {"documents": [Hit(hits[key].document, score, rank) for rank, (key, score) in enumerate(fused, start=1)]}
@@ -55,18 +55,18 @@ def mmr(
     context: Context,
     *,
     keep: HowMany = KEEP,
-    balance: Annotated[float, Field(ge=0, le=1)] = diversity.BALANCE,
+    lambda_mult: Annotated[float, Field(ge=0, le=1)] = diversity.LAMBDA,
 ) -> Update:
     """Keep documents that are near the query and not near each other (maximal marginal relevance).
 
     Args:
         keep: how many documents to keep.
-        balance: 1 looks at the query alone, 0 at the difference between documents alone.
+        lambda_mult: 1 looks at the query alone, 0 at the difference between documents alone.
     """
     if not state.documents:
         return {"documents": []}
     query = context.corpus.embedder.encode_query(state.query)
-    chosen = diversity.mmr(query, _vectors(state.documents, context), keep=keep, balance=balance)
+    chosen = diversity.mmr(query, _vectors(state.documents, context), keep=keep, lambda_mult=lambda_mult)
     kept = [state.documents[place] for place in chosen]
     context.note(f"{len(state.documents)} -> {len(kept)}")
     return {"documents": [Hit(hit.document, hit.score, rank) for rank, hit in enumerate(kept, start=1)]}

@@ -12,6 +12,7 @@ from langgraph.types import Command
 from ..checks.ways import Ways
 from ..plan import Plan
 from ..spec import END, START
+from ..state import NodeTrace
 from .caching import NodeCache
 from .channels import Channels, node_key, to_state
 from .node_runner import NodeRunner
@@ -52,6 +53,8 @@ def _decider(plan: Plan) -> Callable[[Mapping[str, Any]], Command[str]]:
 
     def start(values: Mapping[str, Any]) -> Command[str]:
         route = router.route(to_state(values), {})
-        return Command(update=route.update, goto=[node_key(target) for target in route.targets if target != END])
+        trace = NodeTrace(START, 0.0, "; ".join(route.notes), ran=START, decisions=route.decisions)
+        goto = [node_key(target) for target in route.targets if target != END]
+        return Command(update={**route.update, "trace": [trace]}, goto=goto)
 
     return start

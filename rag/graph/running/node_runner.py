@@ -122,40 +122,44 @@ class NodeRunner(Runnable[Mapping[str, Any], Any]):
         tell(NodeStarted(self.node))
         started = time.perf_counter()
         notes: list[str] = []
-        update = yield from self._result(state, notes, tell)
+        ran, update = yield from self._result(state, notes, tell)
         after = applied(state, update)
         route = self._router.route(after, values.get(ROUNDS, {}))
         trace = NodeTrace(
             node=self.node,
             milliseconds=(time.perf_counter() - started) * 1000,
-            detail=", ".join([*notes, *route.notes]),
+            detail="; ".join([*notes, *route.notes]),
             tokens_in=tokens.read,
             tokens_out=tokens.written,
             tokens_reused=tokens.reused,
             documents_in=len(state.documents),
             documents_out=len(after.documents),
+            ran=ran,
+            decisions=route.decisions,
         )
         tell(NodeEnded(self.node, trace))
         whole = {**update, **route.update, "trace": [trace]}
         return Command(update=whole, goto=[node_key(target) for target in route.targets if target != END])
 
-    def _result(self, state: RagState, notes: list[str], tell: Tell) -> Generator[Attempt | float, Any, Update]:
-        """The node's update: from the cache, by running it, or by what stands in for it."""
+    def _result(
+        self, state: RagState, notes: list[str], tell: Tell
+    ) -> Generator[Attempt | float, Any, tuple[str, Update]]:
+        """Which node gave the update, if any, and the update: from the cache, by running it, or by what stands in."""
         node = self._line[0]
         key = None
         if self._cache:
             key, kept = yield from self._looked_up(self._cache, node, state)
             if kept is not None:
                 notes.append("from the cache")
-                return kept
+                return self.node, kept
         for node in self._line:
             update = yield from self._tried(node, state, notes, tell)
             if update is None:
                 continue
             if self._cache and key and node is self._line[0]:
                 yield from self._kept(self._cache, key, update)
-            return update
-        return {"candidates": {self.node: []}} if "candidates" in _type(self._line[0]).writes else {}
+            return node.name, update
+        return "", {"candidates": {self.node: []}} if "candidates" in _type(self._line[0]).writes else {}
 
     def _looked_up(
         self, cache: NodeCache, node: PlannedNode, state: RagState

@@ -21,11 +21,13 @@ class Route:
         targets: what comes next by decision; edges are langgraph's own.
         update: the graph's own channels.
         notes: what was decided and why, for the trace.
+        decisions: the place of each decision that was asked, and whether its `then` was taken.
     """
 
     targets: tuple[str, ...] = ()
     update: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    decisions: tuple[tuple[int, bool], ...] = ()
 
 
 class Router:
@@ -47,26 +49,22 @@ class Router:
         if not self._decisions:
             return self._by_edge
         notes: list[str] = []
+        decided: list[tuple[int, bool]] = []
         for decision in self._decisions:
-            targets, update, note = self._decide(decision, state, rounds)
-            notes.append(note)
+            spec, key = decision.spec, str(decision.item)
+            taken = rounds.get(key, 0)
+            holds, found = self._ask(decision, state)
+            is_spent = spec.at_most is not None and taken >= spec.at_most
+            then = holds and not is_spent
+            targets = spec.then if then else spec.otherwise
+            reason = f"{found}, but at most {taken}" if holds and is_spent else found
+            notes.append(f"{reason} -> {', '.join(targets)}" if targets else reason)
+            decided.append((decision.item, then))
             if targets:
+                rounds_now = {ROUNDS: {key: taken + 1}} if then and spec.at_most is not None else {}
                 ended = {ENDED: True} if END in targets else {}
-                return Route(tuple(targets), {**update, **ended}, tuple(notes))
-        return Route(notes=tuple(notes))
-
-    def _decide(
-        self, decision: Decision, state: RagState, rounds: dict[str, int]
-    ) -> tuple[tuple[str, ...], dict[str, Any], str]:
-        spec, key = decision.spec, str(decision.item)
-        taken = rounds.get(key, 0)
-        holds, found = self._ask(decision, state)
-        if not holds:
-            return spec.otherwise, {}, _note(found, spec.otherwise)
-        if spec.at_most is not None and taken >= spec.at_most:
-            return spec.otherwise, {}, _note(f"{found}, but {taken} times already", spec.otherwise)
-        update = {} if spec.at_most is None else {ROUNDS: {key: taken + 1}}
-        return spec.then, update, _note(found, spec.then)
+                return Route(targets, {**rounds_now, **ended}, tuple(notes), tuple(decided))
+        return Route(notes=tuple(notes), decisions=tuple(decided))
 
     def _ask(self, decision: Decision, state: RagState) -> tuple[bool, str]:
         try:
@@ -74,7 +72,3 @@ class Router:
         except Exception as error:
             said = f"{type(error).__name__}: {error}".removesuffix(": ")
             raise NodeError(self._source, f"failed: the condition {decision.spec.when!r}: {said}") from error
-
-
-def _note(reason: str, targets: tuple[str, ...]) -> str:
-    return f"{reason} -> {', '.join(targets)}" if targets else reason

@@ -135,6 +135,8 @@ class Session:
         if thread is not None and not thread:
             raise ThreadError("the thread's name is empty")
         thread = thread or (str(given) if given is not None and self.kept else None)
+        if thread is None and not is_new:
+            raise ThreadError("which run is to be resumed? Name its thread")
         if thread and not self.kept:
             doing = "keep" if is_new else "find"
             raise ThreadError(
