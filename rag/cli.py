@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .._explain import count
 from .._paths import expand_user
 from ..errors import RagloomError
 from .cli_graph import graph_app
@@ -250,7 +251,7 @@ def corpus_repair_command(
     with open_corpus(index, embedder=embedder) as corpus:
         report = corpus.repair(reembed=reembed)
     display.data(asdict(report))
-    display.line(f"{report.chunks} chunks, both indexes made again")
+    display.line(f"{count(report.chunks, 'chunk')}, both indexes made again")
     if report.cut:
         display.line(
             f"{report.cut} chunks are longer than what the embedder reads; ingest again, and they are split to fit"

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from .._explain import count
 from ..errors import RagloomError
 from .cli_parts import NOTHING, check_questions, make_display, open_graph, show_run
 from .options import AllowImports, AsJson, GpuLayers, OwnIndex, OwnModel, Trace
@@ -54,7 +55,7 @@ def validate_command(graph: Source, allow_imports: AllowImports = False, as_json
     display.problems(problems)
     if problems:
         raise typer.Exit(NOTHING)
-    display.line(f"{planned.spec.name or graph}: {len(planned.nodes)} nodes, nothing wrong")
+    display.line(f"{planned.spec.name or graph}: {count(len(planned.nodes), 'node')}, nothing wrong")
 
 
 @graph_app.command("schema")

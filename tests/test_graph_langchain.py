@@ -382,3 +382,24 @@ def test_callbacks_reach_the_graph_behind_a_tool_and_a_retriever() -> None:
         heard = Heard()
         runnable.invoke(given, {"callbacks": [heard]})  # type: ignore[arg-type]
         assert "a" in [name for name, _ in heard.runs]
+
+
+def test_what_langchain_lets_through_is_refused_rather_than_overlooked() -> None:
+    running = graph("start -> a -> end", *cats("a"))
+    with pytest.raises(GraphError, match="unknown option 'thraed'; did you mean 'thread'"):
+        running.invoke("Who?", thraed="one")
+    with pytest.raises(GraphError, match="unknown option 'stream_mode'"):
+        list(running.stream("Who?", stream_mode="updates"))
+
+
+def test_none_goes_on_with_the_thread(tmp_path: Path) -> None:
+    running = graph("start -> a -> end", *cats("a"), checkpoints=tmp_path / "runs.sqlite")
+    first = running.invoke("Who?", thread="one")
+    assert running.invoke(None, thread="one") == first
+    assert list(running.stream(None, {"configurable": {"thread_id": "one"}})) == [first]
+
+
+def test_input_and_output_have_a_json_schema() -> None:
+    running = graph("start -> a -> end", *cats("a"))
+    assert "evidence" in running.get_output_jsonschema()["properties"]
+    assert set(running.get_graph().nodes) >= {"a"}

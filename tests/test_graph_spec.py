@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 import yaml
 from cats import CATS
-from ragloom.rag.graph import DecisionSpec, GraphSpec, NodeSpec, SpecError, json_schema, load_spec, presets
+from ragloom.rag.graph import DecisionSpec, GraphError, GraphSpec, NodeSpec, SpecError, json_schema, load_spec, presets
 from ragloom.rag.graph.conditions import read_condition
 from ragloom.rag.graph.errors import FlowError
 from ragloom.rag.graph.flow import Edge, read_flow
@@ -156,3 +156,15 @@ def test_a_text_of_several_lines_is_yaml() -> None:
     assert load_spec(text).nodes.keys() == {"find"}
     with pytest.raises(SpecError, match=r"^line 2: floww: unknown key 'floww'; did you mean 'flow'"):
         load_spec("nodes: {find: prowl}\nfloww: []\n")
+
+
+def test_a_graph_is_changed_where_it_is_said_and_nowhere_else() -> None:
+    quick = load_spec("quick")
+    changed = quick.changed(retrieve={"use": "dense", "k": 3})
+    assert (changed.nodes["retrieve"].use, changed.nodes["retrieve"].params) == ("dense", {"k": 3})
+    assert changed.nodes["quote"] == quick.nodes["quote"]
+    assert quick.nodes["retrieve"].use == "hybrid"
+    with pytest.raises(GraphError, match="unknown node 'retreive'; did you mean 'retrieve'"):
+        quick.changed(retreive={"k": 3})
+    with pytest.raises(GraphError, match=r"nodes\.retrieve\.retries should be greater than or equal to 0, not -1"):
+        quick.changed(retrieve={"retries": -1})

@@ -17,6 +17,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+from ..._explain import count
 from ...stores.embedder import TextEmbedder
 from .evidence import Evidence
 from .quoting import quote
@@ -54,7 +55,7 @@ def ground(draft: Answer, evidence: Evidence, embedder: TextEmbedder, quotes: An
         *cite_all([*standing, *own_words]),
         how="grounded",
         confidence=evidence.confidence,
-        notes=(*draft.notes, *([f"{len(dropped)} unsupported sentences left out"] if dropped else ())),
+        notes=(*draft.notes, *([f"{count(len(dropped), 'unsupported sentence')} left out"] if dropped else ())),
         dropped=dropped,
         usage=draft.usage,
     )

@@ -31,12 +31,15 @@ from pydantic import (
     Field,
     PrivateAttr,
     Tag,
+    ValidationError,
     field_serializer,
     model_validator,
 )
 
+from ..._explain import first_problem, unknown
 from ..._paths import expand_user
 from ..llm.sampling import SamplingFields
+from .errors import GraphError
 from .problem import Keys, Problem, spelt
 
 NAME = r"[A-Za-z_][\w-]*"
@@ -257,12 +260,16 @@ class GraphSpec(_Written):
         ```
 
         Raises:
-            ValidationError: a value cannot be used.
-            KeyError: there is no such node.
+            GraphError: there is no such node, or a value cannot be used.
         """
         new = dict(self.nodes)
         for name, keys in nodes.items():
-            new[name] = NodeSpec.model_validate({**self.nodes[name].model_dump(exclude_unset=True), **keys})
+            if name not in new:
+                raise GraphError(unknown("node", name, new))
+            try:
+                new[name] = NodeSpec.model_validate({**new[name].model_dump(exclude_unset=True), **keys})
+            except ValidationError as error:
+                raise GraphError(f"nodes.{name}.{first_problem(error, 'key')}") from None
         spec = self.model_copy(update={"nodes": new})
         spec._origin = self._origin
         return spec
