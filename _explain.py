@@ -19,12 +19,14 @@ def unknown(kind: str, name: object, known: Iterable[str]) -> str:
     from ragloom._explain import unknown
 
     print(unknown("mode", "lexcal", ["dense", "lexical"]))  # -> unknown mode 'lexcal'; did you mean 'lexical'?
-    print(unknown("mode", "both", ["dense", "lexical"]))  # -> unknown mode 'both'; known are dense, lexical
+    print(unknown("mode", "both", ["dense", "lexical"]))  # -> unknown mode 'both'; expected one of: dense, lexical
     ```
     """
     names = list(known)
     close = get_close_matches(str(name), names, n=1)
-    return f"unknown {kind} {name!r}; " + (f"did you mean {close[0]!r}?" if close else f"known are {', '.join(names)}")
+    return f"unknown {kind} {name!r}; " + (
+        f"did you mean {close[0]!r}?" if close else f"expected one of: {', '.join(names)}"
+    )
 
 
 def count(number: int, thing: str) -> str:

@@ -67,7 +67,7 @@ def test_all_problems_are_told_at_once_in_the_order_of_their_lines() -> None:
         "2: llm.temprature: unknown key 'temprature'; did you mean 'temperature'?",
         "4: nodes.find.use: unknown node type 'prowll'; did you mean 'prowl'?",
         "5: nodes.say.volume: should be a valid integer, unable to parse string as an integer, not 'loud'",
-        "5: nodes.say.sound: unknown key 'sound'; known are volume, cache, corpus, llm, "
+        "5: nodes.say.sound: unknown key 'sound'; expected one of: volume, cache, corpus, llm, "
         "on_error, retries, timeout, use",
         "6: nodes.rest.timeout: should be greater than 0, not 0",
         "9: flow[1]: unknown node 'edn'; did you mean 'end'?",
@@ -107,14 +107,14 @@ def test_an_unknown_preset() -> None:
 
 def test_a_key_that_stands_twice() -> None:
     assert problems("nodes:\n  a: nap\n  a: nap\nflow:\n  - start -> a -> end\n") == [
-        "3: nodes.a: stands in line 2 already"
+        "3: nodes.a: repeats the key of line 2"
     ]
 
 
 def test_names_that_a_flow_cannot_spell() -> None:
     found = problems("nodes: {start: nap, a b: nap, a: nap}\nflow: [start -> a -> end]\n")
     assert found[:2] == [
-        "1: nodes.start: 'start' is where a flow starts; call the node otherwise",
+        "1: nodes.start: 'start' is reserved; rename the node",
         "1: nodes.a b: a node cannot be called 'a b'; a name has letters, digits, _ and -, and no digit first",
     ]
 
@@ -166,8 +166,8 @@ def test_parameters_that_name_nodes() -> None:
             "start -> [find, other -> end",
             "7: flow[0]: cannot read '[find'; write a node's name, or several as [dense, lexical]",
         ),
-        ("start -> [find, find] -> end", "7: flow[0]: 'find' stands twice in [find, find]"),
-        ("start -> find -> [rest, end]", "7: flow[0]: 'end' is no node, so it stands in no list"),
+        ("start -> [find, find] -> end", "7: flow[0]: 'find' is repeated in [find, find]"),
+        ("start -> find -> [rest, end]", "7: flow[0]: 'end' cannot be in a list"),
         ("start -> end -> find", "7: flow[0]: nothing comes after 'end'; it stands last"),
         ("find -> start", "7: flow[0]: nothing leads to 'start'; it stands first"),
         ("start -> fidn -> end", "7: flow[0]: unknown node 'fidn'; did you mean 'find'?"),
@@ -181,7 +181,7 @@ def test_parameters_that_name_nodes() -> None:
         ("{from: start, when: hungry, then: start, else: end}", "7: flow[0].then: nothing leads to 'start'"),
         (
             "{from: start, when: hungry, then: [find, end], else: end}",
-            "7: flow[0].then: 'end' is no node, so it stands in no list",
+            "7: flow[0].then: 'end' cannot be in a list",
         ),
         (
             "{from: start, when: hungry, then: find, at_most: 0, else: end}",
@@ -237,8 +237,8 @@ def test_decisions_from_one_node_are_tried_in_turn() -> None:
 
 def test_nodes_that_no_way_leads_to() -> None:
     assert flow_problems("start -> find -> rest -> end", "other -> more -> end") == [
-        "3: nodes.other: no way leads from 'start' to 'other'; add one, or delete the node",
-        "5: nodes.more: no way leads from 'start' to 'more'; add one, or delete the node",
+        "3: nodes.other: 'other' cannot be reached from 'start'; add an edge to it, or delete the node",
+        "5: nodes.more: 'more' cannot be reached from 'start'; add an edge to it, or delete the node",
     ]
 
 
@@ -248,8 +248,8 @@ def test_nothing_leads_from_the_start() -> None:
 
 def test_no_way_leads_to_the_end() -> None:
     assert flow_problems("start -> [find, rest]", "rest -> more -> end", "rest -> other") == [
-        "2: nodes.find: no way leads from 'find' to 'end'; write what comes after it, or find -> end",
-        "3: nodes.other: no way leads from 'other' to 'end'; write what comes after it, or other -> end",
+        "2: nodes.find: nothing follows 'find'; write find -> end, or what comes next",
+        "3: nodes.other: nothing follows 'other'; write other -> end, or what comes next",
     ]
 
 
@@ -258,17 +258,17 @@ def test_loops_without_a_bound() -> None:
         "start -> find -> rest",
         "{from: rest, when: hungry, then: find, else: more}",
         "more -> other -> end",
-    ) == ["8: flow[1].at_most: is missing; the loop find -> rest -> find must be bounded: write at_most: 3, say"]
+    ) == ["8: flow[1].at_most: is missing; the loop find -> rest -> find needs a bound, such as at_most: 3"]
     assert flow_problems(
         "start -> find -> rest",
         "{from: rest, when: not hungry, then: more, at_most: 3, else: find}",
         "more -> other -> end",
     ) == [
-        "8: flow[1].else: the loop find -> rest -> find is not bounded; only a 'then' can be: turn the condition round "
+        "8: flow[1].else: the loop find -> rest -> find is not bounded; only 'then' can be: invert the condition "
         "and write when: hungry, then: find, at_most: 3, else: more"
     ]
     assert flow_problems("start -> find -> other -> rest -> more -> rest", "more -> end") == [
-        "7: flow[0]: the loop rest -> more -> rest never ends; leave it by a decision, with at_most at its way back"
+        "7: flow[0]: the loop rest -> more -> rest never ends; make the step back a decision with at_most"
     ]
 
 
@@ -385,8 +385,8 @@ def test_stand_ins() -> None:
           - start -> find -> other -> more -> rest -> end
     """) == [
         "2: nodes.find.on_error: unknown node 'othr'; did you mean 'other'?",
-        "3: nodes.other.on_error: 'other' stands in for itself, so nothing does",
-        "4: nodes.more.on_error: 'more' stands in for itself, so nothing does",
+        "3: nodes.other.on_error: 'other' falls back on itself",
+        "4: nodes.more.on_error: 'more' falls back on itself",
         "5: nodes.rest.on_error: should be fail, skip or fallback NODE, not 'retry'",
     ]
 

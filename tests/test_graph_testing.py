@@ -70,7 +70,7 @@ def test_a_field_that_is_read_and_not_declared_is_found(field: str) -> None:
     kind = cat("a", lambda state, context: {"extra": {"y": repr(getattr(state, field))}}, writes=["extra.y"])
     assert findings(kind) == [
         f"looks at {field}; declare it: reads={{'{field}'}}, or leave it alone",
-        f"gives another result when {field} is another; declare it: reads={{'{field}'}}",
+        f"its result changes with {field}; declare it: reads={{'{field}'}}",
     ]
 
 
@@ -86,7 +86,7 @@ def test_a_field_that_makes_a_difference_is_found_though_it_was_looked_at_in_sec
         return {"extra": {"y": len(state.model_dump()["documents"]) + len(state.model_dump()["verdicts"])}}
 
     kind = cat("a", spy, reads=["documents"], writes=["extra.y"])
-    expected = "gives another result when verdicts is another; declare it: reads={'verdicts'}"
+    expected = "its result changes with verdicts; declare it: reads={'verdicts'}"
     assert findings(kind) == [expected]
 
 
@@ -121,7 +121,7 @@ def test_candidates_of_named_nodes_are_told_apart() -> None:
 def test_what_it_writes_is_what_it_declares() -> None:
     finds(
         lambda state, context: {"documents": [], "route": "x"},
-        "wrote 'route', but its type 'a' declares to write documents; make `writes` and what it returns the same",
+        "wrote 'route', but its type 'a' declares only documents; make `writes` and what it returns the same",
         writes=["documents"],
     )
     finds(
@@ -149,7 +149,7 @@ def test_a_node_that_fails_or_hangs_is_found() -> None:
     def fail(state: RagState, context: Context) -> None:
         raise ValueError("no mice")
 
-    finds(fail, "failed: ValueError: no mice; give it a state that it can work on, or mend it")
+    finds(fail, "failed: ValueError: no mice; give it a state that it can work on, or fix the node")
     hanging = cat("a", lambda state, context: OVER.wait(60) and None)
     expected = "did not end within 0.1 s; make it faster, or allow more: check_node(..., timeout=...)"
     assert findings(hanging, timeout=0.1) == [expected]
@@ -164,7 +164,7 @@ def test_a_need_that_is_not_declared_is_found(corpus: Corpus) -> None:
     found = findings(search, llm=FakeListChatModel(responses=["x"]), corpus=corpus)
     assert found == [
         "failed: GraphError: needs a corpus; give the graph one, or write corpus: FOLDER; "
-        "give it a state that it can work on, or mend it",
+        "give it a state that it can work on, or fix the node",
         "asks for the corpus; declare it: needs={'corpus'}",
     ]
 
@@ -192,7 +192,7 @@ def test_a_node_that_depends_on_the_loop_is_found() -> None:
     check_node(cat("a", look, writes=["extra.y"]), states=[STATE])
     finds(
         alook,
-        "gives another result under ainvoke than under invoke; let it not depend on threads or loops",
+        "gives another result under ainvoke than under invoke; make it independent of threads and event loops",
         writes=["extra.y"],
     )
 
@@ -299,7 +299,7 @@ def test_a_type_without_words_is_found() -> None:
     silent = NodeType(
         "a", " ", CATS.nodes["nap"].params, frozenset(), frozenset(), frozenset(), lambda state, context: {}
     )
-    assert findings(silent) == ["says nowhere what it does; give it a docstring"]
+    assert findings(silent) == ["has no docstring; its first line says what it does"]
 
 
 def test_everything_is_found_at_once() -> None:

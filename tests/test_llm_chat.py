@@ -151,7 +151,7 @@ def test_an_answer_ends_where_the_context_is_full() -> None:
         ([AIMessage("", tool_calls=[{"name": "f", "args": {}, "id": "1"}])], "contains tool calls"),
         (
             [ChatMessage("Hi", role="<|im_start|>")],
-            "unknown role '<.im_start.>'; known are user, assistant",
+            "unknown role '<.im_start.>'; expected one of: user, assistant",
         ),
         ([FunctionMessage("4", name="f")], "a chat model takes no FunctionMessage"),
     ],

@@ -206,7 +206,7 @@ def test_a_file_that_was_downloaded_before_needs_no_network(tmp_path: Path) -> N
     ("options", "problem"),
     [
         ({"temprature": 1}, "unknown option 'temprature'; did you mean 'temperature'[?]"),
-        ({"colour": 1}, "unknown option 'colour'; known are temperature, top_p, max_tokens, seed, stop"),
+        ({"colour": 1}, "unknown option 'colour'; expected one of: temperature, top_p, max_tokens, seed, stop"),
         ({"temperature": float("nan")}, "temperature should be a finite number, not nan"),
         ({"n_ctx": 0}, "n_ctx should be greater than or equal to 1, not 0"),
         ({"n_ctx": 10_000}, "n_ctx=10000 is more than the 8192 tokens that SmolLM2-135M-Instruct-Q8_0 was trained for"),

@@ -75,7 +75,7 @@ def test_only_listed_names_are_found(name: str) -> None:
     [
         ("description: d\nusr: Hi\n", "unknown key 'usr'; did you mean 'user'?"),
         ("description: d\nuser: Hi\nsytem: s\n", "unknown key 'sytem'; did you mean 'system'?"),
-        ("description: d\nuser: Hi\nx: s\n", "unknown key 'x'; known are description, system, user"),
+        ("description: d\nuser: Hi\nx: s\n", "unknown key 'x'; expected one of: description, system, user"),
         ("description: d\nuser: Hi\nname: n\n", "unknown key 'name'; a prompt is named by its file"),
         ("description: d\nsystem: s\n", "the key 'user' is missing"),
         ("description: d\nuser: costs $5\n", "user contains a $ that begins no variable; write $$ for a dollar sign"),

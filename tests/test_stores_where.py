@@ -143,8 +143,8 @@ def test_many_values_and_many_conditions_are_no_trouble(corpus: Corpus) -> None:
     ("where", "message"),
     [
         ({"year": {"$gtt": 1}}, r"unknown operator '\$gtt'; did you mean '\$gt'\?"),
-        ({"year": {"regex": 1}}, r"unknown operator 'regex'; known are \$eq"),
-        ({"$not": []}, r"unknown operator '\$not'; known are \$and, \$or"),
+        ({"year": {"regex": 1}}, r"unknown operator 'regex'; expected one of: \$eq"),
+        ({"$not": []}, r"unknown operator '\$not'; expected one of: \$and, \$or"),
         ({"$or": {"a": 1}}, r"\$or takes a list of conditions"),
         ({"$and": []}, r"\$and takes a list of conditions"),
         ({"$and": [3]}, "where must be a mapping such as"),

@@ -112,9 +112,9 @@ def _read_term(term: str, text: str) -> tuple[str, ...]:
         if not _NAME.fullmatch(name):
             raise FlowError(f"cannot read {name!r}; write a node's name, or several as [dense, lexical]")
         if (match or len(names) > 1) and name in {START, END}:
-            raise FlowError(f"{name!r} is no node, so it stands in no list")
+            raise FlowError(f"{name!r} cannot be in a list")
     if len(set(names)) < len(names):
-        raise FlowError(f"{_repeated(names)!r} stands twice in {term}")
+        raise FlowError(f"{_repeated(names)!r} is repeated in {term}")
     return names
 
 

@@ -157,7 +157,7 @@ class RagGraph(Runnable[GraphInput, RagState]):
         thread: str | None = None,
         **options: Any,
     ) -> RagState:
-        """Run the graph to its end without keeping the event loop; see `invoke`."""
+        """Run the graph to its end without blocking the event loop; see `invoke`."""
         return await self._session.arun(_values(input, options), config, thread)
 
     def stream(  # type: ignore[override]  # what comes out are events, and at last the state
@@ -194,7 +194,7 @@ class RagGraph(Runnable[GraphInput, RagState]):
         thread: str | None = None,
         **options: Any,
     ) -> AsyncIterator[Event | RagState]:
-        """Run the graph and tell what happens, without keeping the event loop; see `stream`."""
+        """Run the graph and tell what happens, without blocking the event loop; see `stream`."""
         async with aclosing(self._session.aevents(_values(input, options), config, thread)) as events:
             async for event in events:
                 yield event
@@ -211,7 +211,7 @@ class RagGraph(Runnable[GraphInput, RagState]):
         return self._session.run(None, config, thread)
 
     async def aresume(self, thread: str, config: RunnableConfig | None = None) -> RagState:
-        """Go on with a run that broke off, without keeping the event loop; see `resume`."""
+        """Go on with a run that broke off, without blocking the event loop; see `resume`."""
         return await self._session.arun(None, config, thread)
 
     def get_graph(self, config: RunnableConfig | None = None) -> Graph:

@@ -111,7 +111,7 @@ def _read_text(text: str, origin: Origin) -> Draft:
         raise _error("a graph is a mapping with the keys nodes and flow", 1, origin.file)
     origin = Origin(origin.file, origin.folder, document.lines)
     draft = _validate(document.value, origin)
-    repeated = [origin.problem(keys, f"stands in line {line} already") for keys, line in document.repeated.items()]
+    repeated = [origin.problem(keys, f"repeats the key of line {line}") for keys, line in document.repeated.items()]
     return Draft(draft.spec, (*draft.problems, *repeated), draft.broken, draft.is_flow_whole)
 
 

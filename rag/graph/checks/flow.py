@@ -55,7 +55,7 @@ def _check_decision(spec: GraphSpec, decision: DecisionSpec, place: int, nodes: 
         if key != "from" and START in names:
             problems.append(spec.origin.problem(keys, f"nothing leads to {START!r}"))
         if len(names) > 1 and END in names:
-            problems.append(spec.origin.problem(keys, f"{END!r} is no node, so it stands in no list"))
+            problems.append(spec.origin.problem(keys, f"{END!r} cannot be in a list"))
         if len(set(names)) < len(names):
             problems.append(spec.origin.problem(keys, "names a node twice"))
     return problems

@@ -49,7 +49,7 @@ def plan_nodes(
 
 def _check_name(spec: GraphSpec, name: str) -> list[Problem]:
     if name in {START, END}:
-        return [spec.origin.problem(("nodes", name), f"{name!r} is where a flow {name}s; call the node otherwise")]
+        return [spec.origin.problem(("nodes", name), f"{name!r} is reserved; rename the node")]
     if not re.fullmatch(NAME, name):
         message = f"a node cannot be called {name!r}; a name has letters, digits, _ and -, and no digit first"
         return [spec.origin.problem(("nodes", name), message)]

@@ -27,13 +27,15 @@ def _check_reach(plan: Plan, ways: Ways) -> list[Problem]:
     reached = ways.reach(START)
     helping = {other for name in reached & plan.nodes.keys() for other in plan.stand_ins(name)}
     problems = [
-        plan.spec.origin.problem(("nodes", name), f"no way leads from 'start' to {name!r}; add one, or delete the node")
+        plan.spec.origin.problem(
+            ("nodes", name), f"{name!r} cannot be reached from 'start'; add an edge to it, or delete the node"
+        )
         for name in plan.nodes
         if name not in reached | helping
     ]
     for name in plan.nodes:
         if name in reached and not ways.graph[name]:
-            message = f"no way leads from {name!r} to 'end'; write what comes after it, or {name} -> end"
+            message = f"nothing follows {name!r}; write {name} -> end, or what comes next"
             problems.append(plan.spec.origin.problem(("nodes", name), message))
     return problems
 
@@ -55,18 +57,18 @@ def _loop(plan: Plan, loop: list[str]) -> Problem:
     for decision in plan.flow.decisions:
         spec = decision.spec
         if spec.at_most is None and any((spec.source, target) in steps for target in spec.then):
-            message = f"is missing; the loop {shown} must be bounded: write at_most: 3, say"
+            message = f"is missing; the loop {shown} needs a bound, such as at_most: 3"
             return plan.spec.origin.problem(("flow", decision.item, "at_most"), message)
     for decision in plan.flow.decisions:
         spec = decision.spec
         if any((spec.source, target) in steps for target in spec.otherwise):
             message = (
-                f"the loop {shown} is not bounded; only a 'then' can be: turn the condition round and write "
+                f"the loop {shown} is not bounded; only 'then' can be: invert the condition and write "
                 f"when: {_turned(spec.when)}, then: {_shown(spec.otherwise)}, at_most: 3, else: {_shown(spec.then)}"
             )
             return plan.spec.origin.problem(("flow", decision.item, "else"), message)
     item = next(edge.item for edge in plan.flow.edges if any((source, edge.target) in steps for source in edge.sources))
-    message = f"the loop {shown} never ends; leave it by a decision, with at_most at its way back"
+    message = f"the loop {shown} never ends; make the step back a decision with at_most"
     return plan.spec.origin.problem(("flow", item), message)
 
 

@@ -19,5 +19,5 @@ def check_stand_ins(plan: Plan) -> list[Problem]:
             others = [other for other in plan.nodes if other != name]
             problems.append(plan.spec.origin.problem(keys, unknown("node", fallback, others)))
         elif name in plan.stand_ins(name):
-            problems.append(plan.spec.origin.problem(keys, f"{name!r} stands in for itself, so nothing does"))
+            problems.append(plan.spec.origin.problem(keys, f"{name!r} falls back on itself"))
     return problems

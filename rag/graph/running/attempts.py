@@ -80,7 +80,7 @@ def call_apart(attempt: Attempt, run: Run) -> Any:
 
 
 async def acall(attempt: Attempt, run: Run) -> Any:
-    """Try a function without keeping the event loop; a plain one gets a thread of its own, an async one a task.
+    """Try a function without blocking the event loop; a plain one gets a thread of its own, an async one a task.
 
     Raises:
         NodeTimeoutError: its time is up.
@@ -112,7 +112,7 @@ def _result(attempt: Attempt, task: asyncio.Future[Any]) -> Any:
 
 
 async def _until_cancelled(attempt: Attempt, awaitable: Awaitable[Any]) -> Any:
-    """Await, but stop when nobody waits any longer: an async function, other than a plain one, can be stopped."""
+    """Await, but stop when nobody waits any longer: an async function, unlike a plain one, can be stopped."""
     task = asyncio.ensure_future(awaitable)
     watch = asyncio.ensure_future(asyncio.to_thread(attempt.cancelled.wait))
     try:

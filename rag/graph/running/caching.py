@@ -40,7 +40,9 @@ class NodeCache:
             file.parent.mkdir(parents=True, exist_ok=True)
             self._cache: SqliteCache[dict[str, Any]] = SqliteCache(path=str(file), serde=serializer())
         except (OSError, sqlite3.Error) as error:
-            raise GraphError(f"cannot keep results of nodes in {file}: {error}; delete it, or name another") from error
+            raise GraphError(
+                f"cannot keep results of nodes in {file}: {error}; name a file that can be written"
+            ) from error
 
     def key(self, node: PlannedNode, state: RagState, context: Context) -> str:
         """What the result of `node` depends on."""

@@ -92,7 +92,7 @@ class NodeRunner(Runnable[Mapping[str, Any], Any]):
         config: RunnableConfig | None = None,
         **_: Any,
     ) -> Any:
-        """Run the node on these channels, without keeping the event loop."""
+        """Run the node on these channels, without blocking the event loop."""
         with _run_of(config) as run, count_tokens() as tokens:
             steps = self._steps(input, tokens, get_stream_writer())
             try:

@@ -34,7 +34,7 @@ def checked(node: str, kind: NodeType, returned: object) -> dict[str, Any]:
     written = _keys(returned)
     if undeclared := sorted(written - kind.writes):
         declared = ", ".join(sorted(kind.writes)) or "nothing"
-        raise ResultError(node, f"wrote {undeclared[0]!r}, but its type {kind.name!r} declares to write {declared}")
+        raise ResultError(node, f"wrote {undeclared[0]!r}, but its type {kind.name!r} declares only {declared}")
     if missing := sorted(kind.writes - written):
         raise ResultError(node, f"did not write {missing[0]!r}, which its type {kind.name!r} declares to write")
     update = {name: _valid(node, name, value) for name, value in returned.items()}

@@ -74,7 +74,7 @@ class Session:
             return _state(list(told))
 
     async def arun(self, values: Values | None, config: RunnableConfig | None, thread: str | None) -> RagState:
-        """Run to the end without keeping the event loop."""
+        """Run to the end without blocking the event loop."""
         async with aclosing(self._atold(values, config, thread, _QUIET)) as told:
             return _state([event async for event in told])
 
@@ -83,7 +83,7 @@ class Session:
         return self._told(values, config, thread, _ALL)
 
     def aevents(self, values: Values | None, config: RunnableConfig | None, thread: str | None) -> AsyncTold:
-        """Run and tell what happens, at last the state, without keeping the event loop."""
+        """Run and tell what happens, at last the state, without blocking the event loop."""
         return self._atold(values, config, thread, _ALL)
 
     def _told(self, values: Values | None, config: RunnableConfig | None, thread: str | None, modes: Modes) -> Told:
@@ -196,10 +196,10 @@ class Session:
             if came:
                 missing = [repr(source) for source in edge.sources if source not in came]
                 return (
-                    f"the run came to no end: {edge.target!r} waits for {' and '.join(missing)}, which did not run "
-                    f"after {' and '.join(map(repr, sorted(came)))} had; let both ways lead on"
+                    f"the run stalled: {edge.target!r} waits for {' and '.join(missing)}, which did not run "
+                    f"after {' and '.join(map(repr, sorted(came)))} had; make both branches reach the join"
                 )
-        return "the run came to no end: a node waits for several others, and not all of them ran"
+        return "the run stalled: a node waits for several others, and not all of them ran"
 
 
 @contextmanager

@@ -24,7 +24,7 @@ Rule = Callable[[Trial, RagState], Iterator[str]]
 def declares_itself(kind: NodeType) -> Iterator[str]:
     """It says what it does, and an editor can be told of its parameters."""
     if not kind.summary.strip():
-        yield "says nowhere what it does; give it a docstring"
+        yield "has no docstring; its first line says what it does"
     try:
         json.dumps(kind.params.model_json_schema())
     except (PydanticInvalidForJsonSchema, TypeError) as error:
@@ -39,7 +39,7 @@ def returns_what_it_declares(trial: Trial, state: RagState) -> Iterator[str]:
     elif isinstance(error, NodeTimeoutError):
         yield f"{_said(error)}; make it faster, or allow more: check_node(..., timeout=...)"
     elif error:
-        yield f"failed: {type(error).__name__}: {_said(error)}; give it a state that it can work on, or mend it"
+        yield f"failed: {type(error).__name__}: {_said(error)}; give it a state that it can work on, or fix the node"
 
 
 def reads_what_it_declares(trial: Trial, state: RagState) -> Iterator[str]:
@@ -57,7 +57,7 @@ def depends_on_what_it_declares(trial: Trial, state: RagState) -> Iterator[str]:
         return
     for name, value in changes.items():
         if not _same(first, trial.run(state.model_copy(update={name: value}))):
-            yield f"gives another result when {name} is another; declare it: reads={{{name!r}}}"
+            yield f"its result changes with {name}; declare it: reads={{{name!r}}}"
 
 
 def needs_what_it_declares(trial: Trial, state: RagState) -> Iterator[str]:
@@ -73,7 +73,7 @@ def is_the_same_in_a_loop(trial: Trial, state: RagState) -> Iterator[str]:
     if here.error is None and there.error is not None:
         yield f"fails under ainvoke alone: {type(there.error).__name__}: {_said(there.error)}; use no loop of its own"
     elif not _same(here, there):
-        yield "gives another result under ainvoke than under invoke; let it not depend on threads or loops"
+        yield "gives another result under ainvoke than under invoke; make it independent of threads and event loops"
 
 
 def is_deterministic(trial: Trial, state: RagState) -> Iterator[str]:
