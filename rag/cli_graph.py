@@ -26,7 +26,7 @@ RUNS = Path("ragloom-runs.sqlite")
 @graph_app.command("list")
 def list_command(as_json: AsJson = False) -> None:
     """The presets, node types and predicates that there are."""
-    from .graph.catalogue import node_types, predicates, presets_with_descriptions
+    from .graph.listing import node_types, predicates, presets_with_descriptions
 
     display = make_display(as_json)
     presets, nodes, asked = presets_with_descriptions(), node_types(), predicates()

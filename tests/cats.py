@@ -57,4 +57,4 @@ def hungry(state: RagState) -> bool:
     return True
 
 
-CATS = Registry.installed().and_also([prowl, pile, stare, weigh, Purr, nap, hungry])
+CATS = Registry.installed().with_types([prowl, pile, stare, weigh, Purr, nap, hungry])

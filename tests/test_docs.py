@@ -25,8 +25,8 @@ import typer
 import yaml
 from ragloom.rag import cache
 from ragloom.rag.cli import app
-from ragloom.rag.graph import NodeType, Predicate, Registry, check
-from ragloom.rag.graph.catalogue import node_types, predicates
+from ragloom.rag.graph import NodeType, Predicate, check
+from ragloom.rag.graph.listing import node_types, predicates
 from ragloom.stores import Corpus
 from ragloom.stores.errors import CorpusLockedError, CorpusNotFoundError
 from typer.testing import CliRunner
@@ -96,7 +96,7 @@ class Block:
             Path(title[0]).write_text(text, encoding="utf-8")
         if "nodes" in (yaml.safe_load(text) or {}):
             types = [value for value in namespace.values() if isinstance(value, NodeType | Predicate)]
-            problems = check(title[0] or yaml.safe_load(text), registry=Registry.installed().and_also(types))
+            problems = check(title[0] or yaml.safe_load(text), types=types)
             is_meant = "wrong" in title[2]
             assert bool(problems) == is_meant, f"{name(file)}, block at line {self.line}: {problems}"
 

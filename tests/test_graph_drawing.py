@@ -37,7 +37,7 @@ def mood(state: RagState) -> str:
     return "purring"
 
 
-REGISTRY = CATS.and_also([evil, mood])
+REGISTRY = CATS.with_types([evil, mood])
 
 MAIN_RAG = {
     "name": "main-rag",

@@ -48,7 +48,7 @@ def run(preset: str, corpus: Corpus, *replies: str) -> RagState:
     state, at = RagState(question=QUESTION), "start"
     while at != "end":
         for decision in planned.flow.decisions_from(at):
-            taken = planned.conditions[decision.item].holds(state)
+            taken = planned.conditions[decision.item].ask(state)[0]
             at = (decision.spec.then if taken else decision.spec.otherwise)[0]
             break
         else:

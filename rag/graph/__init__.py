@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .events import NodeFailed as NodeFailed
     from .events import NodeStarted as NodeStarted
     from .events import Token as Token
+    from .node_type import Need as Need
     from .node_type import NodeType as NodeType
     from .node_type import node as node
     from .predicates import Predicate as Predicate
@@ -32,10 +33,12 @@ if TYPE_CHECKING:
     from .problem import Problem as Problem
     from .rag_graph import GraphInput as GraphInput
     from .rag_graph import RagGraph as RagGraph
+    from .reading import Source as Source
     from .reading import load_spec as load_spec
     from .reading import presets as presets
     from .registry import Registry as Registry
     from .retriever import GraphRetriever as GraphRetriever
+    from .running.resources import GivenLlm as GivenLlm
     from .schema import json_schema as json_schema
     from .spec import CorpusSpec as CorpusSpec
     from .spec import DecisionSpec as DecisionSpec
@@ -56,11 +59,13 @@ __all__ = [
     "DecisionSpec",
     "Event",
     "FlowError",
+    "GivenLlm",
     "GraphError",
     "GraphInput",
     "GraphRetriever",
     "GraphSpec",
     "LlmSpec",
+    "Need",
     "NodeEnded",
     "NodeError",
     "NodeFailed",
@@ -76,6 +81,7 @@ __all__ = [
     "RagState",
     "Registry",
     "ResultError",
+    "Source",
     "SpecError",
     "StalledError",
     "ThreadError",
@@ -99,11 +105,13 @@ _HOMES = {
     "DecisionSpec": ".spec",
     "Event": ".events",
     "FlowError": ".errors",
+    "GivenLlm": ".running.resources",
     "GraphError": ".errors",
     "GraphInput": ".rag_graph",
     "GraphRetriever": ".retriever",
     "GraphSpec": ".spec",
     "LlmSpec": ".spec",
+    "Need": ".node_type",
     "NodeEnded": ".events",
     "NodeError": ".errors",
     "NodeFailed": ".events",
@@ -119,6 +127,7 @@ _HOMES = {
     "RagState": ".state",
     "Registry": ".registry",
     "ResultError": ".errors",
+    "Source": ".reading",
     "SpecError": ".errors",
     "StalledError": ".errors",
     "ThreadError": ".errors",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from .checks.conflicts import check_conflicts
 from .checks.decisions import plan_conditions
@@ -14,14 +14,22 @@ from .checks.shape import check_shape
 from .checks.stand_ins import check_stand_ins
 from .checks.ways import Ways
 from .errors import NodeTypeError, SpecError
+from .node_type import NodeType
 from .plan import Plan
+from .predicates import Predicate
 from .problem import Problem
 from .reading import Source, read
 from .registry import Registry
 from .spec import GraphSpec
 
 
-def check(source: Source, *, registry: Registry | None = None, allow_imports: bool = False) -> list[Problem]:
+def check(
+    source: Source,
+    *,
+    types: Collection[NodeType | Predicate] = (),
+    registry: Registry | None = None,
+    allow_imports: bool = False,
+) -> list[Problem]:
     """Find everything that is wrong with a graph; an empty list means that it can be built.
 
     Nothing is loaded: neither model nor corpus is opened, though their files must be there.
@@ -34,11 +42,13 @@ def check(source: Source, *, registry: Registry | None = None, allow_imports: bo
     ```
 
     Args:
-        source: a preset's name, the path of a YAML file, a mapping or a `GraphSpec`.
-        registry: the node types and predicates that there are; by default ragloom's own and those of plug-ins.
+        source: a preset's name, the path of a YAML file, YAML itself, a mapping or a `GraphSpec`.
+        types: node types and predicates of your own.
+        registry: all that there are besides; by default ragloom's own and those of plug-ins.
         allow_imports: whether the modules that the graph names in `imports` may be imported, which runs their code.
     """
-    return plan(source, registry=registry, allow_imports=allow_imports)[1]
+    known = (registry or Registry.installed()).with_types(types)
+    return plan(source, registry=known, allow_imports=allow_imports)[1]
 
 
 def plan(
@@ -71,7 +81,7 @@ def _import(spec: GraphSpec, registry: Registry, allow_imports: bool) -> tuple[R
             problems.append(spec.origin.problem(("imports", place), message))
             continue
         try:
-            registry = registry.and_imported(module)
+            registry = registry.with_module(module)
         except NodeTypeError as error:
             problems.append(spec.origin.problem(("imports", place), str(error)))
     return registry, problems

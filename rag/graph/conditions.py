@@ -46,10 +46,6 @@ class Condition:
     sign: str = ""
     value: float | str | None = None
 
-    def holds(self, state: RagState) -> bool:
-        """Whether the state meets it."""
-        return self.ask(state)[0]
-
     def ask(self, state: RagState) -> tuple[bool, str]:
         """Whether the state meets it, and what was found: `not answered`, `confidence 0.38 < 0.5`, `how quoted`."""
         found, name = self.predicate(state), self.predicate.name

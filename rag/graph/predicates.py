@@ -1,18 +1,4 @@
-"""Predicates: what a decision may ask of the state, by name.
-
-| predicate      | it is                                                            | needs       |
-|----------------|------------------------------------------------------------------|-------------|
-| `answered`     | whether there is an answer                                       | `answer`    |
-| `how`          | `cited`, `grounded`, `quoted` or `unknown`                       | `answer`    |
-| `dropped`      | how many sentences were left out of the answer                   | `answer`    |
-| `confidence`   | how sure one can be that the documents answer it, 0 to 1         | `evidence`  |
-| `answerable`   | whether that is enough for an answer, by the default threshold   | `evidence`  |
-| `documents`    | how many documents there are                                     | `documents` |
-| `best_score`   | the best document's score; minus infinity where there is none    | `documents` |
-| `best_verdict` | the best verdict's score; minus infinity where there is none     | `verdicts`  |
-| `route`        | what a routing node chose                                        | `route`     |
-| `follow_up`    | whether there was a conversation before the question             |             |
-"""
+"""Predicates: what a decision may ask of the state, by name."""
 
 from __future__ import annotations
 
@@ -118,7 +104,7 @@ def confidence(state: RagState) -> float:
 
 @predicate("answerable", reads={"evidence"})
 def answerable(state: RagState) -> bool:
-    """Whether that is enough for an answer, by the default threshold."""
+    """Whether the confidence is enough for an answer, by the default threshold."""
     return state.evidence is not None and state.evidence.answerable()
 
 

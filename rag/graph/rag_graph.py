@@ -80,7 +80,7 @@ class RagGraph(Runnable[GraphInput, RagState]):
         """Check a graph and make it ready to run; corpora and models are opened when a node first needs them.
 
         Args:
-            source: a preset's name, the path of a YAML file, a mapping, or a `GraphSpec`.
+            source: a preset's name, the path of a YAML file, YAML itself, a mapping, or a `GraphSpec`.
             corpus: the corpus, or its folder, of nodes that name none; goes before the graph's own.
             llm: a LangChain chat model, a function that gives one, or what `ragloom.load` takes, for nodes that name
                 none; goes before the graph's own.
@@ -96,7 +96,7 @@ class RagGraph(Runnable[GraphInput, RagState]):
             GraphError: `corpus` or `llm` is no such thing, or the cache cannot be opened.
         """
         check_kinds(corpus, llm)
-        known = (registry or Registry.installed()).and_also(types)
+        known = (registry or Registry.installed()).with_types(types)
         self._plan, problems = plan(source, registry=known, allow_imports=allow_imports)
         self._resources = Resources(self._plan.spec, corpus, llm)
         if problems := problems or lacking(self._plan, self._resources):

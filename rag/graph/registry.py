@@ -71,7 +71,7 @@ class Catalogue(Mapping[str, Value], Generic[Value]):
         """All but those of plug-ins."""
         return [entry for entry in self._entries.values() if not isinstance(entry, EntryPoint)]
 
-    def and_also(self, values: Iterable[Value]) -> Catalogue[Value]:
+    def with_types(self, values: Iterable[Value]) -> Catalogue[Value]:
         """These and `values`, which hide those of equal names."""
         more = Catalogue(self._kind, ())
         more._entries = {**self._entries, **{value.name: value for value in values}}
@@ -95,15 +95,15 @@ class Registry:
             Catalogue(Predicate, _declared(predicates, Predicate), _plug_ins(PREDICATES_GROUP)),
         )
 
-    def and_also(self, values: Iterable[NodeType | Predicate]) -> Self:
+    def with_types(self, values: Iterable[NodeType | Predicate]) -> Self:
         """These and `values`, which hide those of equal names."""
         values = list(values)
         return type(self)(
-            self.nodes.and_also(value for value in values if isinstance(value, NodeType)),
-            self.predicates.and_also(value for value in values if isinstance(value, Predicate)),
+            self.nodes.with_types(value for value in values if isinstance(value, NodeType)),
+            self.predicates.with_types(value for value in values if isinstance(value, Predicate)),
         )
 
-    def and_imported(self, module: str) -> Self:
+    def with_module(self, module: str) -> Self:
         """These and what a module has; it is imported, so whoever calls this trusts it.
 
         Raises:
@@ -116,7 +116,7 @@ class Registry:
         found: list[NodeType | Predicate] = [*_declared(imported, NodeType), *_declared(imported, Predicate)]
         if not found:
             raise NodeTypeError(f"{module!r} has no node type; make one with @node(NAME)")
-        return self.and_also(found)
+        return self.with_types(found)
 
     def node(self, name: str) -> NodeType:
         """The node type of that name.

@@ -5,32 +5,40 @@ What a node may have depends on its type, so beside `use` stands one `if`/`then`
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
 from .node_type import NodeType
+from .predicates import Predicate
 from .registry import Registry
 from .spec import GraphSpec, NodeSpec
 
 _SHORT_FORMS = ("LlmSpec", "CorpusSpec")
 
 
-def json_schema(registry: Registry | None = None) -> dict[str, Any]:
-    """The JSON Schema (2020-12) of a graph's YAML file, with the types of `registry`, by default all that there are.
+def json_schema(types: Collection[NodeType | Predicate] = (), *, registry: Registry | None = None) -> dict[str, Any]:
+    """The JSON Schema (2020-12) of a graph's YAML file.
+
+    Args:
+        types: node types of your own, which editors shall complete too.
+        registry: all that there are besides; by default ragloom's own and those of plug-ins.
 
     Raises:
         NodeTypeError: a plug-in cannot be imported.
     """
-    types = sorted((registry or Registry.installed()).nodes.values(), key=lambda each: each.name)
-    models: list[Any] = [GraphSpec, NodeSpec, *(each.params for each in types)]
+    known = (registry or Registry.installed()).with_types(types)
+    kinds = sorted(known.nodes.values(), key=lambda each: each.name)
+    models: list[Any] = [GraphSpec, NodeSpec, *(each.params for each in kinds)]
     refs, whole = models_json_schema([(model, "validation") for model in dict.fromkeys(models)], by_alias=True)
     defs: dict[str, Any] = whole["$defs"]
-    own = {each.name: defs.pop(_name(refs[each.params, "validation"])) for each in types}
+    own = {each.name: defs.pop(_name(refs[each.params, "validation"])) for each in kinds}
     graph = defs.pop("GraphSpec")
     for name in _SHORT_FORMS:
         defs[name] = {"anyOf": [{"type": "string"}, defs[name]]}
-    defs["NodeSpec"] = _node(defs["NodeSpec"], types, own)
+    defs["NodeSpec"] = _node(defs["NodeSpec"], kinds, own)
+    # pydantic writes a discriminated union as oneOf, and as anyOf where it sees no discriminator.
     _, decision = (
         graph["properties"]["flow"]["items"].pop("oneOf", None) or graph["properties"]["flow"]["items"]["anyOf"]
     )
