@@ -294,7 +294,7 @@ class Corpus:
     def fields(self) -> tuple[Field, ...]:
         """The metadata's fields, with their values and ranges, those that most chunks have first.
 
-        They are worked out when they are first asked for, and again after a write: some 2 s at 100,000 chunks.
+        They are worked out when they are first asked for, and again after a write: some 2.5 s at 100,000 chunks.
         """
         return self.remember("fields", self._database.fields)
 

@@ -11,6 +11,7 @@
 | `best_score`   | the best document's score; minus infinity where there is none    | `documents` |
 | `best_verdict` | the best verdict's score; minus infinity where there is none     | `verdicts`  |
 | `route`        | what a routing node chose                                        | `route`     |
+| `narrowed`     | whether conditions on metadata were taken from the question      |             |
 | `follow_up`    | whether there was a conversation before the question             |             |
 """
 
@@ -144,6 +145,12 @@ def best_verdict(state: RagState) -> float:
 def route(state: RagState) -> str:
     """What a routing node chose."""
     return state.route
+
+
+@predicate("narrowed", reads={"where"})
+def narrowed(state: RagState) -> bool:
+    """Whether conditions on metadata were taken from the question."""
+    return bool(state.where)
 
 
 @predicate("follow_up")

@@ -159,8 +159,7 @@ class ChatLlama(SamplingFields, ChatModel):
     ) -> Runnable[LanguageModelInput, Any]:
         """Give values instead of messages: a dict, or what a pydantic model makes of it.
 
-        A grammar lets the model write nothing but JSON that fits. The schema is not told to the model: say in the
-        prompt what its keys mean.
+        A grammar lets the model write nothing else. It is not told the schema: say in the prompt what its keys mean.
 
         ```python
         from ragloom.rag.llm import ChatLlama
@@ -174,7 +173,7 @@ class ChatLlama(SamplingFields, ChatModel):
             schema: a JSON Schema, a pydantic model or a `TypedDict`.
             include_raw: give LangChain's `raw`, `parsed` and `parsing_error` instead.
             method: `json_schema`, `function_calling` (the same here), or `json_mode` for any JSON object.
-            kwargs: `strict` changes nothing, an answer always fits; others are options of the call.
+            kwargs: options of the call; LangChain's `strict` changes nothing.
 
         Raises:
             ModelError: the method is another one.
