@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from . import schema
 from .embedder import Fingerprint
 from .errors import CorpusCorruptError, CorpusVersionError
+from .fields import Field, fields_of
 from .files import Files
 from .rows import PLACEMENT, Placement, document
 from .sqlite import SqliteFile
@@ -198,6 +199,12 @@ class Database:
         """Keys of the chunks whose metadata meet the conditions."""
         sql, values = to_sql(where, "chunks.metadata")
         return [row["key"] for row in self._file.all(f"SELECT key FROM chunks WHERE {sql}", *values)]
+
+    def fields(self) -> tuple[Field, ...]:
+        """The fields of all metadata. Chunks differ in their spans if in nothing else, so those are left out first."""
+        spans = "'$.heading', '$.start', '$.end', '$.section'"
+        rows = self._file.all(f"SELECT json_remove(metadata, {spans}) AS same, count(*) AS n FROM chunks GROUP BY same")
+        return fields_of((row["same"], row["n"]) for row in rows)
 
     def removed_since(self, generation: int) -> list[int]:
         """Keys that an index of that generation has to drop."""

@@ -40,6 +40,12 @@ def check_where(where: Where) -> None:
     to_sql(where)
 
 
+def joined(conditions: Sequence[Where]) -> dict[str, Any]:
+    """The condition that holds where all of these do; empty ones always hold."""
+    given = [dict(condition) for condition in conditions if condition]
+    return {"$and": given} if len(given) > 1 else given[0] if given else {}
+
+
 def to_sql(where: Where, column: str = "metadata") -> Sql:
     """Compile `where` into an SQL condition on the JSON `column` and its parameters.
 

@@ -139,7 +139,10 @@ def test_the_schema_describes_types_and_parameters() -> None:
     node = json_schema()["$defs"]["NodeSpec"]["anyOf"][1]
     types = {each["const"]: each["description"] for each in node["properties"]["use"]["oneOf"]}
     assert types["lexical"] == "Search by words: BM25"
-    assert list(types) == ["cited", "dense", "expand", "gather", "ground", "hybrid", "lexical", "mmr", "quote", "rrf"]
+    assert list(types) == [
+        "cited", "dense", "expand", "filter", "gather", "ground", "hybrid", "lexical", "mmr", "quote", "route", "rrf",
+        "self-query",
+    ]  # fmt: skip
     (of_lexical,) = [each["then"] for each in node["allOf"] if each["if"]["properties"]["use"]["const"] == "lexical"]
     assert of_lexical["properties"]["k"]["description"] == "how many chunks to find."
 

@@ -334,6 +334,7 @@ def lambda_with_doc(state: RagState, context: Context) -> None:
 
 TEXTS = ["Toad steals a motor-car and is sent to prison.", "Mole meets Rat at the river.", "Badger sleeps all winter."]
 QUESTION = "Who steals a motor-car?"
+PARAMS = {"route": {"among": ["dense", "lexical"]}, "filter": {"keep": 2}}
 OWN = sorted(name for name, kind in Registry.installed().nodes.items() if not kind.needs & {"logits", "attention"})
 
 
@@ -347,6 +348,7 @@ def everything(corpus: Corpus) -> RagState:
     return RagState(
         question=QUESTION,
         history=[Turn("user", "Tell me of Toad."), Turn("assistant", "He is rich.")],
+        where={"start": 0},
         candidates={"dense": hits[:2], "lexical": hits[1:]},
         documents=hits,
         evidence=evidence,
@@ -363,7 +365,8 @@ def test_own_node_types_keep_the_rules(name: str, corpus: Corpus) -> None:
     state = everything(corpus)
     llm = FakeListChatModel(responses=["Toad steals a motor-car. [1]"])
     bare = [] if name in {"quote", "ground"} else [RagState(question=QUESTION)]
-    check_node(Registry.installed().nodes[name], states=[state, *bare], corpus=corpus, llm=llm)
+    kind, params = Registry.installed().nodes[name], PARAMS.get(name)
+    check_node(kind, states=[state, *bare], params=params, corpus=corpus, llm=llm)
 
 
 @pytest.mark.model

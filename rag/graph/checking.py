@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from .checks.conflicts import check_conflicts
-from .checks.decisions import plan_conditions
+from .checks.decisions import check_routes, plan_conditions
 from .checks.flow import plan_flow
 from .checks.nodes import plan_nodes
 from .checks.reads import check_reads
@@ -66,7 +66,7 @@ def plan(
     conditions, unreadable = plan_conditions(spec, flow, known, may_miss_predicates=bool(import_problems))
     planned = Plan(spec, nodes, flow, conditions)
     problems = [*draft.problems, *import_problems, *node_problems, *flow_problems, *unreadable]
-    problems += [*check_resources(planned), *check_stand_ins(planned)]
+    problems += [*check_resources(planned), *check_stand_ins(planned), *check_routes(planned)]
     if draft.is_flow_whole and not flow_problems:
         ways = Ways.of(flow)
         problems += [*check_shape(planned, ways), *check_reads(planned, known), *check_conflicts(planned, ways)]

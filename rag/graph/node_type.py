@@ -28,6 +28,17 @@ Run = Callable[[RagState, Context], Update | Awaitable[Update]]
 RESERVED = frozenset({"use", "llm", "corpus", "timeout", "retries", "on_error", "cache", "params"})
 """What a graph says of any node, so no parameter has such a name."""
 
+
+@dataclass(frozen=True, slots=True)
+class NamesNodes:
+    """Within a parameter's `Annotated`: it names nodes of the graph, each of which has what `having` says."""
+
+    having: Literal["corpus"]
+
+
+WITH_CORPUS = NamesNodes("corpus")
+"""Says that a parameter names nodes with a corpus of their own: `Annotated[list[str], WITH_CORPUS]`."""
+
 _KEY = re.compile(r"[a-z_]+|extra\.\w+|candidates\[(\w+)\]")
 _ARGUMENT = re.compile(r"\s+(\w+): (.+)")
 
@@ -65,6 +76,11 @@ class NodeType:
         """Whether calling it gives an awaitable."""
         called = self.call.__call__ if isinstance(self.call, type) else self.call
         return inspect.iscoroutinefunction(called)
+
+    @property
+    def names_corpora(self) -> list[str]:
+        """The parameters that name nodes for their corpora."""
+        return [name for name, info in self.params.model_fields.items() if WITH_CORPUS in info.metadata]
 
     def __call__(self, state: RagState, context: Context, **params: Any) -> Any:
         """Run once, as the plain function would.

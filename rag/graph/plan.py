@@ -37,8 +37,7 @@ class PlannedNode:
             return frozenset()
         plain = {key for key in self.type.reads if not key.startswith("candidates[")}
         for param in self.type.names_nodes:
-            named = getattr(self.params, param, None)
-            nodes = [named] if isinstance(named, str) else named
+            nodes = named_by(self.params, param)
             plain |= {f"candidates[{node}]" for node in nodes} if nodes else {"candidates"}
         return frozenset(plain)
 
@@ -47,6 +46,24 @@ class PlannedNode:
         """Keys of the state that it writes; one of an unknown type may write anything."""
         names = self.type.writes if self.type else WRITABLE
         return names | {f"candidates[{self.name}]"} if "candidates" in names else names
+
+    @property
+    def named_corpora(self) -> list[str]:
+        """The nodes whose corpora it is given."""
+        return [
+            name for param in (self.type.names_corpora if self.type else ()) for name in named_by(self.params, param)
+        ]
+
+    @property
+    def routes(self) -> list[str]:
+        """What it may write as `route`; empty where nobody can tell."""
+        return self.named_corpora if self.type and "route" in self.type.writes else []
+
+
+def named_by(params: BaseModel | None, param: str) -> list[str]:
+    """The nodes that a parameter names: one, several, or none."""
+    named = getattr(params, param, None)
+    return [named] if isinstance(named, str) else list(named or ())
 
 
 @dataclass(frozen=True, slots=True)

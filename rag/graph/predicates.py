@@ -132,6 +132,12 @@ def route(state: RagState) -> str:
     return state.route
 
 
+@predicate("narrowed", reads={"where"})
+def narrowed(state: RagState) -> bool:
+    """Whether conditions on metadata were taken from the question."""
+    return bool(state.where)
+
+
 @predicate("follow_up")
 def follow_up(state: RagState) -> bool:
     """Whether there was a conversation before the question."""

@@ -100,6 +100,7 @@ class RagState(BaseModel):
         question: what was asked; no node changes it.
         history: the conversation before it, oldest first; no node changes it.
         query: what retrievers search for: the question, until something rewrites it.
+        where: conditions on metadata that were taken from the question; retrievers keep to them.
         candidates: what each retrieving node found, by the node's name, best first.
         documents: what the answer is to be made from, best first.
         evidence: the sentences of documents, weighed against the question.
@@ -117,6 +118,7 @@ class RagState(BaseModel):
     question: str
     history: Annotated[list[Turn], latest] = []
     query: Annotated[str, latest] = ""
+    where: Annotated[dict[str, JsonValue], latest] = {}
     candidates: Annotated[dict[str, list[Hit]], merged] = Field(default={}, repr=False)
     documents: Annotated[list[Hit], latest] = []
     evidence: Annotated[Evidence | None, latest] = Field(default=None, repr=False)
@@ -161,7 +163,7 @@ def written(value: T | None, field: str) -> T:
     return value
 
 
-GIVEN = frozenset({"question", "history", "query"})
+GIVEN = frozenset({"question", "history", "query", "where"})
 """What the state has before any node has run."""
 
 WRITABLE = frozenset(RagState.model_fields) - {"question", "history", "trace"}

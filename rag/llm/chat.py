@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
-from langchain_core.language_models import BaseChatModel, ModelProfile
+from langchain_core.language_models import BaseChatModel, LanguageModelInput, ModelProfile
 from langchain_core.language_models.chat_models import agenerate_from_stream
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
 from pydantic import ConfigDict, Field, PrivateAttr, model_validator
 
@@ -21,9 +22,11 @@ from ...settings import read_settings
 from .base import ChatModel
 from .engine import Delta, Engine
 from .errors import ModelError
+from .grammar import grammar_of
 from .messages import to_turns
 from .models import find_model
 from .sampling import Sampling, SamplingFields
+from .structured import json_schema, response_format, structured
 from .template import ChatTemplate
 from .weights import Weights
 
@@ -51,7 +54,8 @@ class ChatLlama(SamplingFields, ChatModel):
         n_gpu_layers: how many layers go to the GPU; -1: all.
         n_ctx: room for prompt and answer, in tokens; None: what the model was trained for, at most 8,192.
         temperature: 0 takes the likeliest token. Like `top_p`, `max_tokens`, `seed` and `stop` (see `SamplingFields`)
-            it can also be given per call.
+            it can also be given per call. So can OpenAI's `response_format`: the answer then is JSON that fits the
+            schema, whatever the model would rather say; see `with_structured_output`.
     """
 
     model_config = ConfigDict(protected_namespaces=())
@@ -145,6 +149,41 @@ class ChatLlama(SamplingFields, ChatModel):
             raise ModelError("local models answer in text only and take no tools")
         return len(self._template.tokens(to_turns(messages)))
 
+    def with_structured_output(
+        self,
+        schema: dict[str, Any] | type,
+        *,
+        include_raw: bool = False,
+        method: str = "json_schema",
+        **kwargs: Any,
+    ) -> Runnable[LanguageModelInput, Any]:
+        """Give values instead of messages: a dict, or what a pydantic model makes of it.
+
+        A grammar lets the model write nothing else. It is not told the schema: say in the prompt what its keys mean.
+
+        ```python
+        from ragloom.rag.llm import ChatLlama
+
+        schema = {"type": "object", "properties": {"colour": {"enum": ["red", "blue"]}}, "required": ["colour"]}
+        with ChatLlama(n_ctx=512) as llm:
+            print(llm.with_structured_output(schema).invoke("Which colour has the sky?"))  # -> {'colour': 'blue'}
+        ```
+
+        Args:
+            schema: a JSON Schema, a pydantic model or a `TypedDict`.
+            include_raw: give LangChain's `raw`, `parsed` and `parsing_error` instead.
+            method: `json_schema`, `function_calling` (the same here), or `json_mode` for any JSON object.
+            kwargs: options of the call; LangChain's `strict` changes nothing.
+
+        Raises:
+            ModelError: the method is another one.
+            OutputParserException: when asked, `max_tokens` cut the answer off, or a pydantic model refuses it.
+        """
+        options = {name: value for name, value in kwargs.items() if name != "strict"}
+        told = {"kwargs": {"method": method}, "schema": json_schema(schema)}  # for LangChain's traces
+        bound = self.bind(response_format=response_format(schema, method), ls_structured_output_format=told, **options)
+        return structured(bound, schema, include_raw=include_raw)
+
     def _generate(
         self,
         messages: list[BaseMessage],
@@ -153,7 +192,7 @@ class ChatLlama(SamplingFields, ChatModel):
         **kwargs: Any,
     ) -> ChatResult:
         prompt = self._template.tokens(to_turns(messages))
-        deltas = list(self._engine.stream(prompt, self._sampling(stop, kwargs)))
+        deltas = list(self._deltas(prompt, stop, kwargs))
         message = AIMessage(
             content="".join(delta.text for delta in deltas),
             usage_metadata=_usage(prompt, deltas[-1]),
@@ -169,7 +208,7 @@ class ChatLlama(SamplingFields, ChatModel):
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
         prompt = self._template.tokens(to_turns(messages))
-        for delta in self._engine.stream(prompt, self._sampling(stop, kwargs)):
+        for delta in self._deltas(prompt, stop, kwargs):
             if delta.finish_reason:
                 last = AIMessageChunk(
                     content=delta.text,
@@ -196,6 +235,10 @@ class ChatLlama(SamplingFields, ChatModel):
         # By way of the stream, so that a cancelled task also cancels the generation.
         chunks: AsyncIterator[ChatGenerationChunk] = self._astream(messages, stop=stop, **kwargs)
         return await agenerate_from_stream(chunks)
+
+    def _deltas(self, prompt: Sequence[int], stop: list[str] | None, options: dict[str, Any]) -> Iterator[Delta]:
+        grammar = grammar_of(options.pop("response_format", None))
+        return self._engine.stream(prompt, self._sampling(stop, options), grammar)
 
     def _sampling(self, stop: list[str] | None, options: dict[str, Any]) -> Sampling:
         mine = {name: getattr(self, name) for name in Sampling.model_fields}

@@ -8,10 +8,11 @@ answer at temperature 0, depending on what was asked before.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import llama_cpp
 
+from .constraint import constrained
 from .errors import ModelError
 from .logs import collect_errors, reason
 from .sampling import Sampling
@@ -43,11 +44,15 @@ class Context:
         self._pointer = pointer
         self._memory = llama_cpp.llama_get_memory(pointer)
 
-    def generate(self, prompt: Sequence[int], sampling: Sampling, cancelled: Callable[[], bool]) -> Iterator[int]:
+    def generate(
+        self, prompt: Sequence[int], sampling: Sampling, cancelled: Callable[[], bool], grammar: str = ""
+    ) -> Iterator[int]:
         """Answer `prompt`, token by token, until the model ends, `max_tokens`, a full context or `cancelled()`.
 
+        Where there is a `grammar`, the model can end only where that does.
+
         Raises:
-            ModelError: llama.cpp could not evaluate a batch.
+            ModelError: llama.cpp could not evaluate a batch, or cannot use the grammar.
         """
         room = self.n_ctx - len(prompt)
         limit = room if sampling.max_tokens is None else min(room, sampling.max_tokens)
@@ -57,9 +62,13 @@ class Context:
             if cancelled():
                 return
             self._evaluate(prompt[start : start + _BATCH])
-        with _sampler(sampling) as sampler:
+        held = constrained(self._weights, grammar) if grammar else nullcontext()
+        with _sampler(sampling) as sampler, held as constraint:
             for left in range(limit - 1, -1, -1):
-                token = llama_cpp.llama_sampler_sample(sampler, self._pointer, -1)
+                if constraint is None:
+                    token = llama_cpp.llama_sampler_sample(sampler, self._pointer, -1)
+                else:
+                    token = constraint.draw(sampler, self._pointer)
                 if self._weights.is_end(token):
                     return
                 yield token

@@ -43,6 +43,7 @@ class Delta:
 class _Job:
     prompt: Sequence[int]
     sampling: Sampling
+    grammar: str
     answer: SimpleQueue[int | Exception | None] = field(default_factory=SimpleQueue)
     cancelled: threading.Event = field(default_factory=threading.Event)
 
@@ -63,8 +64,8 @@ class Engine:
         # Runs when the engine is collected, and at exit before Python dismantles itself.
         self.close = weakref.finalize(self, owner.stop)
 
-    def stream(self, prompt: Sequence[int], sampling: Sampling) -> Iterator[Delta]:
-        """Answer `prompt`; the last delta carries the `finish_reason`.
+    def stream(self, prompt: Sequence[int], sampling: Sampling, grammar: str = "") -> Iterator[Delta]:
+        """Answer `prompt`, within the `grammar` if there is one; the last delta carries the `finish_reason`.
 
         Raises:
             ContextOverflowError: the prompt leaves no room for an answer.
@@ -74,7 +75,7 @@ class Engine:
             raise ContextOverflowError(len(prompt), self.n_ctx - 1)
         text = TextStream(sampling.stop)
         count = 0
-        with closing(self._owner.tokens(_Job(prompt, sampling))) as tokens:
+        with closing(self._owner.tokens(_Job(prompt, sampling, grammar))) as tokens:
             for token in tokens:
                 count += 1
                 shown = text.feed(self.weights.piece(token))
@@ -132,7 +133,7 @@ def _answer(context: Context, job: _Job, stopping: threading.Event) -> None:
         return stopping.is_set() or job.cancelled.is_set()
 
     try:
-        for token in context.generate(job.prompt, job.sampling, cancelled):
+        for token in context.generate(job.prompt, job.sampling, cancelled, job.grammar):
             job.answer.put(token)
     except Exception as error:  # noqa: BLE001 - the caller raises it
         job.answer.put(error)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+from ...._explain import unknown
 from ..conditions import Condition, read_condition
 from ..errors import ConditionError, NodeTypeError
 from ..flow import Flow
+from ..plan import Plan
 from ..problem import Problem
 from ..registry import Registry
 from ..spec import GraphSpec
@@ -31,6 +33,19 @@ def plan_conditions(
         except (ConditionError, NodeTypeError) as error:
             problems.append(spec.origin.problem(("flow", decision.item, "when"), str(error)))
     return conditions, problems
+
+
+def check_routes(plan: Plan) -> list[Problem]:
+    """Whether decisions about the route name what a routing node may choose, where that can be told."""
+    choosers = [node.routes for node in plan.nodes.values() if "route" in node.writes]
+    words = list(dict.fromkeys(word for routes in choosers for word in routes))
+    if not all(choosers) or not plan.nodes.keys() >= set(words):  # a name that cannot be meant has been told
+        return []
+    return [
+        plan.spec.origin.problem(("flow", item, "when"), unknown("route", condition.value, words))
+        for item, condition in plan.conditions.items()
+        if condition.predicate.name == "route" and words and condition.value not in words
+    ]
 
 
 def _check_order(spec: GraphSpec, flow: Flow) -> list[Problem]:

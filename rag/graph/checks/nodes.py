@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ValidationError
@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from ...._explain import broken_rule, unknown
 from ..errors import NodeTypeError
 from ..node_type import RESERVED, NodeType
-from ..plan import PlannedNode
+from ..plan import PlannedNode, named_by
 from ..problem import Keys, Problem, keys_of
 from ..registry import Registry
 from ..spec import END, NAME, START, GraphSpec, NodeSpec
@@ -44,6 +44,7 @@ def plan_nodes(
         nodes[name] = PlannedNode(name, written)
     for node in nodes.values():
         problems += _check_named_nodes(spec, node, nodes)
+        problems += _check_named_corpora(spec, node, nodes, broken)
     return nodes, problems
 
 
@@ -96,13 +97,35 @@ def _message(kind: NodeType, problem: ErrorDetails) -> str:
 def _check_named_nodes(spec: GraphSpec, node: PlannedNode, nodes: Mapping[str, PlannedNode]) -> list[Problem]:
     """Whether the nodes whose candidates a parameter names are there, and find candidates."""
     problems = []
-    for param in node.type.names_nodes if node.type else ():
-        named = getattr(node.params, param)
-        for place, name in enumerate([named] if isinstance(named, str) else named or []):
-            keys: Keys = ("nodes", node.name, param, *(() if isinstance(named, str) else (place,)))
-            if name not in nodes:
-                others = [other for other in nodes if other != node.name]
-                problems.append(spec.origin.problem(keys, unknown("node", name, others)))
-            elif "candidates" not in nodes[name].writes:
-                problems.append(spec.origin.problem(keys, f"the node {name!r} finds no candidates"))
+    for keys, name in _named(node, node.type.names_nodes if node.type else ()):
+        if name not in nodes:
+            problems.append(_strange(spec, keys, node, name, nodes))
+        elif "candidates" not in nodes[name].writes:
+            problems.append(spec.origin.problem(keys, f"the node {name!r} finds no candidates"))
     return problems
+
+
+def _check_named_corpora(
+    spec: GraphSpec, node: PlannedNode, nodes: Mapping[str, PlannedNode], broken: Collection[str]
+) -> list[Problem]:
+    """Whether the nodes whose corpora a parameter names are there, and have one each."""
+    problems = []
+    for keys, name in _named(node, node.type.names_corpora if node.type else ()):
+        if name not in nodes:
+            problems.append(_strange(spec, keys, node, name, nodes))
+        elif nodes[name].spec.corpus is None and name not in broken:
+            message = f"the node {name!r} has no corpus of its own; write corpus: FOLDER in it"
+            problems.append(spec.origin.problem(keys, message))
+    return problems
+
+
+def _named(node: PlannedNode, params: Collection[str]) -> Iterator[tuple[Keys, str]]:
+    """The nodes that parameters name, each with the keys where that is written."""
+    for param in params:
+        is_one = isinstance(getattr(node.params, param), str)
+        for place, name in enumerate(named_by(node.params, param)):
+            yield ("nodes", node.name, param, *(() if is_one else (place,))), name
+
+
+def _strange(spec: GraphSpec, keys: Keys, node: PlannedNode, name: str, nodes: Collection[str]) -> Problem:
+    return spec.origin.problem(keys, unknown("node", name, [other for other in nodes if other != node.name]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
@@ -9,7 +10,7 @@ from pydantic import AfterValidator, Field
 from ...._explain import count
 from ....stores.errors import QueryError
 from ....stores.query import Mode
-from ....stores.where import check_where
+from ....stores.where import check_where, joined
 from ..context import Context
 from ..node_type import NodeType, node
 from ..state import RagState, Update
@@ -35,17 +36,18 @@ def _retriever(mode: Mode, summary: str) -> NodeType:
         if mode != "lexical" and len(corpus):
             with context.timed("loading the embedder"):
                 corpus.check_embedder()
-        hits = corpus.search(state.query, k=k, mode=mode, where=where)
-        context.note(f"{count(len(corpus), 'chunk')} -> {len(hits)}")
+        hits = corpus.search(state.query, k=k, mode=mode, where=joined([where or {}, state.where]))
+        asked = f", where the question wants {json.dumps(state.where, ensure_ascii=False)}" if state.where else ""
+        context.note(f"{count(len(corpus), 'chunk')} -> {len(hits)}{asked}")
         return {"candidates": {context.node: hits}, "documents": hits}
 
     retrieve.__doc__ = f"""{summary}
 
     Args:
         k: how many chunks to find.
-        where: conditions on their metadata.
+        where: conditions on their metadata, besides those taken from the question.
     """
-    return node(mode, reads={"query"}, writes={"candidates", "documents"}, needs={"corpus"})(retrieve)
+    return node(mode, reads={"query", "where"}, writes={"candidates", "documents"}, needs={"corpus"})(retrieve)
 
 
 dense = _retriever("dense", "Search by meaning: the chunks whose vectors are nearest to the query's.")

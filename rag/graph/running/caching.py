@@ -1,8 +1,8 @@
 """The node cache: what a node with `cache: true` gave for the same input is not made again.
 
-The input is all that its result depends on: its type and parameters, ragloom's version and prompts, the corpus'
-generation and embedder, the LLM with its settings, and the fields of the state that the node reads. langgraph's SQLite
-cache keeps the results.
+The input is all that its result depends on: its type and parameters, ragloom's version and prompts, the generation and
+embedder of its corpus or of those that it names, the LLM with its settings, and the fields of the state that the node
+reads. langgraph's SQLite cache keeps the results.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import json
 import sqlite3
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from langchain_core.language_models import BaseChatModel
 from langgraph.cache.sqlite import SqliteCache
@@ -23,6 +23,9 @@ from ..errors import GraphError
 from ..plan import PlannedNode
 from ..state import RagState
 from .channels import serializer
+
+if TYPE_CHECKING:
+    from ....stores.corpus import Corpus
 
 _NAMESPACE = ("ragloom-nodes",)
 
@@ -51,7 +54,8 @@ class NodeCache:
         parts = {
             "node": [context.node, node.type.name, node.params.model_dump(mode="json")],
             "ragloom": [version("ragloom"), prompts_fingerprint()],
-            "corpus": _corpus(context) if "corpus" in node.type.needs else None,
+            "corpus": _corpus(context.corpus) if "corpus" in node.type.needs else None,
+            "corpora": [_corpus(context.corpus_of(name)) for name in node.named_corpora],
             "llm": _llm(context.llm) if node.type.needs - {"corpus"} else None,
             "state": state.model_dump(mode="json", include=set(reads)),
         }
@@ -66,8 +70,7 @@ class NodeCache:
         self._cache.set({(_NAMESPACE, key): (update, None)})
 
 
-def _corpus(context: Context) -> list[Any]:
-    corpus = context.corpus
+def _corpus(corpus: Corpus) -> list[Any]:
     return [str(corpus.path), corpus.version, corpus.embedder_fingerprint, corpus.language]
 
 

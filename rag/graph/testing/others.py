@@ -30,6 +30,7 @@ _EVIDENCE = Evidence(
 _OTHERS: dict[str, Any] = {
     "history": [Turn("user", "Something else?")],
     "query": "something else",
+    "where": {"something_else": True},
     "documents": [Hit(_DOCUMENT, 0.25, 1)],
     "evidence": _EVIDENCE,
     "answer": unknown("Something else?", "it is something else"),

@@ -1,0 +1,82 @@
+"""Constrained decoding: of the next tokens only those are drawn that a grammar allows.
+
+Asking the grammar about every token of a vocabulary of 49,152 costs 7 to 30 ms, decoding a token 7. So a token is first
+drawn as if there were no grammar, and the grammar is asked about that one; only if it says no, about all, and the token
+is drawn again. That changes no probability: an allowed token comes at once with p, or after a refusal in proportion to
+p. Speculating like this is llama.cpp's own `common_sampler_sample`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import llama_cpp
+import numpy as np
+
+from .errors import ModelError
+from .weights import Weights
+
+_CANDIDATE = np.dtype([("token", np.int32), ("logit", np.float32), ("p", np.float32)])
+"""`llama_token_data`."""
+
+
+class Constraint:
+    """A grammar, and how much of it an answer has gone through. For one answer."""
+
+    def __init__(self, grammar: llama_cpp.llama_sampler_p, tokens: int) -> None:
+        """Hold answers in a vocabulary of so many `tokens` to a `grammar`; see `constrained`."""
+        self._grammar = grammar
+        self._tokens = tokens
+
+    def draw(self, sampler: llama_cpp.llama_sampler_p, context: llama_cpp.llama_context_p) -> int:
+        """The next token.
+
+        Raises:
+            ModelError: the grammar allows none.
+        """
+        token = int(llama_cpp.llama_sampler_sample(sampler, context, -1))
+        if not self._allows(token):
+            token = self._draw_allowed(sampler, context)
+        llama_cpp.llama_sampler_accept(self._grammar, token)
+        return token
+
+    def _allows(self, token: int) -> bool:
+        candidates = np.array([(token, 0.0, 0.0)], _CANDIDATE)
+        llama_cpp.llama_sampler_apply(self._grammar, ctypes.byref(_as_array(candidates)))
+        return bool(np.isfinite(candidates["logit"][0]))
+
+    def _draw_allowed(self, sampler: llama_cpp.llama_sampler_p, context: llama_cpp.llama_context_p) -> int:
+        candidates = np.zeros(self._tokens, _CANDIDATE)
+        candidates["token"] = np.arange(self._tokens)
+        logits = llama_cpp.llama_get_logits_ith(context, -1)
+        candidates["logit"] = np.ctypeslib.as_array(logits, (self._tokens,))
+        array = _as_array(candidates)
+        llama_cpp.llama_sampler_apply(self._grammar, ctypes.byref(array))
+        if not np.isfinite(candidates["logit"]).any():
+            raise ModelError("the grammar allows no further token, and no end")
+        llama_cpp.llama_sampler_apply(sampler, ctypes.byref(array))
+        return int(array.data[array.selected].id)
+
+
+@contextmanager
+def constrained(weights: Weights, grammar: str) -> Iterator[Constraint]:
+    """Hold one answer to a `grammar` in GBNF.
+
+    Raises:
+        ModelError: llama.cpp cannot use the grammar.
+    """
+    vocabulary = llama_cpp.llama_model_get_vocab(weights.pointer)
+    sampler = llama_cpp.llama_sampler_init_grammar(vocabulary, grammar.encode(), b"root")
+    if not sampler:
+        raise ModelError(f"llama.cpp cannot use the grammar {grammar!r:.200}")
+    try:
+        yield Constraint(sampler, llama_cpp.llama_vocab_n_tokens(vocabulary))
+    finally:
+        llama_cpp.llama_sampler_free(sampler)
+
+
+def _as_array(candidates: np.ndarray[tuple[int], np.dtype[np.void]]) -> llama_cpp.llama_token_data_array:
+    data = candidates.ctypes.data_as(llama_cpp.llama_token_data_p)
+    return llama_cpp.llama_token_data_array(data=data, size=len(candidates), selected=-1, sorted=False)

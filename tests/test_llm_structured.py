@@ -1,0 +1,139 @@
+"""Answers that fit a JSON Schema, whatever the model would rather say."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from typing import Any, Literal, TypedDict
+
+import jsonschema
+import pytest
+from langchain_core.exceptions import OutputParserException
+from pydantic import BaseModel, Field
+from ragloom.rag.llm import ChatLlama, ModelError
+from ragloom.rag.llm.constraint import Constraint
+from ragloom.rag.llm.grammar import grammar_of
+
+pytestmark = pytest.mark.model
+
+COLOUR = {"type": "object", "properties": {"colour": {"enum": ["red", "blue"]}}, "required": ["colour"]}
+ODD = 'x "y" \\n\n\t{z} ü 😀 \u0007'
+SCHEMAS: list[dict[str, Any]] = [
+    COLOUR,
+    {"enum": [1, 2.5, None, True, "a", ["b"]]},
+    {"type": "object", "properties": {ODD: {"enum": [ODD]}}, "required": [ODD], "additionalProperties": False},
+    {"type": "array", "items": {"type": "integer"}, "minItems": 2, "maxItems": 3},
+    {"type": "string", "maxLength": 40},
+    {
+        "type": "object",
+        "properties": {
+            "year": {"anyOf": [{"type": "null"}, {"type": "integer"}]},
+            "names": {"type": "array", "items": {"$ref": "#/$defs/name"}, "maxItems": 2},
+            "sure": {"type": "boolean"},
+        },
+        "required": ["year", "names"],
+        "additionalProperties": False,
+        "$defs": {"name": {"type": "string", "maxLength": 12}},
+    },
+]
+
+
+class Animal(BaseModel):
+    kind: Literal["cat", "dog"]
+    legs: int = Field(le=4)
+
+
+class Named(TypedDict):
+    name: Literal["Ada", "Rat"]
+
+
+@pytest.fixture(scope="module")
+def llm() -> Iterator[ChatLlama]:
+    with ChatLlama(n_ctx=1024, max_tokens=400) as llm:
+        yield llm
+
+
+@pytest.mark.parametrize("schema", SCHEMAS, ids=range(len(SCHEMAS)))
+def test_every_answer_is_json_that_fits(llm: ChatLlama, schema: dict[str, Any]) -> None:
+    for seed in range(4):
+        options = {"temperature": 2.0, "top_p": 1.0, "seed": seed}
+        answer = llm.with_structured_output(schema, include_raw=True, **options).invoke("Say something unexpected!")
+        assert answer["parsing_error"] is None
+        jsonschema.validate(answer["parsed"], schema)
+        assert answer["parsed"] == json.loads(answer["raw"].text)
+
+
+def test_within_the_schema_the_model_decides(llm: ChatLlama) -> None:
+    asked = llm.with_structured_output(COLOUR)
+    assert asked.invoke("Which colour has the sky?") == {"colour": "blue"}
+    assert asked.invoke("Which colour has blood? Say red.") == {"colour": "red"}
+
+
+def test_asking_the_grammar_about_one_token_first_changes_no_answer(
+    llm: ChatLlama, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = llm.with_structured_output({"type": "string", "maxLength": 30})
+    quick = asked.invoke("Name three colours.")
+    monkeypatch.setattr(Constraint, "_allows", lambda *_: False)
+    assert asked.invoke("Name three colours.") == quick
+
+
+def test_models_and_typed_dicts_say_what_comes_out(llm: ChatLlama) -> None:
+    animal = llm.with_structured_output(Animal, temperature=1.0, seed=3).invoke("What purrs? Name its kind and legs.")
+    assert isinstance(animal, Animal)
+    assert llm.with_structured_output(Named).invoke("Who wrote the first program?")["name"] in {"Ada", "Rat"}
+
+
+def test_json_of_any_kind(llm: ChatLlama) -> None:
+    options = {"method": "json_mode", "temperature": 1.0, "seed": 0}
+    assert isinstance(llm.with_structured_output({}, **options).invoke("Describe a cat in JSON."), dict)
+
+
+def test_a_stream_and_a_task_keep_to_the_schema_too(llm: ChatLlama) -> None:
+    bound = llm.bind(response_format={"type": "json_schema", "json_schema": {"schema": COLOUR}})
+    whole = bound.invoke("Which colour has the sky?").text
+    assert "".join(chunk.text for chunk in bound.stream("Which colour has the sky?")) == whole
+    assert asyncio.run(bound.ainvoke("Which colour has the sky?")).text == whole
+    assert llm.invoke("Hi", response_format={"type": "text"}).text == "Hello! How can I assist you today?"
+
+
+def test_json_that_was_cut_off_is_an_error_and_never_mended(llm: ChatLlama) -> None:
+    with pytest.raises(OutputParserException, match="cut off before its JSON was whole"):
+        llm.with_structured_output(COLOUR, max_tokens=2).invoke("Hi")
+    answer = llm.with_structured_output(COLOUR, include_raw=True, max_tokens=2).invoke("Hi")
+    assert answer["parsed"] is None
+    assert isinstance(answer["parsing_error"], OutputParserException)
+
+
+def test_what_no_grammar_says_the_model_class_checks(llm: ChatLlama) -> None:
+    class Spider(Animal):
+        legs: int = Field(ge=10**17)  # longer than the grammar's whole numbers
+
+    with pytest.raises(OutputParserException):
+        llm.with_structured_output(Spider).invoke("What is it?")
+
+
+@pytest.mark.parametrize(
+    ("response_format", "problem"),
+    [
+        ({"type": "json_schema"}, r"response_format is \{'type': 'json_schema', 'json_schema'"),
+        ("json", "response_format is"),
+        (
+            {"type": "json_schema", "json_schema": {"schema": {"type": "tuple"}}},
+            "cannot become a grammar: Unrecognized",
+        ),
+        ({"type": "json_schema", "json_schema": {"schema": {"$ref": "#/nowhere"}}}, "cannot become a grammar"),
+        ({"type": "json_schema", "json_schema": {"schema": {"enum": [{1, 2}]}}}, "cannot become a grammar"),
+    ],
+)
+def test_what_cannot_become_a_grammar_is_told(response_format: Any, problem: str) -> None:
+    with pytest.raises(ModelError, match=problem):
+        grammar_of(response_format)
+
+
+def test_a_method_that_there_is_not(llm: ChatLlama) -> None:
+    with pytest.raises(ModelError, match="unknown method 'json_shema'; did you mean 'json_schema'"):
+        llm.with_structured_output(COLOUR, method="json_shema")
+    with pytest.raises(ModelError, match="unknown option 'temprature'"):
+        llm.with_structured_output(COLOUR, temprature=1).invoke("Hi")
