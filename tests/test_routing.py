@@ -222,7 +222,7 @@ def test_a_route_that_nothing_chooses_is_told(library: dict[str, Corpus], tmp_pa
         "8: flow[1].when: unknown route 'serch_library'; did you mean 'search_library'?"
     ]
     assert problems(tmp_path, "[search_library, search_news]", "not route == plain") == [
-        "8: flow[1].when: unknown route 'plain'; known are search_library, search_news"
+        "8: flow[1].when: unknown route 'plain'; expected one of: search_library, search_news"
     ]
 
 
@@ -237,7 +237,7 @@ def test_a_node_of_ones_own_may_choose_any_route() -> None:
         "nodes": {"toss": "toss", "a": "nap", "b": "nap"},
         "flow": ["start -> toss", decision, "a -> end", "b -> end"],
     }
-    assert check(graph, registry=CATS.and_also([toss])) == []
+    assert check(graph, registry=CATS.with_types([toss])) == []
 
 
 def test_nodes_of_ones_own_name_nodes_with_corpora_too() -> None:
@@ -249,4 +249,4 @@ def test_nodes_of_ones_own_name_nodes_with_corpora_too() -> None:
     assert peek.names_corpora == ["at"]
     for at, expected in (("rest", ["nodes.peek.at"]), (None, [])):
         graph = {"nodes": {"peek": {"use": "peek", "at": at}, "rest": "nap"}, "flow": ["start -> peek -> rest -> end"]}
-        assert [problem.path for problem in check(graph, registry=CATS.and_also([peek]))] == expected
+        assert [problem.path for problem in check(graph, registry=CATS.with_types([peek]))] == expected
