@@ -54,7 +54,7 @@ def test_the_conditional_graph_searches_by_meaning_only_where_words_are_not_enou
     ]
     assert [line.split()[0] for line in lines[2:5]] == ["words", "weigh", "quote"]
     assert [line.split()[0] for line in lines[7:]] == ["words", "weigh", "meaning", "weigh-again", "quote"]
-    assert lines[3].endswith("confidence >= 0.5 -> quote")
+    assert lines[3].endswith(">= 0.5 -> quote")
     assert lines[8].endswith("not (confidence >= 0.5) -> meaning")
 
 
@@ -76,4 +76,4 @@ def test_the_looping_graph_goes_back_until_it_is_sure_or_may_not(capsys: pytest.
     assert "The board elects Ines Duarte as its chair. [1]" in rounds[0]
     assert "The roof of the library is repaired for 9,000 euros. [1]" in rounds[1]
     assert "I don't know" in rounds[2]
-    assert "confidence < 0.6, but 2 times already -> quote" in rounds[2]
+    assert "< 0.6, but at most 2 -> quote" in rounds[2]
