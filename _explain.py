@@ -65,12 +65,16 @@ def broken_rule(problem: ErrorDetails) -> str:
     if problem["type"] == "value_error":  # raised by a validator of ours, in words of ours
         return str(problem["ctx"]["error"])
     rule = problem["msg"].removeprefix("Input ").removeprefix("String ")
-    return f"{rule}, not {_short(problem['input'])}"
+    return f"{rule}, not {short(problem['input'])}"
 
 
-def _short(value: object) -> str:
+_LONGEST = 160
+
+
+def short(value: object) -> str:
     """A value on part of a line, however large it is."""
     shortener = Repr()
     shortener.maxstring = shortener.maxother = 80
     shortener.maxlevel = 3
-    return shortener.repr(value)
+    told = shortener.repr(value)
+    return told if len(told) <= _LONGEST else f"{told[: _LONGEST - 3]}..."

@@ -82,7 +82,8 @@ def main() -> None:
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="backslashreplace")  # not every terminal has every letter
         code = app(standalone_mode=False, prog_name="ragloom")
-        sys.stdout.flush()
+        if sys.stdout is not None:  # it may be closed: ragloom ... >&-
+            sys.stdout.flush()
     except typer.TyperException as error:
         context = getattr(error, "ctx", None)
         hint = f" (see {context.command_path} --help)" if context else ""

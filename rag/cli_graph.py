@@ -109,6 +109,8 @@ def run_command(
     display = make_display(as_json)
     if (question is None) == (resume is None):
         raise RagloomError("ask a question, or resume a run: ragloom graph run GRAPH QUESTION | --resume THREAD")
+    if resume is not None and thread is not None:
+        raise RagloomError("--resume names the run already; leave --thread out")
     if question is not None:
         check_questions([question])
     kept = checkpoints if thread or resume else None

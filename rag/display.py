@@ -34,7 +34,7 @@ class Display:
     def __init__(self, *, as_json: bool = False) -> None:
         """Print JSON alone if `as_json`; tables in colour if standard output is a terminal."""
         self.as_json = as_json
-        self.terminal = sys.stdout.isatty() and not as_json
+        self.terminal = sys.stdout is not None and sys.stdout.isatty() and not as_json
         self.width = min(WIDTH, shutil.get_terminal_size().columns) if self.terminal else WIDTH
 
     def line(self, text: str = "") -> None:
@@ -152,7 +152,7 @@ class Display:
     @contextmanager
     def working(self) -> Iterator[Callable[[Event], None]]:
         """Show on a terminal which node runs, and how much the LLM has written; nothing in a pipe."""
-        if not sys.stderr.isatty():
+        if sys.stderr is None or not sys.stderr.isatty():
             yield lambda _event: None
             return
         from rich.console import Console

@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .._explain import unknown
+from .._explain import short, unknown
 from .errors import QueryError
 
 Where = Mapping[str, Any]
@@ -161,7 +161,7 @@ def _sorted_by_kind(operator: str, operands: Sequence[Any]) -> tuple[list[str], 
         elif isinstance(operand, int) or (isinstance(operand, float) and math.isfinite(operand)):
             numbers.append(operand)
         elif operand is not None or operator not in {"$eq", "$ne", "$in", "$nin"}:
-            raise QueryError(f"where: {operator} compares texts, finite numbers and booleans, not {operand!r}")
+            raise QueryError(f"where: {operator} compares texts, finite numbers and booleans, not {short(operand)}")
     return texts, numbers
 
 

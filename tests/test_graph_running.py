@@ -277,12 +277,6 @@ def test_what_is_no_question_is_refused(asked: Any, message: str) -> None:
         assert "\n" not in str(told.value)
 
 
-def test_a_state_is_gone_on_from() -> None:
-    running = graph("start -> a -> end", *cats("a"))
-    again = running.invoke(running.invoke("Who?"))
-    assert way(again) == ["a", "a"]
-
-
 def test_what_the_caller_gave_stays_as_it_was() -> None:
     history = [Turn("user", "Hi.")]
     given = {"question": "Who?", "history": history}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import sys
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
 from .checks.conflicts import check_conflicts
 from .checks.decisions import check_routes, plan_conditions
@@ -81,10 +84,21 @@ def _import(spec: GraphSpec, registry: Registry, allow_imports: bool) -> tuple[R
             problems.append(spec.origin.problem(("imports", place), message))
             continue
         try:
-            registry = registry.with_module(module)
+            with _importable(spec.origin.folder):
+                registry = registry.with_module(module)
         except NodeTypeError as error:
             problems.append(spec.origin.problem(("imports", place), str(error)))
     return registry, problems
+
+
+@contextmanager
+def _importable(folder: Path) -> Iterator[None]:
+    """Modules beside the graph are found, as those beside a script are."""
+    sys.path.insert(0, str(folder.absolute()))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder.absolute()))
 
 
 def _in_order(problems: Sequence[Problem]) -> list[Problem]:

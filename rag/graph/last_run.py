@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -27,7 +28,8 @@ def remember_run(spec: GraphSpec, trace: Sequence[NodeTrace]) -> None:
         own.write_text(json.dumps([asdict(each) for each in trace]), encoding="utf-8")
         own.replace(file)
     except OSError:
-        own.unlink(missing_ok=True)
+        with suppress(OSError):
+            own.unlink()
 
 
 def last_run(spec: GraphSpec) -> list[NodeTrace]:

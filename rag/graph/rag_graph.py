@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from .retriever import GraphRetriever
 
 GraphInput = str | Mapping[str, Any] | RagState | None
-"""What a graph is asked: a question, a mapping with `question` and perhaps `history`, or a state to go on from; None
-goes on with the run of the thread, as `resume` does."""
+"""What a graph is asked: a question, a mapping with `question` and perhaps `history`, or a state; of one that a run
+ended with, question and history are taken. None goes on with the run of the thread, as `resume` does."""
 
 NODE_CACHE = "graphs/nodes.sqlite"
 """The node cache, in ragloom's cache folder."""
@@ -101,7 +101,7 @@ class RagGraph(Runnable[GraphInput, RagState]):
         self._resources = Resources(self._plan.spec, corpus, llm)
         if problems := problems or lacking(self._plan, self._resources):
             raise SpecError(problems)
-        kept = expand_user(checkpoints) if isinstance(checkpoints, str | Path) else checkpoints
+        kept = expand_user(checkpoints).absolute() if isinstance(checkpoints, str | Path) else checkpoints
         built = build(self._plan, self._resources, self._node_cache(cache))
         self._session = Session.of(self._plan, built.compile(name=self.get_name()), kept)
 
@@ -285,7 +285,8 @@ def _values(given: GraphInput, options: Mapping[str, Any]) -> dict[str, Any] | N
     state = given if isinstance(given, RagState) else _validated(given)
     if not state.question.strip():
         raise GraphError("the question is empty; ask something")
-    return {name: getattr(state, name) for name in state.model_fields_set}
+    names = {"question", "history"} if state.trace else state.model_fields_set  # what came of a run belongs to it
+    return {name: getattr(state, name) for name in names}
 
 
 def _validated(given: str | Mapping[str, Any]) -> RagState:

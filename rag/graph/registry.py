@@ -98,6 +98,9 @@ class Registry:
     def with_types(self, values: Iterable[NodeType | Predicate]) -> Self:
         """These and `values`, which hide those of equal names."""
         values = list(values)
+        for value in values:
+            if not isinstance(value, NodeType | Predicate):
+                raise NodeTypeError(f"{value!r} is no node type; make it one with @node(NAME), or @predicate(NAME)")
         return type(self)(
             self.nodes.with_types(value for value in values if isinstance(value, NodeType)),
             self.predicates.with_types(value for value in values if isinstance(value, Predicate)),

@@ -16,6 +16,7 @@ def with_run(picture: Picture, plan: Plan, trace: Sequence[NodeTrace]) -> Pictur
 
     A node that failed was reached if one that stands in for it ran, unless the flow leads to that one as well.
     """
+    trace = [replace(entry, node=entry.ran or entry.node) for entry in trace]  # a fallback ran in its place
     log = [entry.node for entry in trace]
     placed = {link.source for link in picture.links if link.way == "edge"}
     reached_by = {name: {name} | (set(plan.stand_ins(name)) - placed) for name in plan.nodes}

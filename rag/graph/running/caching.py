@@ -53,7 +53,7 @@ class NodeCache:
         reads = {key.split("[")[0].split(".")[0] for key in node.type.reads} | {"question"}
         parts = {
             "node": [context.node, node.type.name, node.params.model_dump(mode="json")],
-            "ragloom": [version("ragloom"), prompts_fingerprint()],
+            "ragloom": [version("ragloom"), prompts_fingerprint(), context.language],
             "corpus": _corpus(context.corpus) if "corpus" in node.type.needs else None,
             "corpora": [_corpus(context.corpus_of(name)) for name in node.named_corpora],
             "llm": _llm(context.llm) if node.type.needs - {"corpus"} else None,
@@ -75,7 +75,11 @@ def _corpus(corpus: Corpus) -> list[Any]:
 
 
 def _llm(llm: BaseChatModel) -> list[Any]:
-    """What an LLM says of itself; of one that says nothing, its plain fields."""
+    """What an LLM says of itself, its plain fields, such as a server's URL, and the state of its file."""
     fields = {name: getattr(llm, name) for name in type(llm).model_fields}
-    plain = {name: value for name, value in fields.items() if isinstance(value, str | int | float | list | dict)}
-    return [type(llm).__name__, llm._identifying_params or plain, llm._llm_type]
+    own = dict(llm._identifying_params)
+    telling = str if own else str | int | float | list | dict  # a server's URL is a text
+    plain = {name: value for name, value in fields.items() if isinstance(value, telling)}
+    file = Path(str(own.get("file", "")))
+    weights = [file.stat().st_size, file.stat().st_mtime_ns] if file.is_file() else []
+    return [type(llm).__name__, llm._llm_type, own, plain, weights]

@@ -23,12 +23,16 @@ ROUNDS = "_rounds"
 ENDED = "_ended"
 """Whether the run has come to `end`."""
 
+GRAPH = "_graph"
+"""The fingerprint of the graph that the run belongs to."""
+
 Channels = TypedDict(
     "Channels",
     {
         **get_type_hints(RagState, include_extras=True),  # type: ignore[misc]  # its fields, as they are
         ROUNDS: Annotated[dict[str, int], merged],
         ENDED: Annotated[bool, latest],
+        GRAPH: Annotated[str, latest],
     },
     total=False,
 )

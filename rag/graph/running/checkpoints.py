@@ -23,6 +23,10 @@ _UNHURRIED = "PRAGMA synchronous = NORMAL"
 """With it SQLite, whose journal is a write-ahead log here, leaves it to the system when a step comes to the disk."""
 
 
+_PATIENCE = 120.0
+"""Seconds that one run waits for the others that write into the file: hundreds may run at once."""
+
+
 @contextmanager
 def open_saver(kept: Path | BaseCheckpointSaver[str] | None) -> Iterator[BaseCheckpointSaver[str] | None]:
     """The saver for sync calls.
@@ -35,7 +39,7 @@ def open_saver(kept: Path | BaseCheckpointSaver[str] | None) -> Iterator[BaseChe
         return
     with _explained(kept, OSError, sqlite3.Error):
         kept.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(kept, check_same_thread=False)
+        connection = sqlite3.connect(kept, _PATIENCE, check_same_thread=False)
     try:
         saver = SqliteSaver(connection, serde=serializer())
         with _explained(kept, sqlite3.Error):
@@ -59,7 +63,7 @@ async def aopen_saver(kept: Path | BaseCheckpointSaver[str] | None) -> AsyncIter
     with _explained(kept, OSError, sqlite3.Error):
         kept.parent.mkdir(parents=True, exist_ok=True)
         sqlite3.connect(kept).close()  # where this fails, aiosqlite would leave a thread behind
-        connection = await aiosqlite.connect(kept)
+        connection = await aiosqlite.connect(kept, timeout=_PATIENCE)
     try:
         saver = AsyncSqliteSaver(connection, serde=serializer())
         with _explained(kept, sqlite3.Error):

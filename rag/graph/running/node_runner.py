@@ -148,7 +148,7 @@ class NodeRunner(Runnable[Mapping[str, Any], Any]):
         node = self._line[0]
         key = None
         if self._cache:
-            key, kept = yield from self._looked_up(self._cache, node, state)
+            key, kept = yield from self._looked_up(self._cache, node, state, notes)
             if kept is not None:
                 notes.append("from the cache")
                 return self.node, kept
@@ -157,13 +157,13 @@ class NodeRunner(Runnable[Mapping[str, Any], Any]):
             if update is None:
                 continue
             if self._cache and key and node is self._line[0]:
-                yield from self._kept(self._cache, key, update)
+                yield from self._kept(self._cache, key, update, notes)
             return node.name, update
         return "", {"candidates": {self.node: []}} if "candidates" in _type(self._line[0]).writes else {}
 
     def _looked_up(
-        self, cache: NodeCache, node: PlannedNode, state: RagState
-    ) -> Generator[Attempt, Any, tuple[str, Update | None]]:
+        self, cache: NodeCache, node: PlannedNode, state: RagState, notes: list[str]
+    ) -> Generator[Attempt, Any, tuple[str | None, Update | None]]:
         """The cache's key for the node, which may have to open a corpus and load an LLM, and what it has for it."""
 
         def look_up() -> tuple[str, Update | None]:
@@ -172,15 +172,18 @@ class NodeRunner(Runnable[Mapping[str, Any], Any]):
 
         try:
             found: tuple[str, Update | None] = yield self._plainly(look_up)
-        except (RagloomError, sqlite3.Error) as error:
-            raise NodeError(self.node, f"failed: cannot look into the cache: {_said(self.node, error)}") from error
+        except (GraphBubbleUp, CancelledError):
+            raise
+        except Exception as error:  # noqa: BLE001 - what is wrong with the corpus or LLM, the node itself will tell
+            notes.append(f"the cache was not used ({_said(self.node, error)})")
+            return None, None
         return found
 
-    def _kept(self, cache: NodeCache, key: str, update: Update) -> Generator[Attempt, Any, None]:
+    def _kept(self, cache: NodeCache, key: str, update: Update, notes: list[str]) -> Generator[Attempt, Any, None]:
         try:
             yield self._plainly(lambda: cache.put(key, update))
         except sqlite3.Error as error:
-            raise NodeError(self.node, f"failed: cannot keep its result: {_said(self.node, error)}") from error
+            notes.append(f"the result was not cached ({_said(self.node, error)})")
 
     def _plainly(self, call: Callable[[], Any]) -> Attempt:
         return Attempt(self.node, call, None, threading.Event(), is_async=False)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_core.language_models import BaseChatModel
 
+from ...._paths import expand_user
 from ..errors import GraphError
 from ..plan import Plan, needs_of
 from ..problem import Problem
@@ -35,6 +36,7 @@ class Resources:
     spec: GraphSpec
     corpus: Corpus | str | Path | None = None
     llm: GivenLlm = None
+    _here: Path = field(default_factory=Path.cwd)
     _opened: dict[Any, Any] = field(default_factory=dict)
     _closing: ExitStack = field(default_factory=ExitStack)
     _lock: threading.RLock = field(default_factory=threading.RLock)
@@ -48,7 +50,8 @@ class Resources:
             return lambda: self._open_corpus(written)
         given = self.corpus
         if isinstance(given, str | Path):
-            return lambda: self._open_corpus(CorpusSpec(path=str(Path(given).absolute())))
+            folder = CorpusSpec(path=str(self._here / expand_user(given)))
+            return lambda: self._open_corpus(folder)
         return None if given is None else lambda: given
 
     def llm_of(self, node: str) -> Callable[[], BaseChatModel] | None:
@@ -85,7 +88,7 @@ class Resources:
     def _open_corpus(self, written: CorpusSpec) -> Corpus:
         from ....stores.corpus import Corpus
 
-        folder = self.spec.find(written.path)
+        folder = self._here / self.spec.find(written.path)
         corpus: Corpus = self._once(
             (folder, written.embedder),
             lambda: self._closing.enter_context(Corpus(folder, create=False, embedder=written.embedder)),
@@ -101,7 +104,7 @@ class Resources:
         is_file = (
             not written.is_server and not model.startswith("hf:") and (path.suffix == ".gguf" or len(path.parts) > 1)
         )
-        found = str(self.spec.find(model)) if is_file else model
+        found = str(self._here / self.spec.find(model)) if is_file else model
         llm: BaseChatModel = self._once(written, lambda: self._closing.enter_context(load(found, **options)))
         return llm
 

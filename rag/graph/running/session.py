@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, closing, contextmanager
@@ -12,7 +14,7 @@ from uuid import uuid4
 
 from langchain_core.messages import AIMessageChunk
 from langchain_core.runnables import RunnableConfig, ensure_config
-from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointTuple
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import StreamMode
 
@@ -22,7 +24,7 @@ from ..events import Event, NodeEnded, NodeFailed, NodeStarted, Token
 from ..plan import Plan
 from ..state import RagState
 from .building import longest_run
-from .channels import ENDED, node_key, to_state
+from .channels import ENDED, GRAPH, node_key, to_state
 from .checkpoints import aopen_saver, open_saver
 from .driving import driven
 from .node_runner import RUN
@@ -52,12 +54,14 @@ class Session:
         graph: langgraph's.
         kept: where the steps of runs are kept; None: nowhere.
         has_threads: whether some node has a thread of its own, while the caller waits.
+        fingerprint: another one when nodes or flow are others.
     """
 
     plan: Plan
     graph: Graph
     kept: Path | BaseCheckpointSaver[str] | None
     has_threads: bool
+    fingerprint: str
 
     @classmethod
     def of(cls, plan: Plan, graph: Graph, kept: Path | BaseCheckpointSaver[str] | None) -> Self:
@@ -66,7 +70,12 @@ class Session:
         has_threads = bool(Ways.of(plan.flow).forks) or any(
             node.spec.timeout is not None or (node.type is not None and node.type.is_async) for node in nodes
         )
-        return cls(plan, graph, kept, has_threads)
+        made_of = [
+            [(name, node.spec.use) for name, node in plan.nodes.items()],
+            [item if isinstance(item, str) else item.model_dump() for item in plan.spec.flow],
+        ]
+        fingerprint = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
+        return cls(plan, graph, kept, has_threads, fingerprint)
 
     def run(self, values: Values | None, config: RunnableConfig | None, thread: str | None) -> RagState:
         """Run to the end; `values` None: go on with the run of that thread."""
@@ -88,11 +97,12 @@ class Session:
 
     def _told(self, values: Values | None, config: RunnableConfig | None, thread: str | None, modes: Modes) -> Told:
         run = Run(may_be_left=modes is not _QUIET or self.has_threads)
+        begun = None if values is None else {**values, GRAPH: self.fingerprint}
         own, thread = self._config(config, thread, run, is_new=values is not None)
         with self._opened(own, thread, is_new=values is not None) as graph, _first_failure(run):
             last: Values = {}
             durability: Any = "sync" if thread else None
-            stream: Any = graph.stream(values, own, stream_mode=modes, durability=durability)
+            stream: Any = graph.stream(begun, own, stream_mode=modes, durability=durability)
             with closing(driven(stream, run) if run.may_be_left else stream) as chunks, run:
                 for mode, chunk in chunks:
                     if mode == "values":
@@ -105,12 +115,13 @@ class Session:
         self, values: Values | None, config: RunnableConfig | None, thread: str | None, modes: Modes
     ) -> AsyncTold:
         run = Run()
+        begun = None if values is None else {**values, GRAPH: self.fingerprint}
         own, thread = self._config(config, thread, run, is_new=values is not None)
         async with self._aopened(own, thread, is_new=values is not None) as graph:
             last: Values = {}
             durability: Any = "sync" if thread else None
             with _first_failure(run):
-                stream: Any = graph.astream(values, own, stream_mode=modes, durability=durability)
+                stream: Any = graph.astream(begun, own, stream_mode=modes, durability=durability)
                 async with aclosing(stream) as chunks:
                     with run:
                         async for mode, chunk in chunks:
@@ -155,8 +166,8 @@ class Session:
                 return
             if is_new:
                 saver.delete_thread(thread)
-            elif saver.get_tuple(config) is None:
-                raise _no_such(thread)
+            else:
+                self._check_is_own(saver.get_tuple(config), thread)
             yield self.graph.copy({"checkpointer": saver})
 
     @asynccontextmanager
@@ -167,9 +178,16 @@ class Session:
                 return
             if is_new:
                 await saver.adelete_thread(thread)
-            elif await saver.aget_tuple(config) is None:
-                raise _no_such(thread)
+            else:
+                self._check_is_own(await saver.aget_tuple(config), thread)
             yield self.graph.copy({"checkpointer": saver})
+
+    def _check_is_own(self, found: CheckpointTuple | None, thread: str) -> None:
+        if found is None:
+            raise ThreadError(f"there is no run {thread!r} to resume; it may have been kept in another file")
+        values = found.checkpoint["channel_values"]
+        if (values.get("__start__") or values).get(GRAPH) != self.fingerprint:
+            raise ThreadError(f"the run {thread!r} is of another graph, or its nodes or flow have changed since")
 
     def _event(self, mode: str, chunk: Any) -> Event | None:
         if mode == "custom":
@@ -221,7 +239,3 @@ def _state(told: list[Event | RagState]) -> RagState:
 
 def _is_of_an_app(configurable: Mapping[str, Any]) -> bool:
     return any(key.startswith(_LANGGRAPHS) for key in configurable)
-
-
-def _no_such(thread: str) -> ThreadError:
-    return ThreadError(f"there is no run {thread!r} to resume; it may have been kept in another file")
