@@ -12,6 +12,7 @@ import io
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
@@ -99,6 +100,10 @@ def main() -> None:
         code = _fault(f"{error.strerror or error}{where}")
     except KeyboardInterrupt:
         code = INTERRUPTED
+        if any(thread.name.startswith("ragloom-") for thread in threading.enumerate()):
+            if sys.stdout is not None:
+                sys.stdout.flush()
+            os._exit(code)  # what still loads cannot be stopped, and aborts when Python ends under it
     sys.exit(code)
 
 

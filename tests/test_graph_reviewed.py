@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 from kittens import cat, cats, details, graph, way
+from langgraph.checkpoint.memory import InMemorySaver
 from ragloom import Corpus, RagGraph, load
-from ragloom.rag.graph import Context, NodeTypeError, RagState, Registry, ThreadError, check
+from ragloom.rag.graph import Context, GraphSpec, NodeTypeError, RagState, Registry, ThreadError, check, predicate
 from ragloom.rag.graph.plan import PlannedNode
 from ragloom.rag.graph.running.caching import NodeCache
+from ragloom.rag.graph.running.resources import Resources
 from ragloom.rag.graph.spec import NodeSpec
 
 
@@ -105,3 +108,44 @@ def test_a_bomb_of_anchors_is_told_in_a_short_line() -> None:
     levels = "\n".join(f"  a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 8))
     bomb = f"x:\n  a0: &a0 [lol]\n{levels}\nnodes: {{a: {{use: dense, where: {{f: {{$in: *a7}}}}}}}}\n"
     assert max(len(str(problem)) for problem in check(bomb)) < 500
+
+
+@pytest.mark.model
+def test_weights_that_differ_in_sampling_alone_are_loaded_once() -> None:
+    nodes = {
+        name: {"use": "cited", "llm": {"model": "embedded", "max_tokens": n}} for n, name in enumerate("ab", start=7)
+    }
+    resources = Resources(load_spec_of(nodes))
+    try:
+        one, other = (opening() for name in "ab" if (opening := resources.llm_of(name)))
+        assert (one.max_tokens, other.max_tokens) == (7, 8)  # type: ignore[attr-defined]
+        assert one._engine is other._engine  # type: ignore[attr-defined]
+    finally:
+        resources.close()
+
+
+def load_spec_of(nodes: dict[str, Any]) -> GraphSpec:
+    return GraphSpec(nodes=nodes, flow=["start -> a -> b -> end"])
+
+
+def test_a_saver_of_langgraph_gives_states_back_without_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    saver = InMemorySaver()
+    running = graph("start -> a -> end", *cats("a"), checkpoints=saver)
+    state = running.invoke("Who?", thread="one")
+    assert running.resume("one") == state
+    assert "unregistered" not in caplog.text
+
+
+def test_a_slow_predicate_does_not_block_the_event_loop() -> None:
+    asked = threading.Event()
+
+    @predicate("slow")
+    def slow(state: RagState) -> bool:
+        """Whether it was asked on the loop's own thread."""
+        asked.set()
+        return threading.current_thread() is threading.main_thread()
+
+    flow = ["start -> a", {"from": "a", "when": "slow", "then": "b", "else": "end"}, "b -> end"]
+    state = asyncio.run(graph(flow, slow, *cats("a b")).ainvoke("Who?"))
+    assert asked.is_set()
+    assert way(state) == ["a"]

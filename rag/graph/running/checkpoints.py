@@ -6,6 +6,7 @@ disk is not waited for: a killed process loses nothing, a power cut perhaps the 
 
 from __future__ import annotations
 
+import copy
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import aiosqlite
 from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
@@ -35,7 +37,7 @@ def open_saver(kept: Path | BaseCheckpointSaver[str] | None) -> Iterator[BaseChe
         GraphError: the file cannot be written, or is no database of ours; also later, while it is open.
     """
     if not isinstance(kept, Path):
-        yield kept
+        yield kept and _knowing_states(kept)
         return
     with _explained(kept, OSError, sqlite3.Error):
         kept.parent.mkdir(parents=True, exist_ok=True)
@@ -58,7 +60,7 @@ async def aopen_saver(kept: Path | BaseCheckpointSaver[str] | None) -> AsyncIter
         GraphError: the file cannot be written, or is no database of ours; also later, while it is open.
     """
     if not isinstance(kept, Path):
-        yield kept
+        yield kept and _knowing_states(kept)
         return
     with _explained(kept, OSError, sqlite3.Error):
         kept.parent.mkdir(parents=True, exist_ok=True)
@@ -72,6 +74,15 @@ async def aopen_saver(kept: Path | BaseCheckpointSaver[str] | None) -> AsyncIter
             yield saver
     finally:
         await connection.close()
+
+
+def _knowing_states(saver: BaseCheckpointSaver[str]) -> BaseCheckpointSaver[str]:
+    """A saver that may read states back; one with a serializer of its own keeps that."""
+    if type(saver.serde) is not JsonPlusSerializer:
+        return saver
+    knowing = copy.copy(saver)
+    knowing.serde = serializer()
+    return knowing
 
 
 @contextmanager

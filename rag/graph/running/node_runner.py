@@ -32,7 +32,7 @@ from .caching import NodeCache
 from .channels import ROUNDS, applied, node_key, to_state
 from .resources import Resources
 from .results import checked
-from .routing import Router
+from .routing import Route, Router
 from .run import Run
 from .tokens import TokenCount, count_tokens
 
@@ -124,7 +124,7 @@ class NodeRunner(Runnable[Mapping[str, Any], Any]):
         notes: list[str] = []
         ran, update = yield from self._result(state, notes, tell)
         after = applied(state, update)
-        route = self._router.route(after, values.get(ROUNDS, {}))
+        route = yield from self._route(after, values.get(ROUNDS, {}))
         trace = NodeTrace(
             node=self.node,
             milliseconds=(time.perf_counter() - started) * 1000,
@@ -140,6 +140,12 @@ class NodeRunner(Runnable[Mapping[str, Any], Any]):
         tell(NodeEnded(self.node, trace))
         whole = {**update, **route.update, "trace": [trace]}
         return Command(update=whole, goto=[node_key(target) for target in route.targets if target != END])
+
+    def _route(self, after: RagState, rounds: dict[str, int]) -> Generator[Attempt, Any, Route]:
+        if not self._router.decides:
+            return self._router.route(after, rounds)
+        route: Route = yield self._plainly(lambda: self._router.route(after, rounds))  # predicates may be slow
+        return route
 
     def _result(
         self, state: RagState, notes: list[str], tell: Tell

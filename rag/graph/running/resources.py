@@ -97,16 +97,20 @@ class Resources:
 
     def _load_llm(self, written: LlmSpec) -> BaseChatModel:
         from ...llm.loading import load
+        from ...llm.sampling import Sampling
 
-        options = written.model_dump(exclude_defaults=True)
-        model = options.pop("model", "embedded")
-        path = Path(model)
-        is_file = (
-            not written.is_server and not model.startswith("hf:") and (path.suffix == ".gguf" or len(path.parts) > 1)
+        options = written.model_dump(exclude_defaults=True, exclude={"model"})
+        path = Path(written.model)
+        is_path = path.suffix == ".gguf" or len(path.parts) > 1
+        is_file = is_path and not written.is_server and not written.model.startswith("hf:")
+        model = str(self._here / self.spec.find(written.model)) if is_file else written.model
+        sampling = (
+            {} if written.is_server else {name: options.pop(name) for name in Sampling.model_fields if name in options}
         )
-        found = str(self._here / self.spec.find(model)) if is_file else model
-        llm: BaseChatModel = self._once(written, lambda: self._closing.enter_context(load(found, **options)))
-        return llm
+        loaded: BaseChatModel = self._once(
+            (model, *sorted(options.items())), lambda: self._closing.enter_context(load(model, **options))
+        )  # weights that differ in sampling alone are loaded once
+        return loaded.model_copy(update=sampling) if sampling else loaded
 
     def _once(self, key: Any, make: Callable[[], Any]) -> Any:
         with self._lock:

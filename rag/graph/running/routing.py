@@ -40,6 +40,11 @@ class Router:
         self._conditions = plan.conditions
         self._by_edge = Route(update={ENDED: True}) if END in plan.flow.targets(source) else Route()
 
+    @property
+    def decides(self) -> bool:
+        """Whether the node goes on by decisions, which may take their time, not by edges."""
+        return bool(self._decisions)
+
     def route(self, state: RagState, rounds: dict[str, int]) -> Route:
         """Where to go from `state`, when bounded decisions have been taken as often as `rounds` says.
 
