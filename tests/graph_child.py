@@ -1,4 +1,4 @@
-"""A process that runs a graph of cats, for the tests that kill it: `graph_child.py TESTS PACKAGES RUNS.sqlite`."""
+"""A process that runs a graph of cats, for the tests that kill it: `graph_child.py TESTS RUNS.sqlite`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 if __name__ == "__main__":
-    sys.path[:0] = sys.argv[1:3]
+    sys.path.insert(0, sys.argv[1])
 
 from kittens import asks, cat, graph, often
 from ragloom.rag.graph import Context, RagGraph, RagState, Update
@@ -40,4 +40,4 @@ def running(checkpoints: Path, ran: list[str], *, waits: bool) -> RagGraph:
 
 
 if __name__ == "__main__":
-    running(Path(sys.argv[3]), [], waits=True).invoke("Who?", thread="t")
+    running(Path(sys.argv[2]), [], waits=True).invoke("Who?", thread="t")
