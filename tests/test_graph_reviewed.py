@@ -9,9 +9,23 @@ from typing import Any
 
 import pytest
 from kittens import cat, cats, details, graph, way
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage
+from langchain_core.outputs import ChatGeneration, ChatResult
 from langgraph.checkpoint.memory import InMemorySaver
 from ragloom import Corpus, RagGraph, load
-from ragloom.rag.graph import Context, GraphSpec, NodeTypeError, RagState, Registry, ThreadError, check, predicate
+from ragloom.rag.graph import (
+    Context,
+    GraphSpec,
+    NodeTypeError,
+    RagState,
+    Registry,
+    ThreadError,
+    Token,
+    check,
+    node,
+    predicate,
+)
 from ragloom.rag.graph.plan import PlannedNode
 from ragloom.rag.graph.running.caching import NodeCache
 from ragloom.rag.graph.running.resources import Resources
@@ -149,3 +163,24 @@ def test_a_slow_predicate_does_not_block_the_event_loop() -> None:
     state = asyncio.run(graph(flow, slow, *cats("a b")).ainvoke("Who?"))
     assert asked.is_set()
     assert way(state) == ["a"]
+
+
+class Whole(BaseChatModel):
+    """A model that says everything at once."""
+
+    @property
+    def _llm_type(self) -> str:
+        return "whole"
+
+    def _generate(self, messages: Any, stop: Any = None, run_manager: Any = None, **options: Any) -> ChatResult:
+        return ChatResult(generations=[ChatGeneration(message=AIMessage("Toad steals it."))])
+
+
+def test_what_a_model_says_at_once_is_one_token() -> None:
+    @node("say", writes={"query"}, needs={"llm"})
+    def say(state: RagState, context: Context) -> dict[str, str]:
+        """Ask the LLM."""
+        return {"query": context.llm.invoke(state.question).text}
+
+    told = list(graph("start -> say -> end", say, llm=Whole()).stream("Who?"))
+    assert [event for event in told if isinstance(event, Token)] == [Token("say", "Toad steals it.")]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
 
-from langchain_core.messages import AIMessageChunk
+from langchain_core.messages import AIMessage
 from langchain_core.runnables import RunnableConfig, ensure_config
 from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointTuple
 from langgraph.graph.state import CompiledStateGraph
@@ -193,7 +193,7 @@ class Session:
         if mode == "custom":
             return chunk if isinstance(chunk, NodeStarted | NodeEnded | NodeFailed) else None
         message, about = chunk
-        if not isinstance(message, AIMessageChunk) or not message.text:
+        if not isinstance(message, AIMessage) or not message.text:  # whole, of a model that does not stream
             return None
         key = about["langgraph_node"]
         return Token(next((name for name in self.plan.nodes if node_key(name) == key), key), message.text)
