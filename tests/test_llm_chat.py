@@ -1,4 +1,4 @@
-"""`ChatLlama` on the embedded model."""
+"""`ChatLocal` on the embedded model."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from langchain_core.messages import (
     SystemMessage,
     ToolMessage,
 )
-from ragloom.rag.llm import ChatLlama, ChatModel, ContextOverflowError, ModelError, load
+from ragloom.rag.llm import ChatLocal, ChatModel, ContextOverflow, ModelError, load
 
 pytestmark = pytest.mark.model
 
@@ -30,8 +30,8 @@ QUESTION = "Name three colours."
 
 
 @pytest.fixture(scope="module")
-def llm() -> Iterator[ChatLlama]:
-    with ChatLlama(n_ctx=512, max_tokens=12) as llm:
+def llm() -> Iterator[ChatLocal]:
+    with ChatLocal(n_ctx=512, max_tokens=12) as llm:
         yield llm
 
 
@@ -42,7 +42,7 @@ def joined(chunks: Iterator[AIMessageChunk]) -> AIMessageChunk:
     return whole
 
 
-def test_an_answer_says_what_made_it_and_how_it_ended(llm: ChatLlama) -> None:
+def test_an_answer_says_what_made_it_and_how_it_ended(llm: ChatLocal) -> None:
     answer = llm.invoke(QUESTION)
     assert answer.text
     assert answer.response_metadata["model_name"] == "SmolLM2-135M-Instruct-Q8_0"
@@ -52,12 +52,12 @@ def test_an_answer_says_what_made_it_and_how_it_ended(llm: ChatLlama) -> None:
     assert answer.usage_metadata["output_tokens"] == 12 == llm.count_tokens(answer.text)
 
 
-def test_an_answer_that_the_model_ends_says_stop(llm: ChatLlama) -> None:
+def test_an_answer_that_the_model_ends_says_stop(llm: ChatLocal) -> None:
     answer = llm.invoke("Hi")
     assert (answer.text, answer.response_metadata["finish_reason"]) == ("Hello! How can I assist you today?", "stop")
 
 
-def test_a_stream_is_the_answer_in_pieces(llm: ChatLlama) -> None:
+def test_a_stream_is_the_answer_in_pieces(llm: ChatLocal) -> None:
     chunks = list(llm.stream(QUESTION))
     whole, answer = joined(iter(chunks)), llm.invoke(QUESTION)
     assert len(chunks) > 5
@@ -68,7 +68,7 @@ def test_a_stream_is_the_answer_in_pieces(llm: ChatLlama) -> None:
 
 
 @pytest.mark.parametrize("stop", ["today", "st you t", "!"])
-def test_a_stop_string_ends_answer_and_stream_alike(llm: ChatLlama, stop: str) -> None:
+def test_a_stop_string_ends_answer_and_stream_alike(llm: ChatLocal, stop: str) -> None:
     full = "Hello! How can I assist you today?"
     answer, streamed = llm.invoke("Hi", stop=[stop]), joined(llm.stream("Hi", stop=[stop]))
     assert answer.text == streamed.text == full[: full.index(stop)]
@@ -76,7 +76,7 @@ def test_a_stop_string_ends_answer_and_stream_alike(llm: ChatLlama, stop: str) -
 
 
 @pytest.mark.parametrize("max_tokens", [30, 31, 32])
-def test_characters_of_several_tokens_arrive_whole(llm: ChatLlama, max_tokens: int) -> None:
+def test_characters_of_several_tokens_arrive_whole(llm: ChatLocal, max_tokens: int) -> None:
     question = "Repeat: 😀 🎉 😀"
     pieces = [chunk.text for chunk in llm.stream(question, max_tokens=max_tokens)]
     answer = llm.invoke(question, max_tokens=max_tokens)
@@ -86,19 +86,19 @@ def test_characters_of_several_tokens_arrive_whole(llm: ChatLlama, max_tokens: i
     assert answer.usage_metadata["output_tokens"] == max_tokens > len(answer.text) > 1
 
 
-def test_what_was_asked_before_does_not_change_an_answer(llm: ChatLlama) -> None:
+def test_what_was_asked_before_does_not_change_an_answer(llm: ChatLocal) -> None:
     first = llm.invoke(QUESTION).text
     llm.invoke("Name three animals, three plants and three stones.")
     assert llm.invoke(QUESTION).text == first
 
 
-def test_equal_seeds_repeat_an_answer_and_others_vary_it(llm: ChatLlama) -> None:
+def test_equal_seeds_repeat_an_answer_and_others_vary_it(llm: ChatLocal) -> None:
     answers = [llm.invoke(QUESTION, temperature=1.5, top_p=1.0, seed=seed).text for seed in (1, 1, 2, 3)]
     assert answers[0] == answers[1]
     assert len(set(answers)) > 1
 
 
-def test_options_per_call_replace_the_models_own(llm: ChatLlama) -> None:
+def test_options_per_call_replace_the_models_own(llm: ChatLocal) -> None:
     answer = llm.invoke(QUESTION, max_tokens=3)
     assert answer.usage_metadata is not None
     assert answer.usage_metadata["output_tokens"] == 3
@@ -116,27 +116,27 @@ def test_options_per_call_replace_the_models_own(llm: ChatLlama) -> None:
         ({"model": "other.gguf"}, "unknown option 'model'"),
     ],
 )
-def test_an_option_that_cannot_be_used_is_refused(llm: ChatLlama, options: dict[str, object], problem: str) -> None:
+def test_an_option_that_cannot_be_used_is_refused(llm: ChatLocal, options: dict[str, object], problem: str) -> None:
     with pytest.raises(ModelError, match=problem.replace("?", r"\?")):
         llm.invoke(QUESTION, **options)
 
 
 def test_a_misspelt_option_is_refused_and_langchains_standard_ones_are_taken() -> None:
     with pytest.raises(ModelError, match=r"unknown option 'temprature'; did you mean 'temperature'\?"):
-        ChatLlama(n_ctx=256, temprature=1)
-    with ChatLlama(n_ctx=256, timeout=60, max_retries=2) as llm:
+        ChatLocal(n_ctx=256, temprature=1)
+    with ChatLocal(n_ctx=256, timeout=60, max_retries=2) as llm:
         assert llm.context_size == 256
 
 
-def test_a_prompt_longer_than_the_context_is_refused_with_both_numbers(llm: ChatLlama) -> None:
-    with pytest.raises(ContextOverflowError) as caught:
+def test_a_prompt_longer_than_the_context_is_refused_with_both_numbers(llm: ChatLocal) -> None:
+    with pytest.raises(ContextOverflow) as caught:
         llm.invoke("word " * 600)
-    assert (caught.value.tokens, caught.value.limit) == (631, 511)
+    assert (caught.value.needed, caught.value.available) == (631, 511)
     assert "631 tokens but the context takes 511" in str(caught.value)
 
 
 def test_an_answer_ends_where_the_context_is_full() -> None:
-    with ChatLlama(n_ctx=40) as llm:
+    with ChatLocal(n_ctx=40) as llm:
         answer = llm.invoke(QUESTION, max_tokens=None)
     assert answer.usage_metadata is not None
     assert answer.usage_metadata["input_tokens"] < answer.usage_metadata["total_tokens"] == 40
@@ -156,29 +156,29 @@ def test_an_answer_ends_where_the_context_is_full() -> None:
         ([FunctionMessage("4", name="f")], "a chat model takes no FunctionMessage"),
     ],
 )
-def test_what_a_text_model_cannot_read_is_refused(llm: ChatLlama, messages: list[object], problem: str) -> None:
+def test_what_a_text_model_cannot_read_is_refused(llm: ChatLocal, messages: list[object], problem: str) -> None:
     with pytest.raises(ModelError, match=problem):
         llm.invoke(messages)
 
 
-def test_texts_in_blocks_are_joined(llm: ChatLlama) -> None:
+def test_texts_in_blocks_are_joined(llm: ChatLocal) -> None:
     blocks = HumanMessage([{"type": "text", "text": "Name three "}, "colours."])
     assert llm.invoke([blocks]).text == llm.invoke(QUESTION).text
 
 
-def test_every_role_reaches_the_prompt(llm: ChatLlama) -> None:
+def test_every_role_reaches_the_prompt(llm: ChatLocal) -> None:
     messages = [SystemMessage("a"), HumanMessage("b"), AIMessage("c"), ToolMessage("d", tool_call_id="1")]
     assert llm.get_num_tokens_from_messages(messages) > llm.get_num_tokens_from_messages(messages[:3])
 
 
-def test_threads_get_the_answers_that_they_would_get_alone(llm: ChatLlama) -> None:
+def test_threads_get_the_answers_that_they_would_get_alone(llm: ChatLocal) -> None:
     questions = [f"Name {number} colours." for number in ("two", "three", "four", "five")]
     alone = [llm.invoke(question).text for question in questions]
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(lambda question: llm.invoke(question).text, questions)) == alone
 
 
-def test_one_may_ask_while_reading_a_stream(llm: ChatLlama) -> None:
+def test_one_may_ask_while_reading_a_stream(llm: ChatLocal) -> None:
     chunks = llm.stream(QUESTION)
     first = next(chunks)
     assert llm.invoke("Hi").text == "Hello! How can I assist you today?"
@@ -186,20 +186,20 @@ def test_one_may_ask_while_reading_a_stream(llm: ChatLlama) -> None:
 
 
 def test_a_stream_that_nobody_reads_is_cut_off() -> None:
-    with ChatLlama(n_ctx=8192, max_tokens=None, temperature=3.0, top_p=1.0, seed=1) as llm:
+    with ChatLocal(n_ctx=8192, max_tokens=None, temperature=3.0, top_p=1.0, seed=1) as llm:
         stream = llm.stream("Write a novel. Never stop.")
         next(stream)
         stream.close()
         assert llm.invoke("Hi", temperature=0).text.startswith("Hello")
 
 
-async def test_the_async_methods_give_the_same_answer(llm: ChatLlama) -> None:
+async def test_the_async_methods_give_the_same_answer(llm: ChatLocal) -> None:
     answer = llm.invoke(QUESTION)
     assert (await llm.ainvoke(QUESTION)).text == answer.text
     assert "".join([chunk.text async for chunk in llm.astream(QUESTION)]) == answer.text
 
 
-async def test_the_event_loop_turns_while_the_model_answers(llm: ChatLlama) -> None:
+async def test_the_event_loop_turns_while_the_model_answers(llm: ChatLocal) -> None:
     stream = llm.stream("Write a novel. Never stop.", max_tokens=None, temperature=3.0, seed=1)
     next(stream)
     waiting = asyncio.create_task(llm.ainvoke("Hi"))  # the model is busy with the stream
@@ -211,7 +211,7 @@ async def test_the_event_loop_turns_while_the_model_answers(llm: ChatLlama) -> N
 
 
 def test_a_cancelled_task_leaves_the_model_free_for_the_next() -> None:
-    async def ask(llm: ChatLlama) -> str:
+    async def ask(llm: ChatLocal) -> str:
         task = asyncio.create_task(llm.ainvoke("Write a novel. Never stop.", max_tokens=None, temperature=3.0, seed=1))
         for _ in range(100):
             await asyncio.sleep(0)
@@ -220,12 +220,12 @@ def test_a_cancelled_task_leaves_the_model_free_for_the_next() -> None:
             await task
         return (await llm.ainvoke("Hi")).text
 
-    with ChatLlama(n_ctx=8192, max_tokens=12) as llm:
+    with ChatLocal(n_ctx=8192, max_tokens=12) as llm:
         assert asyncio.run(ask(llm)) == "Hello! How can I assist you today?"
 
 
 def test_a_closed_model_says_so() -> None:
-    llm = ChatLlama(n_ctx=512)
+    llm = ChatLocal(n_ctx=512)
     llm.close()
     llm.close()
     for use in (lambda: llm.invoke("Hi"), lambda: llm.count_tokens("Hi")):
@@ -234,7 +234,7 @@ def test_a_closed_model_says_so() -> None:
 
 
 def test_closing_interrupts_a_stream() -> None:
-    llm = ChatLlama(n_ctx=8192, max_tokens=None, temperature=3.0, top_p=1.0, seed=1)
+    llm = ChatLocal(n_ctx=8192, max_tokens=None, temperature=3.0, top_p=1.0, seed=1)
     stream = llm.stream("Write a novel. Never stop.")
     next(stream)
     llm.close()
@@ -243,7 +243,7 @@ def test_closing_interrupts_a_stream() -> None:
 
 
 def test_nothing_is_asked_of_weights_that_were_freed() -> None:
-    llm = ChatLlama(n_ctx=512)
+    llm = ChatLocal(n_ctx=512)
     weights = llm._engine.weights
     llm.close()
     uses: list[Callable[[], object]] = [
@@ -259,7 +259,7 @@ def test_nothing_is_asked_of_weights_that_were_freed() -> None:
 
 def test_a_forgotten_model_is_freed() -> None:
     before = threading.active_count()
-    llm = ChatLlama(n_ctx=512)
+    llm = ChatLocal(n_ctx=512)
     engine = weakref.ref(llm._engine)
     del llm
     gc.collect()
@@ -267,26 +267,26 @@ def test_a_forgotten_model_is_freed() -> None:
     assert threading.active_count() == before
 
 
-def test_a_path_is_a_model(llm: ChatLlama) -> None:
-    with ChatLlama(model=llm._engine.weights.path, n_ctx=256) as other:
+def test_a_path_is_a_model(llm: ChatLocal) -> None:
+    with ChatLocal(model=llm._engine.weights.path, n_ctx=256) as other:
         assert other.invoke("Hi").text == "Hello! How can I assist you today?"
         assert other.model_name == other._get_ls_params()["ls_model_name"] == llm._engine.weights.path.stem
 
 
 @pytest.mark.skipif(llama_cpp.llama_supports_gpu_offload(), reason="this llama.cpp can use a GPU")
 def test_layers_for_a_gpu_that_cannot_be_used_are_reported(caplog: pytest.LogCaptureFixture) -> None:
-    with ChatLlama(n_ctx=256, n_gpu_layers=-1):
+    with ChatLocal(n_ctx=256, n_gpu_layers=-1):
         assert "n_gpu_layers=-1 has no effect: llama-cpp-python was built without GPU support" in caplog.text
 
 
 def test_the_context_defaults_to_what_the_model_was_trained_for() -> None:
-    with ChatLlama() as llm:
+    with ChatLocal() as llm:
         assert llm.context_size == 8192
         assert llm.profile is not None
         assert llm.profile["max_input_tokens"] == 8191
 
 
-def test_the_cache_key_of_langchain_knows_model_and_sampling(llm: ChatLlama) -> None:
+def test_the_cache_key_of_langchain_knows_model_and_sampling(llm: ChatLocal) -> None:
     assert llm._llm_type == "ragloom-llama"
     assert {"model_name", "file", "n_ctx", "temperature", "seed", "stop"} <= llm._identifying_params.keys()
 
@@ -352,9 +352,9 @@ def test_a_forked_child_is_told_to_load_the_model_again() -> None:
     assert "before this process was forked; load it again" in done.stdout
 
 
-def test_load_gives_a_chat_llama() -> None:
+def test_load_gives_a_local_chat_model() -> None:
     llm = load(n_ctx=256, max_tokens=2, stop="you", temperature=0.5)
-    assert isinstance(llm, ChatLlama)
+    assert isinstance(llm, ChatLocal)
     assert isinstance(llm, ChatModel)
     assert (llm.context_size, llm.max_tokens, llm.stop, llm.temperature) == (256, 2, ("you",), 0.5)
     llm.close()

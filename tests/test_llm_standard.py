@@ -8,25 +8,25 @@ import pytest
 from langchain_core.language_models import BaseChatModel
 from langchain_tests.integration_tests import ChatModelIntegrationTests
 from langchain_tests.unit_tests import ChatModelUnitTests
-from ragloom.rag.llm import ChatLlama
+from ragloom.rag.llm import ChatLocal
 
 pytestmark = pytest.mark.model
 
 
-class TestChatLlamaUnit(ChatModelUnitTests):
+class TestChatLocalUnit(ChatModelUnitTests):
     @property
     def chat_model_class(self) -> type[BaseChatModel]:
-        return ChatLlama
+        return ChatLocal
 
     @property
     def chat_model_params(self) -> dict[str, Any]:
         return {"n_ctx": 256}
 
 
-class TestChatLlamaIntegration(ChatModelIntegrationTests):
+class TestChatLocalIntegration(ChatModelIntegrationTests):
     @property
     def chat_model_class(self) -> type[BaseChatModel]:
-        return ChatLlama
+        return ChatLocal
 
     @property
     def chat_model_params(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 from langchain_core.exceptions import OutputParserException
 from pydantic import BaseModel, Field
-from ragloom.rag.llm import ChatLlama, ModelError
+from ragloom.rag.llm import ChatLocal, ModelError
 from ragloom.rag.llm.constraint import Constraint
 from ragloom.rag.llm.grammar import grammar_of
 
@@ -49,13 +49,13 @@ class Named(TypedDict):
 
 
 @pytest.fixture(scope="module")
-def llm() -> Iterator[ChatLlama]:
-    with ChatLlama(n_ctx=1024, max_tokens=400) as llm:
+def llm() -> Iterator[ChatLocal]:
+    with ChatLocal(n_ctx=1024, max_tokens=400, batch_invariant=True) as llm:
         yield llm
 
 
 @pytest.mark.parametrize("schema", SCHEMAS, ids=range(len(SCHEMAS)))
-def test_every_answer_is_json_that_fits(llm: ChatLlama, schema: dict[str, Any]) -> None:
+def test_every_answer_is_json_that_fits(llm: ChatLocal, schema: dict[str, Any]) -> None:
     for seed in range(4):
         options = {"temperature": 2.0, "top_p": 1.0, "seed": seed}
         answer = llm.with_structured_output(schema, include_raw=True, **options).invoke("Say something unexpected!")
@@ -64,14 +64,14 @@ def test_every_answer_is_json_that_fits(llm: ChatLlama, schema: dict[str, Any]) 
         assert answer["parsed"] == json.loads(answer["raw"].text)
 
 
-def test_within_the_schema_the_model_decides(llm: ChatLlama) -> None:
+def test_within_the_schema_the_model_decides(llm: ChatLocal) -> None:
     asked = llm.with_structured_output(COLOUR)
     assert asked.invoke("Which colour has the sky?") == {"colour": "blue"}
     assert asked.invoke("Which colour has blood? Say red.") == {"colour": "red"}
 
 
 def test_asking_the_grammar_about_one_token_first_changes_no_answer(
-    llm: ChatLlama, monkeypatch: pytest.MonkeyPatch
+    llm: ChatLocal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = llm.with_structured_output({"type": "string", "maxLength": 30})
     quick = asked.invoke("Name three colours.")
@@ -79,18 +79,18 @@ def test_asking_the_grammar_about_one_token_first_changes_no_answer(
     assert asked.invoke("Name three colours.") == quick
 
 
-def test_models_and_typed_dicts_say_what_comes_out(llm: ChatLlama) -> None:
+def test_models_and_typed_dicts_say_what_comes_out(llm: ChatLocal) -> None:
     animal = llm.with_structured_output(Animal, temperature=1.0, seed=3).invoke("What purrs? Name its kind and legs.")
     assert isinstance(animal, Animal)
     assert llm.with_structured_output(Named).invoke("Who wrote the first program?")["name"] in {"Ada", "Rat"}
 
 
-def test_json_of_any_kind(llm: ChatLlama) -> None:
+def test_json_of_any_kind(llm: ChatLocal) -> None:
     options = {"method": "json_mode", "temperature": 1.0, "seed": 0}
     assert isinstance(llm.with_structured_output({}, **options).invoke("Describe a cat in JSON."), dict)
 
 
-def test_a_stream_and_a_task_keep_to_the_schema_too(llm: ChatLlama) -> None:
+def test_a_stream_and_a_task_keep_to_the_schema_too(llm: ChatLocal) -> None:
     bound = llm.bind(response_format={"type": "json_schema", "json_schema": {"schema": COLOUR}})
     whole = bound.invoke("Which colour has the sky?").text
     assert "".join(chunk.text for chunk in bound.stream("Which colour has the sky?")) == whole
@@ -98,7 +98,7 @@ def test_a_stream_and_a_task_keep_to_the_schema_too(llm: ChatLlama) -> None:
     assert llm.invoke("Hi", response_format={"type": "text"}).text == "Hello! How can I assist you today?"
 
 
-def test_json_that_was_cut_off_is_an_error_and_never_mended(llm: ChatLlama) -> None:
+def test_json_that_was_cut_off_is_an_error_and_never_mended(llm: ChatLocal) -> None:
     with pytest.raises(OutputParserException, match="cut off before its JSON was whole"):
         llm.with_structured_output(COLOUR, max_tokens=2).invoke("Hi")
     answer = llm.with_structured_output(COLOUR, include_raw=True, max_tokens=2).invoke("Hi")
@@ -106,7 +106,7 @@ def test_json_that_was_cut_off_is_an_error_and_never_mended(llm: ChatLlama) -> N
     assert isinstance(answer["parsing_error"], OutputParserException)
 
 
-def test_what_no_grammar_says_the_model_class_checks(llm: ChatLlama) -> None:
+def test_what_no_grammar_says_the_model_class_checks(llm: ChatLocal) -> None:
     class Spider(Animal):
         legs: int = Field(ge=10**17)  # longer than the grammar's whole numbers
 
@@ -132,7 +132,7 @@ def test_what_cannot_become_a_grammar_is_told(response_format: Any, problem: str
         grammar_of(response_format)
 
 
-def test_a_method_that_there_is_not(llm: ChatLlama) -> None:
+def test_a_method_that_there_is_not(llm: ChatLocal) -> None:
     with pytest.raises(ModelError, match="unknown method 'json_shema'; did you mean 'json_schema'"):
         llm.with_structured_output(COLOUR, method="json_shema")
     with pytest.raises(ModelError, match="unknown option 'temprature'"):

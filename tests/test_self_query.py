@@ -11,7 +11,7 @@ from langchain_core.language_models import FakeListChatModel
 from langchain_core.runnables import RunnableLambda
 from ragloom import Corpus
 from ragloom.rag.graph import Context, RagState, Registry, check
-from ragloom.rag.llm import ChatLlama, load
+from ragloom.rag.llm import ChatLocal, load
 from ragloom.rag.retrieve import SelfQueryError, self_query
 from ragloom.stores.matching import matcher
 from reports import add_reports
@@ -149,13 +149,13 @@ def test_a_search_beside_the_reading_of_conditions_is_a_race() -> None:
 
 
 @pytest.fixture(scope="module")
-def llm() -> Iterator[ChatLlama]:
-    with ChatLlama(n_ctx=1024) as llm:
+def llm() -> Iterator[ChatLocal]:
+    with ChatLocal(n_ctx=1024) as llm:
         yield llm
 
 
 @pytest.mark.model
-def test_the_embedded_model_always_chooses_one_of_the_readings(library: Corpus, llm: ChatLlama) -> None:
+def test_the_embedded_model_always_chooses_one_of_the_readings(library: Corpus, llm: ChatLocal) -> None:
     question = "What did Ada Meyer or Tom Rossi say about Danish wind between 2015 and 2021?"
     metadata = [document.metadata for document in library.get(library.ids())]
     for seed in range(4):
@@ -176,7 +176,7 @@ def test_the_embedded_model_always_chooses_one_of_the_readings(library: Corpus, 
     ],
 )
 def test_the_embedded_model_reads_plain_questions(
-    library: Corpus, llm: ChatLlama, question: str, found: list[str]
+    library: Corpus, llm: ChatLocal, question: str, found: list[str]
 ) -> None:
     where = self_query(question, library, llm, fields=["author", "year", "language"]).where
     assert sorted(str(hit.document.id) for hit in library.search("report", where=where)) == found

@@ -1,58 +1,60 @@
-"""`ChatLlama`: a GGUF model on this machine as a LangChain chat model."""
+"""`ChatLocal`: a GGUF model on this machine as a LangChain chat model."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, aclosing, closing
 from pathlib import Path
 from typing import Any
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel, LanguageModelInput, ModelProfile
-from langchain_core.language_models.chat_models import agenerate_from_stream
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
-from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
 from pydantic import ConfigDict, Field, PrivateAttr, model_validator
 
 from ..._explain import unknown
-from ...settings import read_settings
 from .base import ChatModel
-from .engine import Delta, Engine
+from .engine import LlamaEngine
 from .errors import ModelError
 from .grammar import grammar_of
-from .messages import to_turns
-from .models import find_model
+from .messages import logprobs_metadata, to_turns, usage
+from .requests import Delta, Request
 from .sampling import Sampling, SamplingFields
 from .structured import json_schema, response_format, structured
 from .template import ChatTemplate
-from .weights import Weights
 
-_DEFAULT_CONTEXT = 8192  # tokens; what a model was trained for may be 131,072, and gigabytes of KV cache
-_WITHOUT_EFFECT = {"api_key", "max_retries", "streaming", "timeout"}
+_WITHOUT_EFFECT = {"api_key", "max_retries", "streaming"}
 """LangChain's standard options for models behind a network: every chat model takes them, here they change nothing."""
 
 
-class ChatLlama(SamplingFields, ChatModel):
+class ChatLocal(SamplingFields, ChatModel):
     """A chat model that runs in this process, by llama.cpp.
 
-    The weights are loaded when it is made (0.5 s for the embedded model). Callers from several threads are answered one
-    after the other; the async methods do not block the event loop. `close()`, `with`, garbage collection and the
-    interpreter's exit free the memory.
+    The weights are loaded when it is made (0.5 s for the embedded model). Callers from several threads are answered
+    together, by a `LlamaEngine`, which `engine` is; the async methods do not block the event loop. `close()`, `with`,
+    garbage collection and the interpreter's exit free the memory.
 
     ```python
-    from ragloom.rag.llm import ChatLlama
+    from ragloom.rag.llm import ChatLocal
 
-    with ChatLlama(model="embedded", n_ctx=512) as llm:
+    with ChatLocal(model="embedded", n_ctx=512) as llm:
         print(llm.invoke("Hi").text)  # -> Hello! How can I assist you today?
     ```
 
     Attributes:
         model: `embedded`, the path of a GGUF file, or `hf:owner/repo/file.gguf`.
         n_gpu_layers: how many layers go to the GPU; -1: all.
-        n_ctx: room for prompt and answer, in tokens; None: what the model was trained for, at most 8,192.
+        n_ctx: room for all prompts and answers under way, in tokens, and so for the longest one; None: what the model
+            was trained for, at most 8,192.
+        n_seqs: how many callers are answered at the same time; more wait for their turn.
+        batch_invariant: whatever is asked beside or was asked before, the same prompt gets the same answer at
+            temperature 0; see `LlamaEngine`.
+        timeout: seconds after which an answer that is not done fails; None: never.
+        logprobs: tell each token's log-probability in `response_metadata["logprobs"]`, in OpenAI's form.
+        top_logprobs: and those of so many likeliest tokens, at most 20; only with `logprobs`.
         temperature: 0 takes the likeliest token. Like `top_p`, `max_tokens`, `seed` and `stop` (see `SamplingFields`)
             it can also be given per call. So can OpenAI's `response_format`: the answer then is JSON that fits the
             schema, whatever the model would rather say; see `with_structured_output`.
@@ -63,9 +65,13 @@ class ChatLlama(SamplingFields, ChatModel):
     model: str | Path = "embedded"
     n_gpu_layers: int = Field(default=0, ge=-1)
     n_ctx: int | None = Field(default=None, ge=1)
+    n_seqs: int = Field(default=16, ge=1, le=127)
+    batch_invariant: bool = False
+    timeout: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    logprobs: bool = False
+    top_logprobs: int | None = Field(default=None, ge=0, le=20)
 
-    _name: str = PrivateAttr()
-    _engine: Engine = PrivateAttr()
+    _engine: LlamaEngine = PrivateAttr()
     _template: ChatTemplate = PrivateAttr()
 
     @model_validator(mode="before")
@@ -83,25 +89,28 @@ class ChatLlama(SamplingFields, ChatModel):
         Raises:
             ModelError: it cannot be found or loaded.
         """
-        file = find_model(self.model)
-        self._name = file.name
+        engine = LlamaEngine(
+            self.model,
+            n_ctx=self.n_ctx,
+            n_seqs=self.n_seqs,
+            n_gpu_layers=self.n_gpu_layers,
+            batch_invariant=self.batch_invariant,
+        )
         with ExitStack() as undo:
-            weights = Weights(file.path, n_gpu_layers=self.n_gpu_layers)
-            undo.callback(weights.close)
-            self._template = ChatTemplate(weights)
-            self._engine = Engine(weights, n_ctx=self._room(weights), threads=read_settings().threads)
+            undo.callback(engine.close)
+            self._template = ChatTemplate(engine.weights)
+            self._engine = engine
             undo.pop_all()
 
-    def _room(self, weights: Weights) -> int:
-        trained = weights.trained_context
-        if self.n_ctx is not None and self.n_ctx > trained:
-            raise ModelError(f"n_ctx={self.n_ctx} is more than the {trained} tokens that {self._name} was trained for")
-        return self.n_ctx or min(trained, _DEFAULT_CONTEXT)
+    @property
+    def engine(self) -> LlamaEngine:
+        """What evaluates the model; it also scores tokens and reads attention."""
+        return self._engine
 
     @property
     def model_name(self) -> str:
         """What the model is called in answers and traces."""
-        return self._name
+        return self._engine.name
 
     @property
     def context_size(self) -> int:
@@ -124,7 +133,7 @@ class ChatLlama(SamplingFields, ChatModel):
     def _identifying_params(self) -> dict[str, Any]:
         file = str(self._engine.weights.path)
         return {
-            "model_name": self._name,
+            "model_name": self._engine.name,
             "file": file,
             "n_ctx": self.context_size,
             **self._sampling(None, {}).model_dump(),
@@ -162,10 +171,10 @@ class ChatLlama(SamplingFields, ChatModel):
         A grammar lets the model write nothing else. It is not told the schema: say in the prompt what its keys mean.
 
         ```python
-        from ragloom.rag.llm import ChatLlama
+        from ragloom.rag.llm import ChatLocal
 
         schema = {"type": "object", "properties": {"colour": {"enum": ["red", "blue"]}}, "required": ["colour"]}
-        with ChatLlama(n_ctx=512) as llm:
+        with ChatLocal(n_ctx=512) as llm:
             print(llm.with_structured_output(schema).invoke("Which colour has the sky?"))  # -> {'colour': 'blue'}
         ```
 
@@ -191,14 +200,9 @@ class ChatLlama(SamplingFields, ChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,  # noqa: ARG002
         **kwargs: Any,
     ) -> ChatResult:
-        prompt = self._template.tokens(to_turns(messages))
-        deltas = list(self._deltas(prompt, stop, kwargs))
-        message = AIMessage(
-            content="".join(delta.text for delta in deltas),
-            usage_metadata=_usage(prompt, deltas[-1]),
-            response_metadata=self._response_metadata(deltas[-1]),
-        )
-        return ChatResult(generations=[ChatGeneration(message=message)])
+        prompt, request = self._request(messages, stop, kwargs)
+        with closing(self._engine.stream(request)) as deltas:
+            return self._result(prompt, list(deltas))
 
     def _stream(
         self,
@@ -207,23 +211,13 @@ class ChatLlama(SamplingFields, ChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        prompt = self._template.tokens(to_turns(messages))
-        for delta in self._deltas(prompt, stop, kwargs):
-            if delta.finish_reason:
-                last = AIMessageChunk(
-                    content=delta.text,
-                    usage_metadata=_usage(prompt, delta),
-                    response_metadata=self._response_metadata(delta),
-                    chunk_position="last",
-                )
-                chunk = ChatGenerationChunk(message=last)
-            elif delta.text:
-                chunk = ChatGenerationChunk(message=AIMessageChunk(content=delta.text))
-            else:
-                continue
-            if run_manager:
-                run_manager.on_llm_new_token(delta.text, chunk=chunk)
-            yield chunk
+        prompt, request = self._request(messages, stop, kwargs)
+        with closing(self._engine.stream(request)) as deltas:
+            for delta in deltas:
+                if chunk := self._chunk(prompt, delta):
+                    if run_manager:
+                        run_manager.on_llm_new_token(delta.text, chunk=chunk)
+                    yield chunk
 
     async def _agenerate(
         self,
@@ -232,21 +226,68 @@ class ChatLlama(SamplingFields, ChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,  # noqa: ARG002
         **kwargs: Any,
     ) -> ChatResult:
-        # By way of the stream, so that a cancelled task also cancels the generation.
-        chunks: AsyncIterator[ChatGenerationChunk] = self._astream(messages, stop=stop, **kwargs)
-        return await agenerate_from_stream(chunks)
+        prompt, request = self._request(messages, stop, kwargs)
+        async with aclosing(self._engine.astream(request)) as deltas:
+            return self._result(prompt, [delta async for delta in deltas])
 
-    def _deltas(self, prompt: Sequence[int], stop: list[str] | None, options: dict[str, Any]) -> Iterator[Delta]:
+    async def _astream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        prompt, request = self._request(messages, stop, kwargs)
+        async with aclosing(self._engine.astream(request)) as deltas:
+            async for delta in deltas:
+                if chunk := self._chunk(prompt, delta):
+                    if run_manager:
+                        await run_manager.on_llm_new_token(delta.text, chunk=chunk)
+                    yield chunk
+
+    def _request(
+        self, messages: list[BaseMessage], stop: list[str] | None, options: dict[str, Any]
+    ) -> tuple[list[int], Request]:
+        prompt = self._template.tokens(to_turns(messages))
         grammar = grammar_of(options.pop("response_format", None))
-        return self._engine.stream(prompt, self._sampling(stop, options), grammar)
+        own = {name: options.pop(name, getattr(self, name)) for name in ("timeout", "logprobs", "top_logprobs")}
+        asked = own["logprobs"] or own["top_logprobs"] is not None
+        request = Request(
+            prompt,
+            self._sampling(stop, options),
+            grammar=grammar,
+            top_logprobs=(own["top_logprobs"] or 0) if asked else None,
+            timeout=own["timeout"],
+        )
+        return prompt, request
 
     def _sampling(self, stop: list[str] | None, options: dict[str, Any]) -> Sampling:
         mine = {name: getattr(self, name) for name in Sampling.model_fields}
         return Sampling.of({**mine, **options} if stop is None else {**mine, **options, "stop": stop})
 
-    def _response_metadata(self, last: Delta) -> dict[str, Any]:
-        return {"model_name": self._name, "finish_reason": last.finish_reason}
+    def _result(self, prompt: list[int], deltas: list[Delta]) -> ChatResult:
+        last = deltas[-1]
+        message = AIMessage(
+            content="".join(delta.text for delta in deltas),
+            usage_metadata=usage(len(prompt), last),
+            response_metadata=self._metadata(last) | logprobs_metadata(deltas),
+        )
+        return ChatResult(generations=[ChatGeneration(message=message)])
 
+    def _chunk(self, prompt: list[int], delta: Delta) -> ChatGenerationChunk | None:
+        """What a stream tells of a bit of the answer; nothing of one that completes no character."""
+        told = logprobs_metadata([delta])
+        if delta.finish_reason:
+            last = AIMessageChunk(
+                content=delta.text,
+                usage_metadata=usage(len(prompt), delta),
+                response_metadata=self._metadata(delta) | told,
+                chunk_position="last",
+            )
+            return ChatGenerationChunk(message=last)
+        if delta.text or told:
+            return ChatGenerationChunk(message=AIMessageChunk(content=delta.text, response_metadata=told))
+        return None
 
-def _usage(prompt: Sequence[int], last: Delta) -> UsageMetadata:
-    return UsageMetadata(input_tokens=len(prompt), output_tokens=last.tokens, total_tokens=len(prompt) + last.tokens)
+    def _metadata(self, last: Delta) -> dict[str, Any]:
+        return {"model_name": self._engine.name, "finish_reason": last.finish_reason}

@@ -30,15 +30,15 @@ class Constraint:
         self._grammar = grammar
         self._tokens = tokens
 
-    def draw(self, sampler: llama_cpp.llama_sampler_p, context: llama_cpp.llama_context_p) -> int:
-        """The next token.
+    def draw(self, sampler: llama_cpp.llama_sampler_p, context: llama_cpp.llama_context_p, row: int) -> int:
+        """The next token, by the logits of that row of the last batch.
 
         Raises:
             ModelError: the grammar allows none.
         """
-        token = int(llama_cpp.llama_sampler_sample(sampler, context, -1))
+        token = int(llama_cpp.llama_sampler_sample(sampler, context, row))
         if not self._allows(token):
-            token = self._draw_allowed(sampler, context)
+            token = self._draw_allowed(sampler, context, row)
         llama_cpp.llama_sampler_accept(self._grammar, token)
         return token
 
@@ -47,10 +47,10 @@ class Constraint:
         llama_cpp.llama_sampler_apply(self._grammar, ctypes.byref(_as_array(candidates)))
         return bool(np.isfinite(candidates["logit"][0]))
 
-    def _draw_allowed(self, sampler: llama_cpp.llama_sampler_p, context: llama_cpp.llama_context_p) -> int:
+    def _draw_allowed(self, sampler: llama_cpp.llama_sampler_p, context: llama_cpp.llama_context_p, row: int) -> int:
         candidates = np.zeros(self._tokens, _CANDIDATE)
         candidates["token"] = np.arange(self._tokens)
-        logits = llama_cpp.llama_get_logits_ith(context, -1)
+        logits = llama_cpp.llama_get_logits_ith(context, row)
         candidates["logit"] = np.ctypeslib.as_array(logits, (self._tokens,))
         array = _as_array(candidates)
         llama_cpp.llama_sampler_apply(self._grammar, ctypes.byref(array))

@@ -1,107 +1,126 @@
-"""One sequence in llama.cpp: a prompt goes in, tokens come out.
+"""llama.cpp's context: a KV cache of many sequences, and the evaluation of a batch of their tokens.
 
-Every answer starts from an empty KV cache. Reusing the part of a prompt that is already there would be faster, but the
-last bits of the logits depend on how the prompt was cut into batches, so the same question could get another
-answer at temperature 0, depending on what was asked before.
+Flash attention of llama.cpp on a CPU has three ways to sum: in tiles from 64 rows on, in halves for a single row over
+512 cells or more, else one cell after the other. They round differently, a Q8_0 model rounds its activations to 8 bits
+after each, and so a request's logits depend, by up to half a unit, on what was evaluated beside it and in which
+pieces. Only the last way adds in the order of the sequence's own tokens whatever lies between. llama.cpp takes it for
+every batch when the KV cache is neither float16 nor float32; that is what `batch_invariant` does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import llama_cpp
+import numpy as np
+from numpy.typing import NDArray
 
-from .constraint import constrained
 from .errors import ModelError
 from .logs import collect_errors, reason
-from .sampling import Sampling
 from .weights import Weights
 
-_BATCH = 512  # tokens evaluated at once; 1,000 tokens took 2.4 s here at 512 and 1,024, 2.8 s at 128
+N_BATCH = 512  # tokens evaluated at once; 1,000 tokens took 2.4 s here at 512 and 1,024, 2.8 s at 128
+_BLOCK = 32  # numbers in a block of Q8_0
+_BF16 = 30  # of enum ggml_type; llama_cpp does not name it
+
+
+class Row(NamedTuple):
+    """A token to evaluate: what it is, where it stands in which sequence, and whether its logits are wanted."""
+
+    token: int
+    position: int
+    sequence: int
+    wants_logits: bool
 
 
 class Context:
-    """The KV cache and the evaluation of one sequence. For one thread only."""
+    """The KV cache of a model's sequences. For one thread only."""
 
-    def __init__(self, weights: Weights, *, n_ctx: int, threads: int) -> None:
-        """Reserve room for `n_ctx` tokens, prompt and answer together.
+    def __init__(
+        self,
+        weights: Weights,
+        *,
+        n_ctx: int,
+        n_seqs: int,
+        threads: int,
+        batch_invariant: bool = False,
+    ) -> None:
+        """Reserve room for `n_ctx` tokens in `n_seqs` sequences; a batch has logits for as many rows.
 
         Raises:
             ModelError: the memory does not suffice, or the model cannot generate.
         """
         params = llama_cpp.llama_context_default_params()
         params.n_ctx = n_ctx
-        params.n_batch = params.n_ubatch = min(_BATCH, n_ctx)
+        params.n_batch = params.n_ubatch = min(N_BATCH, n_ctx)
+        params.n_seq_max = n_seqs
+        params.n_outputs_max = n_seqs  # llama.cpp aborts the process where it is less
+        params.kv_unified = True
         params.n_threads = params.n_threads_batch = threads
         params.flash_attn_type = llama_cpp.LLAMA_FLASH_ATTN_TYPE_AUTO
+        if batch_invariant:
+            params.flash_attn_type = llama_cpp.LLAMA_FLASH_ATTN_TYPE_ENABLED
+            params.type_k = params.type_v = _order_keeping_type(weights)
         with collect_errors() as errors:
             pointer = llama_cpp.llama_init_from_model(weights.pointer, params)
         if not pointer:
             raise ModelError(f"cannot make a context of {n_ctx} tokens for {weights.path.name}: {reason(errors)}")
-        self.n_ctx = n_ctx
-        self._weights = weights
-        self._pointer = pointer
         self._memory = llama_cpp.llama_get_memory(pointer)
+        if not self._memory:
+            llama_cpp.llama_free(pointer)
+            raise ModelError(f"{weights.path.name} cannot generate: it keeps no memory of what it has read")
+        self._pointer: llama_cpp.llama_context_p = pointer
+        self._batch = llama_cpp.llama_batch_init(N_BATCH, 0, 1)
+        self._n_vocab = weights.n_vocab
 
-    def generate(
-        self, prompt: Sequence[int], sampling: Sampling, cancelled: Callable[[], bool], grammar: str = ""
-    ) -> Iterator[int]:
-        """Answer `prompt`, token by token, until the model ends, `max_tokens`, a full context or `cancelled()`.
+    @property
+    def pointer(self) -> llama_cpp.llama_context_p:
+        """The context for llama.cpp's functions."""
+        return self._pointer
 
-        Where there is a `grammar`, the model can end only where that does.
+    def evaluate(self, rows: Sequence[Row]) -> None:
+        """Evaluate a batch of at most `N_BATCH` rows.
 
         Raises:
-            ModelError: llama.cpp could not evaluate a batch, or cannot use the grammar.
+            ModelError: llama.cpp could not.
         """
-        room = self.n_ctx - len(prompt)
-        limit = room if sampling.max_tokens is None else min(room, sampling.max_tokens)
-        if self._memory:
-            llama_cpp.llama_memory_clear(self._memory, False)
-        for start in range(0, len(prompt), _BATCH):
-            if cancelled():
-                return
-            self._evaluate(prompt[start : start + _BATCH])
-        held = constrained(self._weights, grammar) if grammar else nullcontext()
-        with _sampler(sampling) as sampler, held as constraint:
-            for left in range(limit - 1, -1, -1):
-                if constraint is None:
-                    token = llama_cpp.llama_sampler_sample(sampler, self._pointer, -1)
-                else:
-                    token = constraint.draw(sampler, self._pointer)
-                if self._weights.is_end(token):
-                    return
-                yield token
-                if cancelled() or not left:
-                    return
-                self._evaluate([token])
-
-    def _evaluate(self, tokens: Sequence[int]) -> None:
-        batch = (llama_cpp.llama_token * len(tokens))(*tokens)
-        code = llama_cpp.llama_decode(self._pointer, llama_cpp.llama_batch_get_one(batch, len(tokens)))
+        batch = self._batch
+        batch.n_tokens = len(rows)
+        for i, (token, position, sequence, wants_logits) in enumerate(rows):
+            batch.token[i] = token
+            batch.pos[i] = position
+            batch.n_seq_id[i] = 1
+            batch.seq_id[i][0] = sequence
+            batch.logits[i] = wants_logits
+        with collect_errors() as errors:
+            code = llama_cpp.llama_decode(self._pointer, batch)
         if code:
-            raise ModelError(f"llama.cpp could not evaluate {len(tokens)} tokens (code {code}); try a smaller n_ctx")
+            raise ModelError(f"llama.cpp could not evaluate {len(rows)} tokens (code {code}): {reason(errors)}")
+
+    def logits(self, row: int) -> NDArray[np.float32]:
+        """The logits `[n_vocab]` that the last batch has at `row`, in place: the next batch overwrites them."""
+        return np.ctypeslib.as_array(llama_cpp.llama_get_logits_ith(self._pointer, row), (self._n_vocab,))
+
+    def copy(self, source: int, target: int, length: int) -> None:
+        """Give the first `length` tokens of a sequence to another one too; nothing is copied in memory."""
+        llama_cpp.llama_memory_seq_cp(self._memory, source, target, 0, length)
+
+    def clear_sequence(self, sequence: int) -> None:
+        """Forget a sequence; tokens that it shares with others stay there."""
+        llama_cpp.llama_memory_seq_rm(self._memory, sequence, -1, -1)
+
+    def clear(self) -> None:
+        """Forget all sequences."""
+        llama_cpp.llama_memory_clear(self._memory, False)
 
     def close(self) -> None:
         """Free the memory. Call it once, before the weights are closed."""
+        llama_cpp.llama_batch_free(self._batch)
         llama_cpp.llama_free(self._pointer)
 
 
-@contextmanager
-def _sampler(sampling: Sampling) -> Iterator[llama_cpp.llama_sampler_p]:
-    chain = llama_cpp.llama_sampler_chain_init(llama_cpp.llama_sampler_chain_default_params())
-    if sampling.temperature == 0:
-        steps = [llama_cpp.llama_sampler_init_greedy()]
-    else:
-        seed = llama_cpp.LLAMA_DEFAULT_SEED if sampling.seed is None else sampling.seed
-        steps = [
-            llama_cpp.llama_sampler_init_top_p(sampling.top_p, 1),
-            llama_cpp.llama_sampler_init_temp(sampling.temperature),
-            llama_cpp.llama_sampler_init_dist(seed),
-        ]
-    for step in steps:
-        llama_cpp.llama_sampler_chain_add(chain, step)  # the chain owns the step from here on
-    try:
-        yield chain
-    finally:
-        llama_cpp.llama_sampler_free(chain)
+def _order_keeping_type(weights: Weights) -> int:
+    """Q8_0 is the faster one, where the heads are made of whole blocks."""
+    whole = all(size % _BLOCK == 0 for size in weights.head_sizes)
+    return llama_cpp.GGML_TYPE_Q8_0 if whole else _BF16

@@ -9,19 +9,32 @@ class ModelError(RagloomError):
     """A language model cannot be found, loaded or asked."""
 
 
-class ContextOverflowError(ModelError, ValueError):
-    """A prompt is longer than the model's context; nothing was evaluated.
+class EngineClosed(ModelError):  # noqa: N818 - the name says it
+    """The engine was closed, before a request or while it was answered."""
+
+
+class DeadlineExceeded(ModelError, TimeoutError):  # noqa: N818 - the name says it
+    """A request was not done within its `timeout`; its sequence is free again."""
+
+    def __init__(self, timeout: float) -> None:
+        """Name the `timeout`, in seconds."""
+        self.timeout = timeout
+        super().__init__(f"the model needed longer than the timeout of {timeout:g} s")
+
+
+class ContextOverflow(ModelError, ValueError):  # noqa: N818 - the name says it
+    """What was asked needs more room than the model's context has; nothing was evaluated.
 
     Attributes:
-        tokens: length of the prompt in tokens.
-        limit: the longest prompt that the context takes, in tokens; one more place is needed for the answer.
+        needed: tokens that there would have to be room for.
+        available: tokens that there is room for.
     """
 
-    def __init__(self, tokens: int, limit: int) -> None:
-        """Name both numbers: the prompt's `tokens` and the `limit`."""
-        self.tokens = tokens
-        self.limit = limit
+    def __init__(self, needed: int, available: int, what: str = "the prompt") -> None:
+        """Name both numbers, and `what` needs so much."""
+        self.needed = needed
+        self.available = available
         super().__init__(
-            f"the prompt has {tokens} tokens but the context takes {limit}; "
-            "shorten the prompt or load the model with a larger n_ctx"
+            f"{what} has {needed} tokens but the context takes {available}; "
+            "shorten it or load the model with a larger n_ctx"
         )

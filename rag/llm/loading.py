@@ -65,9 +65,9 @@ def load(
 
 
 def _load(model: str, *, n_gpu_layers: int, n_ctx: int | None, sampling: Sampling) -> ChatModel:
-    from .chat import ChatLlama
+    from .chat import ChatLocal
 
-    return ChatLlama(model=model, n_gpu_layers=n_gpu_layers, n_ctx=n_ctx, **sampling.model_dump())
+    return ChatLocal(model=model, n_gpu_layers=n_gpu_layers, n_ctx=n_ctx, **sampling.model_dump())
 
 
 def _connect(url: str, *, model_name: str | None, n_ctx: int | None, sampling: Sampling) -> ChatModel:

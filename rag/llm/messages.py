@@ -1,14 +1,16 @@
-"""From LangChain's messages to what a chat template knows: turns of a role and a text."""
+"""Between LangChain's messages and the engine: turns of a role and a text in, usage and log-probabilities out."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from langchain_core.messages import AIMessage, BaseMessage, ChatMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.messages.ai import InputTokenDetails, UsageMetadata
 
 from ..._explain import unknown
 from .errors import ModelError
+from .requests import Delta, TokenLogprob
 
 _ROLES = {HumanMessage: "user", AIMessage: "assistant", SystemMessage: "system", ToolMessage: "tool"}
 
@@ -52,6 +54,34 @@ def merge_neighbours(turns: Sequence[Turn]) -> list[Turn]:
         else:
             merged.append(turn)
     return merged
+
+
+def usage(prompt_tokens: int, last: Delta) -> UsageMetadata:
+    """What an answer cost; tokens of the prompt that were there already count as read from a cache."""
+    return UsageMetadata(
+        input_tokens=prompt_tokens,
+        output_tokens=last.tokens,
+        total_tokens=prompt_tokens + last.tokens,
+        input_token_details=InputTokenDetails(cache_read=last.reused),
+    )
+
+
+def logprobs_metadata(deltas: Sequence[Delta]) -> dict[str, Any]:
+    """Log-probabilities in the form of OpenAI's `logprobs`; empty where none were asked for."""
+    told = [delta.logprob for delta in deltas if delta.logprob]
+    return {"logprobs": {"content": [_logprob(token) for token in told]}} if told else {}
+
+
+def _logprob(token: TokenLogprob) -> dict[str, Any]:
+    return {**_likelihood(token), "top_logprobs": [_likelihood(other) for other in token.top]}
+
+
+def _likelihood(token: TokenLogprob) -> dict[str, Any]:
+    return {
+        "token": token.piece.decode("utf-8", "replace"),
+        "bytes": list(token.piece),
+        "logprob": token.logprob,
+    }
 
 
 def _role(message: BaseMessage) -> str:

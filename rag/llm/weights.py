@@ -17,7 +17,7 @@ from pathlib import Path
 
 import llama_cpp
 
-from .errors import ModelError
+from .errors import EngineClosed, ModelError
 from .logs import collect_errors, reason, route_logs
 
 _log = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ _PIECE = 64  # bytes, enough for nearly every token; of the others llama.cpp say
 
 
 class Weights:
-    """A loaded model. Any thread may call its methods; after `close` they raise a `ModelError`."""
+    """A loaded model. Any thread may call its methods; after `close` they raise `EngineClosed`."""
 
     def __init__(self, path: Path, *, n_gpu_layers: int = 0) -> None:
         """Load the file; `n_gpu_layers` of its layers go to the GPU, -1 means all of them.
@@ -60,10 +60,10 @@ class Weights:
         """The model for llama.cpp's functions.
 
         Raises:
-            ModelError: the model was closed.
+            EngineClosed: the model was closed.
         """
         if self._pointer is None:
-            raise ModelError(f"the model {self.path.name} was closed; load it again")
+            raise EngineClosed(f"the model {self.path.name} was closed; load it again")
         return self._pointer
 
     @contextmanager
@@ -83,6 +83,27 @@ class Weights:
         """The number of tokens that the model was trained to read at once."""
         with self._in_use() as pointer:
             return int(llama_cpp.llama_model_n_ctx_train(pointer))
+
+    @cached_property
+    def n_vocab(self) -> int:
+        """The number of tokens there are."""
+        with self._vocabulary() as vocab:
+            return int(llama_cpp.llama_vocab_n_tokens(vocab))
+
+    @cached_property
+    def head_sizes(self) -> tuple[int, int]:
+        """How many numbers an attention head's key and its value have."""
+        with self._in_use() as pointer:
+            usual = llama_cpp.llama_model_n_embd(pointer) // max(llama_cpp.llama_model_n_head(pointer), 1)
+        family = self.metadata("general.architecture")
+        key, value = (self.metadata(f"{family}.attention.{part}_length") for part in ("key", "value"))
+        return int(key or usual), int(value or usual)
+
+    @cached_property
+    def keeps_every_token(self) -> bool:
+        """Whether what was read is kept token by token, so that a sequence can be cut and shared; Mamba sums it up."""
+        with self._in_use() as pointer:
+            return not (llama_cpp.llama_model_is_recurrent(pointer) or llama_cpp.llama_model_is_hybrid(pointer))
 
     def metadata(self, key: str) -> str | None:
         """A value of the file's metadata, or None."""

@@ -1,0 +1,121 @@
+"""The thread that owns a context. It knows nothing of the engine, so that a forgotten engine can be collected."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import suppress
+from queue import SimpleQueue
+from typing import Any
+
+from .context import Context
+from .errors import EngineClosed
+from .requests import Delta, EngineStats
+from .scheduler import Scheduler
+from .tasks import Sink, Task
+from .weights import Weights
+
+
+class Owner:
+    """Runs tasks in a thread of its own."""
+
+    def __init__(self, context: Context, weights: Weights, scheduler: Scheduler) -> None:
+        """Start the thread; from here on it owns what it is given."""
+        self._inbox: SimpleQueue[Task | None] = SimpleQueue()
+        self._stopping = threading.Event()
+        self._lock = threading.Lock()
+        self._scheduler = scheduler
+        arguments = (context, weights, scheduler, self._inbox, self._stopping)
+        self._thread = threading.Thread(target=_serve, args=arguments, name="ragloom-llm", daemon=True)
+        self._thread.start()
+
+    def run(self, make: Callable[[Sink], Task]) -> Generator[Any]:
+        """What a task tells, as it comes; closing the generator cancels the task.
+
+        The task is under way when this returns, not only when somebody begins to read.
+        """
+        results: SimpleQueue[Any] = SimpleQueue()
+        task = make(results.put)
+        self._submit(task)
+        return _read(results, task)
+
+    def arun(self, make: Callable[[Sink], Task]) -> AsyncGenerator[Any]:
+        """What a task tells, for the running event loop; closing the generator cancels the task."""
+        loop = asyncio.get_running_loop()
+        results: asyncio.Queue[Any] = asyncio.Queue()
+
+        def sink(result: Any) -> None:
+            with suppress(RuntimeError):  # the loop was closed: nobody is there to read
+                loop.call_soon_threadsafe(results.put_nowait, result)
+
+        task = make(sink)
+        self._submit(task)
+        return _aread(results, task)
+
+    def stats(self) -> EngineStats:
+        """What was done so far."""
+        return self._scheduler.stats
+
+    def stop(self) -> None:
+        """Cancel what runs, free the memory and end the thread."""
+        with self._lock:
+            self._stopping.set()
+            self._inbox.put(None)
+        if self._thread is not threading.current_thread():
+            self._thread.join()
+
+    def _submit(self, task: Task) -> None:
+        with self._lock:
+            if self._stopping.is_set() or not self._thread.is_alive():
+                raise EngineClosed("the model was closed, or loaded before this process was forked; load it again")
+            self._inbox.put(task)
+
+
+def _read(results: SimpleQueue[Any], task: Task) -> Generator[Any]:
+    try:
+        while True:
+            result = results.get()
+            if isinstance(result, Exception):
+                raise result
+            yield result
+            if not isinstance(result, Delta) or result.finish_reason:
+                return
+    finally:
+        task.cancel()
+
+
+async def _aread(results: asyncio.Queue[Any], task: Task) -> AsyncGenerator[Any]:
+    try:
+        while True:
+            result = await results.get()
+            if isinstance(result, Exception):
+                raise result
+            yield result
+            if not isinstance(result, Delta) or result.finish_reason:
+                return
+    finally:
+        task.cancel()
+
+
+def _serve(
+    context: Context,
+    weights: Weights,
+    scheduler: Scheduler,
+    inbox: SimpleQueue[Task | None],
+    stopping: threading.Event,
+) -> None:
+    while not stopping.is_set():
+        while scheduler.idle or not inbox.empty():
+            task = inbox.get()
+            if task is None:
+                break
+            scheduler.add(task)
+        if not stopping.is_set():
+            scheduler.step()
+    while not inbox.empty():
+        if task := inbox.get():
+            scheduler.add(task)
+    scheduler.fail_all(EngineClosed("the model was closed while it answered"))
+    context.close()
+    weights.close()

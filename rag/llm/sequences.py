@@ -1,0 +1,150 @@
+"""Which tokens each sequence of the KV cache holds: a prompt that begins like an earlier one is not evaluated again.
+
+The cache is one pool of cells, a cell holds a token, and several sequences may share it. A sequence whose answer is
+done is kept; when its place is needed, the one that was used longest ago goes first.
+
+Cells that were freed are filled again by whatever comes next, so the cells of a sequence need not be in the order of
+its tokens. Attention sums in the order of the cells. Where its last bits matter, cells are `ordered`: none is freed
+before nothing runs any more, and then all are.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import count
+
+from .context import Context
+
+
+@dataclass(eq=False, slots=True)
+class CachedSequence:
+    """A sequence of the KV cache.
+
+    Attributes:
+        id: what llama.cpp knows it by.
+        tokens: what has been evaluated in it.
+        busy: whether somebody extends it.
+    """
+
+    id: int
+    tokens: list[int] = field(default_factory=list)
+    busy: bool = False
+    cells: list[int] = field(default_factory=list)
+    last_use: int = 0
+
+
+class SequenceCache:
+    """The sequences of one context."""
+
+    def __init__(self, context: Context, *, n_seqs: int, n_cells: int, reuse: bool, ordered: bool) -> None:
+        """Manage `n_seqs` sequences in `n_cells` cells; the context needs one sequence more.
+
+        Without `reuse` (a model that cannot) nothing is shared.
+        """
+        self._context = context
+        self._ordered = ordered
+        self._forgotten = n_seqs  # a sequence that holds the cells which nobody needs and which are not to be freed
+        self._all = [CachedSequence(i) for i in range(n_seqs)]
+        self._n_cells = n_cells
+        self._reuse = reuse
+        self._holders: Counter[int] = Counter()  # of each cell; its number is ours, llama.cpp does not tell its own
+        self._cells = count()
+        self._clock = count(1)
+
+    @property
+    def used(self) -> int:
+        """Cells that hold a token."""
+        return len(self._holders)
+
+    @property
+    def free(self) -> int:
+        """Cells that hold none, or would not if all idle sequences were forgotten."""
+        if self._ordered and any(sequence.busy for sequence in self._all):
+            return self._n_cells - self.used
+        needed = {cell for sequence in self._all if sequence.busy for cell in sequence.cells}
+        return self._n_cells - len(needed)
+
+    def begin(self, tokens: Sequence[int]) -> CachedSequence:
+        """A busy sequence that holds as much of the beginning of `tokens` as is known, but not all of them.
+
+        There has to be an idle sequence: at most half of them are busy at a time.
+        """
+        source, length = self._longest_prefix(tokens)
+        if source is not None and not source.busy and length == len(source.tokens):
+            target = source
+        else:
+            target = min((s for s in self._all if not s.busy and s is not source), key=lambda s: s.last_use)
+            self._forget(target)
+            if source is not None and length:
+                self._context.copy(source.id, target.id, length)
+                target.tokens = source.tokens[:length]
+                target.cells = source.cells[:length]
+                self._holders.update(target.cells)
+        target.busy = True
+        target.last_use = next(self._clock)
+        return target
+
+    def reusable(self, tokens: Sequence[int]) -> int:
+        """How many tokens `begin` would find."""
+        return self._longest_prefix(tokens)[1]
+
+    def make_room(self, cells: int) -> bool:
+        """Forget idle sequences, longest unused first, until so many cells are free; whether that succeeded."""
+        if self._ordered:
+            if self.used + cells > self._n_cells and not any(sequence.busy for sequence in self._all):
+                self.clear()
+        else:
+            for sequence in sorted(self._all, key=lambda s: s.last_use):
+                if self.used + cells > self._n_cells and not sequence.busy:
+                    self._forget(sequence)
+        return self.used + cells <= self._n_cells
+
+    def extend(self, sequence: CachedSequence, tokens: Sequence[int]) -> None:
+        """Note that `tokens` are evaluated in a busy sequence now."""
+        sequence.tokens.extend(tokens)
+        cells = [next(self._cells) for _ in tokens]
+        sequence.cells.extend(cells)
+        self._holders.update(cells)
+
+    def end(self, sequence: CachedSequence) -> None:
+        """Nobody extends the sequence any more; what it holds stays until its place is needed."""
+        sequence.busy = False
+        sequence.last_use = next(self._clock)
+        if not self._reuse:
+            self._forget(sequence)
+
+    def clear(self) -> None:
+        """Forget everything, also what busy sequences hold."""
+        self._context.clear()
+        self._holders.clear()
+        self._all = [CachedSequence(sequence.id) for sequence in self._all]
+
+    def _longest_prefix(self, tokens: Sequence[int]) -> tuple[CachedSequence | None, int]:
+        if not self._reuse:
+            return None, 0
+        usable = list(tokens[:-1])  # one has to be evaluated, for its logits
+        lengths = [(common_prefix(usable, sequence.tokens), sequence) for sequence in self._all]
+        length, source = max(lengths, key=lambda found: (found[0], not found[1].busy, -len(found[1].tokens)))
+        return (source, length) if length else (None, 0)
+
+    def _forget(self, sequence: CachedSequence) -> None:
+        if self._ordered:
+            self._context.copy(sequence.id, self._forgotten, len(sequence.tokens))
+        else:
+            self._holders.subtract(sequence.cells)
+            self._holders = +self._holders  # without those that nobody holds
+        self._context.clear_sequence(sequence.id)
+        sequence.tokens, sequence.cells = [], []
+
+
+def common_prefix(a: list[int], b: list[int]) -> int:
+    """How many tokens two lists have in common at their beginning."""
+    low, high = 0, min(len(a), len(b))
+    if a[:high] == b[:high]:
+        return high
+    while low + 1 < high:  # a[:low] == b[:low], a[:high] != b[:high]
+        middle = (low + high) // 2
+        low, high = (middle, high) if a[low:middle] == b[low:middle] else (low, middle)
+    return low

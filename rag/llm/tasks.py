@@ -1,0 +1,133 @@
+"""What runs in a sequence: it gets the logits after its prompt, and says which token comes next, if any."""
+
+from __future__ import annotations
+
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .context import Context
+from .errors import DeadlineExceeded
+from .requests import Delta, FinishReason, Request
+from .sampler import Sampler, log_softmax, token_logprob
+from .text import TextStream
+from .weights import Weights
+
+Sink = Callable[[Any], None]
+"""Takes what a task has to tell, in the engine's thread: results, or the exception that the caller is to raise."""
+
+
+class Task(ABC):
+    """One prompt. All methods but `cancel` are for the engine's thread."""
+
+    def __init__(self, prompt: Sequence[int], sink: Sink, timeout: float | None = None) -> None:
+        """Tell `sink` what comes of `prompt`; fail after `timeout` seconds."""
+        self.prompt = list(prompt)
+        self.reused = 0
+        self._sink = sink
+        self._timeout = timeout
+        self._deadline = None if timeout is None else time.monotonic() + timeout
+        self._cancelled = threading.Event()
+
+    @property
+    @abstractmethod
+    def most_tokens(self) -> int:
+        """How many tokens may come after the prompt."""
+
+    @abstractmethod
+    def advance(self, context: Context, row: int) -> int | None:
+        """Take the logits after the last token; the next token to evaluate, None if there is none.
+
+        Raises:
+            ModelError: the task cannot go on.
+        """
+
+    def cancel(self) -> None:
+        """Nobody wants the result any more; from any thread."""
+        self._cancelled.set()
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether nobody wants the result any more."""
+        return self._cancelled.is_set()
+
+    def check_deadline(self) -> None:
+        """Go on only in time.
+
+        Raises:
+            DeadlineExceeded: it is too late.
+        """
+        if self._timeout is not None and self._deadline is not None and time.monotonic() > self._deadline:
+            raise DeadlineExceeded(self._timeout)
+
+    def fail(self, error: Exception) -> None:
+        """Tell the caller what went wrong."""
+        self._sink(error)
+
+    def close(self) -> None:  # noqa: B027 - most hold nothing
+        """Free what the task holds; a second call does nothing."""
+
+
+class Generation(Task):
+    """Continues the prompt; tells a `Delta` per token and one more at the end."""
+
+    def __init__(self, weights: Weights, prompt: Sequence[int], request: Request, room: int, sink: Sink) -> None:
+        """Answer `request`, whose `prompt` leaves `room` for so many tokens."""
+        super().__init__(prompt, sink, request.timeout)
+        self._weights = weights
+        self._request = request
+        limit = request.sampling.max_tokens
+        self._limit = room if limit is None else min(room, limit)
+        self._text = TextStream(request.sampling.stop)
+        self._count = 0
+        self._sampler: Sampler | None = None
+
+    @property
+    def most_tokens(self) -> int:
+        """How many tokens may come after the prompt."""
+        return self._limit
+
+    def advance(self, context: Context, row: int) -> int | None:
+        """Draw a token and tell it; None if it ends the answer."""
+        if self._sampler is None:
+            self._sampler = Sampler(self._weights, self._request.sampling, self._request.grammar)
+        token = self._sampler.draw(context, row)
+        if self._weights.is_end(token):
+            self._end("stop")
+            return None
+        self._count += 1
+        top = self._request.top_logprobs
+        logprob = None if top is None else token_logprob(self._weights, context, row, token, top)
+        self._sink(Delta(self._text.feed(self._weights.piece(token)), self._count, logprob))
+        if self._text.stopped or self._count == self._limit:
+            self._end("stop" if self._text.stopped else "length")
+            return None
+        return token
+
+    def close(self) -> None:
+        """Free the sampler."""
+        if self._sampler:
+            self._sampler.close()
+
+    def _end(self, finish_reason: FinishReason) -> None:
+        self._sink(Delta(self._text.finish(), self._count, finish_reason=finish_reason, reused=self.reused))
+
+
+class Scoring(Task):
+    """Tells how likely each of some tokens is after the prompt, and generates nothing."""
+
+    most_tokens = 0
+
+    def __init__(self, prompt: Sequence[int], candidates: NDArray[np.intp], sink: Sink) -> None:
+        """Score the `candidates`, token ids `[n_candidates]`."""
+        super().__init__(prompt, sink)
+        self._candidates = candidates
+
+    def advance(self, context: Context, row: int) -> None:
+        """Tell the log-probabilities `[n_candidates]`."""
+        self._sink(log_softmax(context.logits(row))[self._candidates])
