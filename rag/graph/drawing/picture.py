@@ -72,3 +72,8 @@ class Picture:
     description: str
     items: tuple[Item, ...]
     links: tuple[Link, ...]
+
+
+def decision_key(item: int) -> str:
+    """The key of the decision at this place of the flow."""
+    return f"decision {item}"

@@ -11,7 +11,7 @@ from ..flow import Decision, Edge
 from ..plan import Plan
 from ..spec import END, START
 from ..state import NodeTrace
-from .picture import Item, Link, Picture
+from .picture import Item, Link, Picture, decision_key
 from .run import with_run
 from .text import clean
 from .words import hint, notes, role
@@ -41,7 +41,7 @@ def sketch(plan: Plan, trace: Sequence[NodeTrace] = ()) -> Picture:
             for name, node in plan.nodes.items()
         ),
         *(
-            Item(_key(each), "decision", clean(each.spec.when), hint=clean(each.spec.when))
+            Item(decision_key(each.item), "decision", clean(each.spec.when), hint=clean(each.spec.when))
             for each in plan.flow.decisions
         ),
         *(
@@ -61,10 +61,6 @@ def _join_key(sources: tuple[str, ...]) -> str:
     return sources[0] if len(sources) == 1 else " ".join(("join", *sources))
 
 
-def _key(decision: Decision) -> str:
-    return f"decision {decision.item}"
-
-
 def _ways(plan: Plan, joins: Mapping[tuple[str, ...], str]) -> Iterator[Link]:
     """The links of the flow, in the order written."""
     flow = plan.flow
@@ -82,11 +78,11 @@ def _decided(decision: Decision, row: Sequence[Decision]) -> Iterator[Link]:
     """The links of a decision, one of a row that are asked in turn."""
     spec, place = decision.spec, row.index(decision)
     if place == 0:
-        yield Link(spec.source, _key(decision))
+        yield Link(spec.source, decision_key(decision.item))
     label = "yes" if spec.at_most is None else f"yes, at most {spec.at_most}"
-    yield from (Link(_key(decision), target, "yes", label) for target in spec.then)
-    others = spec.otherwise or (_key(row[place + 1]),)
-    yield from (Link(_key(decision), target, "no", "no") for target in others)
+    yield from (Link(decision_key(decision.item), target, "yes", label) for target in spec.then)
+    others = spec.otherwise or (decision_key(row[place + 1].item),)
+    yield from (Link(decision_key(decision.item), target, "no", "no") for target in others)
 
 
 def _stand_ins(plan: Plan, links: Sequence[Link]) -> Iterable[Link]:
