@@ -13,8 +13,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from ragloom.rag.graph import NodeTrace
 from ragloom.rag.graph.checking import plan
-from ragloom.rag.graph.drawing.geometry import Size
-from ragloom.rag.graph.drawing.layout import laid_out
+from ragloom.rag.graph.drawing.layout.geometry import Size
+from ragloom.rag.graph.drawing.layout.layout import laid_out
 from ragloom.rag.graph.drawing.sketch import sketch
 from ragloom.rag.graph.drawing.text import fill, shorten, text_width
 from test_graph_random import graphs

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from ..picture import Picture
 from .layers import Cell, Grid, Segment, Wire
-from .picture import Picture
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from ..picture import Picture
 from .layers import Cell, Grid, Segment, Wire
-from .picture import Picture
 
 Side = Literal["top", "bottom", "left", "right"]
 
