@@ -83,8 +83,35 @@ def test_all_problems_are_told_at_once_in_the_order_of_their_lines() -> None:
         ("nodes: {a: [}\n", "1: graph: not valid YAML: did not find expected node content"),
         ("flow: !!python/object:os.system []\n", None),
         ("nodes: {}\nflow: []\n", "2: flow: is empty; write a line such as: start -> NODE -> end"),
-        ("nodes: 3\nflow: []\n", "1: nodes: should be a valid dictionary, not 3"),
-        ("nodes: {a: nap}\nflow: [3]\n", None),
+        ("nodes: 3\nflow: []\n", "1: nodes: should be a mapping, not 3"),
+        (
+            "nodes: {a: nap}\nflow: [start -> a -> end, 3]\n",
+            "2: flow[1]: should be FROM -> TO, or {from: ..., when: ..., then: ..., else: ...}, not 3",
+        ),
+        (
+            "nodes: {a: nap}\nflow:\n  - start -> a -> end\n  - [start, a]\n",
+            "4: flow[1]: should be FROM -> TO, or {from: ..., when: ..., then: ..., else: ...}, not ['start', 'a']",
+        ),
+        (
+            "nodes: {a: nap}\nflow: start -> a -> end\n",
+            "2: flow: should be a list, with a - before each item, not 'start -> a -> end'",
+        ),
+        (
+            "nodes: {a: nap}\nflow:\n  from: a\n",
+            "2: flow: should be a list, with a - before each item, not {'from': 'a'}",
+        ),
+        (
+            "nodes: {a: nap}\nflow:\n  - start -> a\n  - {from: a, when: hungry, then: [3], else: end}\n",
+            "4: flow[1].then[0]: should be a valid string, not 3",
+        ),
+        (
+            "nodes: {a: nap}\nflow:\n  - start -> a\n  - {from: a, when: hungry, then: [], else: end}\n",
+            "4: flow[1].then: is empty",
+        ),
+        (
+            "nodes: {a: {use: nap, on_error: fallback zzz}}\nflow: [start -> a -> end]\n",
+            "1: nodes.a.on_error: unknown node 'zzz'; there are none to choose from",
+        ),
     ],
 )
 def test_what_is_no_graph_at_all(text: str, expected: str | None) -> None:

@@ -35,6 +35,7 @@ from pydantic import (
     field_serializer,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from ..._explain import first_problem, unknown
 from ..._paths import expand_user
@@ -112,6 +113,13 @@ class LlmSpec(SamplingFields):
     def is_server(self) -> bool:
         """Whether it is spoken to over HTTP, so that logits and attention cannot be had."""
         return self.model.startswith(("http://", "https://"))
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is named by a path."""
+        path = Path(self.model)
+        looks_like_one = path.suffix == ".gguf" or len(path.parts) > 1
+        return looks_like_one and not self.is_server and not self.model.startswith("hf:")
 
 
 class CorpusSpec(_Written):
@@ -204,11 +212,26 @@ class DecisionSpec(_Written):
         return targets[0] if len(targets) == 1 else list(targets)
 
 
-def _kind(item: Any) -> str:
-    return "edges" if isinstance(item, str) else "decision"
+def _kind(item: Any) -> str | None:
+    if isinstance(item, str):
+        return "edges"
+    return "decision" if isinstance(item, Mapping | DecisionSpec) else None
 
 
-FlowItem = Annotated[Annotated[str, Tag("edges")] | Annotated[DecisionSpec, Tag("decision")], Discriminator(_kind)]
+FlowItem = Annotated[
+    Annotated[str, Tag("edges")] | Annotated[DecisionSpec, Tag("decision")],
+    Discriminator(
+        _kind,
+        custom_error_type="flow_item",
+        custom_error_message="should be FROM -> TO, or {from: ..., when: ..., then: ..., else: ...}",
+    ),
+]
+
+
+def _checked_flow(flow: Any) -> Any:
+    if isinstance(flow, str | Mapping):
+        raise PydanticCustomError("flow_type", "should be a list, with a - before each item")
+    return flow
 
 
 class GraphSpec(_Written):
@@ -234,7 +257,7 @@ class GraphSpec(_Written):
     nodes: dict[str, Annotated[NodeSpec, _short_for("use")]] = {}
     """The nodes, by name."""
 
-    flow: tuple[FlowItem, ...] = ()
+    flow: Annotated[tuple[FlowItem, ...], BeforeValidator(_checked_flow)] = ()
     """Where it goes: edges such as `start -> [dense, lexical] -> fuse`, and decisions."""
 
     _origin: Origin = PrivateAttr(default_factory=Origin)
