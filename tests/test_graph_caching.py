@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -247,9 +248,11 @@ def test_a_cache_that_breaks_later_is_done_without_and_the_trace_says_so(
     assert "the cache was not used (OperationalError: no such table: cache)" in details(state, "a")[0]
 
 
-def test_a_corpus_that_is_not_there_is_told_with_the_nodes_name(cache: Path, tmp_path: Path) -> None:
+def test_a_corpus_that_is_no_longer_there_is_told_with_the_nodes_name(cache: Path, tmp_path: Path) -> None:
     written = {"nodes": {"a": {"use": "dense", "cache": True}}, "flow": ["start -> a -> end"]}
-    running = RagGraph(written, corpus=tmp_path / "nowhere", cache=cache)
+    Corpus(tmp_path / "index").close()
+    running = RagGraph(written, corpus=tmp_path / "index", cache=cache)
+    shutil.rmtree(tmp_path / "index")
     with pytest.raises(NodeError, match="the node 'a' failed: "):
         running.invoke("Who?")
 

@@ -65,6 +65,10 @@ class NodeCache:
         """The result for a key, if there is one."""
         return self._cache.get([(_NAMESPACE, key)]).get((_NAMESPACE, key))
 
+    def close(self) -> None:
+        """Close the file."""
+        self._cache._conn.close()  # langgraph closes it when nothing refers to the cache any more, which may be late
+
     def put(self, key: str, update: dict[str, Any]) -> None:
         """Keep a result."""
         self._cache.set({(_NAMESPACE, key): (update, None)})
