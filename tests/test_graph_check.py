@@ -382,7 +382,7 @@ def test_a_join_has_what_any_of_its_branches_wrote() -> None:
     """
     assert problems(text.format(join="'[rest, find] -> say'")) == []
     assert problems(text.format(join="'rest -> say'\n          - find -> say")) == [
-        "1: nodes.say: runs after 'rest' and again after 'find', which run side by side; "
+        "1: nodes.say: runs after 'rest' and again after 'find', which run in parallel; "
         "to let it wait for both write [rest, find] -> say",
         "1: nodes.say.use: 'purr' reads documents, which nothing writes on the way start -> rest -> say; "
         "'find' writes it elsewhere",
@@ -401,7 +401,7 @@ def test_a_node_that_may_be_skipped_has_written_nothing() -> None:
         )
 
 
-def test_stand_ins() -> None:
+def test_fallbacks() -> None:
     assert problems("""\
         nodes:
           find: {use: prowl, on_error: fallback othr}
@@ -451,11 +451,11 @@ def test_what_branches_write_side_by_side_has_to_be_fused() -> None:
     """
     assert problems(text.format("start -> [dense, lexical] -> fuse -> say -> end")) == []
     assert problems(text.format("start -> [dense, lexical] -> say -> fuse -> end")) == [
-        "5: nodes.say.use: 'dense' and 'lexical' write documents side by side, and 'say' may find either's; "
+        "5: nodes.say.use: 'dense' and 'lexical' write documents in parallel, and 'say' may find either's; "
         "fuse them first, with a node of type 'rrf'"
     ]
     assert problems(text.format("start -> fuse -> [dense, lexical] -> end\n          - start -> say -> end"))[-1] == (
-        "6: flow: 'dense' and 'lexical' write documents side by side, and whoever asked may find either's; "
+        "6: flow: 'dense' and 'lexical' write documents in parallel, and whoever asked may find either's; "
         "fuse them first, with a node of type 'rrf'"
     )
 

@@ -83,7 +83,7 @@ def test_what_is_filled_or_shortened_fits(text: str, width: float) -> None:
 
 @st.composite
 def tangles(draw: st.DrawFn) -> dict[str, Any]:
-    """Graphs of decisions that jump anywhere, loops and stand-ins; without forks, so that most have no problems."""
+    """Graphs of decisions that jump anywhere, loops and fallbacks; without forks, so that most have no problems."""
     names = [f"n{place}" for place in range(draw(st.integers(1, 10)))]
     nodes: dict[str, Any] = {}
     flow: list[Any] = ["start -> n0"]

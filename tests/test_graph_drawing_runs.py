@@ -198,7 +198,7 @@ def test_what_is_not_pale_leads_from_the_start_to_the_end(spec: dict[str, Any], 
     live = {item.key for item in picture.items if not item.idle}
     taken = [link for link in picture.links if not link.idle]
     assert {*way(state), "start", "end"} <= live
-    fallbacks = {name for node in running.plan.nodes for name in running.plan.stand_ins(node)}
+    fallbacks = {name for node in running.plan.nodes for name in running.plan.fallbacks(node)}
     assert live - {link.source for link in taken} <= {"end", *fallbacks}, "the flow goes on after what failed"
     assert {link.target for link in taken} == live - {"start"}
     assert Drawn(running.draw("svg", trace=state.trace)).faults() == []

@@ -1,4 +1,4 @@
-"""A graph goes where its flow says: in rows, by decisions, side by side, and round and round."""
+"""A graph goes where its flow says: in rows, by decisions, in parallel, and round and round."""
 
 from __future__ import annotations
 

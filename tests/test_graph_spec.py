@@ -79,7 +79,7 @@ def test_presets_come_with_the_package() -> None:
     assert [load_spec(name).name for name in presets()] == list(presets())
 
 
-def test_a_list_is_waited_for_and_runs_side_by_side() -> None:
+def test_a_list_is_waited_for_and_runs_in_parallel() -> None:
     flow = read_flow(["start -> a, b -> [c, d] -> end"])
     assert flow.edges == (
         Edge(("start",), "a", 0),

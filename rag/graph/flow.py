@@ -1,7 +1,7 @@
 """The flow: which node comes after which.
 
 `start -> [dense, lexical] -> fuse -> end` is a line of edges. A list before an arrow is waited for as a whole; a list
-after one runs side by side. Its brackets may be left out, for YAML wants quotes around a text that begins with one:
+after one runs in parallel. Its brackets may be left out, for YAML wants quotes around a text that begins with one:
 `dense, lexical -> fuse`. Mappings are decisions, see `rag.graph.spec.DecisionSpec`.
 """
 

@@ -20,6 +20,7 @@ from ..._explain import unknown
 from .context import Context
 from .errors import NodeTypeError
 from .fields import OF_PARAM, check_fields, check_name, several
+from .spec import NodeSpec
 from .state import WRITABLE, RagState, Update
 
 Need = Literal["corpus", "llm", "logits", "attention"]
@@ -27,7 +28,7 @@ Need = Literal["corpus", "llm", "logits", "attention"]
 
 Run = Callable[[RagState, Context], Update | Awaitable[Update]]
 
-RESERVED = frozenset({"use", "llm", "corpus", "timeout", "retries", "on_error", "cache", "params"})
+RESERVED = frozenset(NodeSpec.model_fields)
 """What a graph says of any node, so no parameter has such a name."""
 
 
@@ -66,6 +67,16 @@ class NodeType:
     writes: frozenset[str]
     needs: frozenset[Need]
     call: Callable[..., Any] = field(repr=False)
+
+    @property
+    def needs_llm(self) -> bool:
+        """Whether it asks an LLM, or looks into one."""
+        return bool(self.needs - {"corpus"})
+
+    @property
+    def looks_into(self) -> list[str]:
+        """What it looks into of the LLM, which only a model on this machine shows: logits, attention."""
+        return sorted(self.needs - {"corpus", "llm"})
 
     @property
     def names_nodes(self) -> list[str]:

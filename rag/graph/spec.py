@@ -179,7 +179,7 @@ class NodeSpec(_Written):
 
     @property
     def fallback(self) -> str | None:
-        """The node that stands in for this one when it fails."""
+        """The node that runs in this one's place when it fails."""
         match = _ON_ERROR.fullmatch(self.on_error)
         return match["node"] if match else None
 
@@ -199,7 +199,7 @@ class DecisionSpec(_Written):
     """The condition, such as `answered`, `not answered`, `documents < 3`, `how == quoted`."""
 
     then: Targets = Field(min_length=1)
-    """Where to go when it holds: a node, `end`, or a list of nodes that run side by side."""
+    """Where to go when it holds: a node, `end`, or a list of nodes that run in parallel."""
 
     at_most: int | None = Field(default=None, ge=1)
     """How often `then` may be taken in a run; afterwards the decision goes on as if the condition did not hold."""

@@ -27,12 +27,11 @@ def check_resources(plan: Plan) -> list[Problem]:
 
 def _check_needs(spec: GraphSpec, node: PlannedNode) -> list[Problem]:
     llm = node.spec.llm or spec.llm
-    inner = (node.type.needs if node.type else frozenset()) & {"logits", "attention"}
-    if llm is None or not llm.is_server or not inner:
+    if llm is None or not llm.is_server or not node.looks_into:
         return []
     message = (
-        f"{node.spec.use!r} needs the LLM's {' and '.join(sorted(inner))}, which the server {llm.model} does not give; "
-        "give the node a model on this machine, such as llm: embedded"
+        f"{node.spec.use!r} needs the LLM's {' and '.join(node.looks_into)}, which the server {llm.model} does "
+        "not give; give the node a model on this machine, such as llm: embedded"
     )
     return [spec.origin.problem(("nodes", node.name, "use"), message)]
 

@@ -27,7 +27,7 @@ def with_run(picture: Picture, plan: Plan, trace: Sequence[NodeTrace]) -> Pictur
 
 def _tried(plan: Plan, entry: NodeTrace) -> list[str]:
     """The node and the fallbacks that were tried, up to the one that gave the result."""
-    line = [entry.node, *(plan.stand_ins(entry.node) if entry.node in plan.nodes else ())]
+    line = [entry.node, *(plan.fallbacks(entry.node) if entry.node in plan.nodes else ())]
     return line[: line.index(entry.ran) + 1] if entry.ran in line else line
 
 

@@ -33,7 +33,7 @@ def sketch(plan: Plan, trace: Sequence[NodeTrace] = ()) -> Picture:
     """
     joins = {sources: _join_key(sources) for sources in dict.fromkeys(edge.sources for edge in plan.flow.edges)}
     links = list(dict.fromkeys(_ways(plan, joins)))
-    links += _stand_ins(plan, links)
+    links += _fallbacks(plan, links)
     items = [
         Item(START, "terminal", START),
         *(
@@ -85,24 +85,24 @@ def _decided(decision: Decision, row: Sequence[Decision]) -> Iterator[Link]:
     yield from (Link(decision_key(decision.item), target, "no", "no") for target in others)
 
 
-def _stand_ins(plan: Plan, links: Sequence[Link]) -> Iterable[Link]:
-    """The ways to stand-ins; those that the flow does not lead to go on where that goes on which they stand in for."""
+def _fallbacks(plan: Plan, links: Sequence[Link]) -> Iterable[Link]:
+    """The ways to fallbacks; one that has no place in the flow goes on where the node goes on that failed."""
     placed = {link.source for link in links}
     found: dict[Link, None] = {}
     for name in (name for name in plan.nodes if name in placed):
         after = [link.target for link in links if link.source == name]
         source = name
-        for stand_in in plan.stand_ins(name):
-            found[Link(source, stand_in, "error", "on error")] = None
-            if stand_in in placed:
+        for fallback in plan.fallbacks(name):
+            found[Link(source, fallback, "error", "on error")] = None
+            if fallback in placed:
                 break
-            found |= {Link(stand_in, target, "instead"): None for target in after}
-            source = stand_in
+            found |= {Link(fallback, target, "instead"): None for target in after}
+            source = fallback
     return found
 
 
 def _turned(links: Sequence[Link]) -> list[Link]:
-    """The links, those that would close a circle going back: the `yes` of a bounded loop, or the way to a stand-in."""
+    """The links, those that would close a circle going back: the `yes` of a bounded loop, or the way to a fallback."""
     may_turn = [link for link in links if _may_turn(link)]
     ways = nx.DiGraph([(link.source, link.target) for link in links if not _may_turn(link)])
     back = set()

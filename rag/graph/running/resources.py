@@ -16,7 +16,7 @@ from ....stores.errors import CorpusNotFoundError
 from ....stores.layout import is_corpus
 from ..checks.resources import find_model
 from ..errors import GraphError
-from ..plan import Plan, needs_of
+from ..plan import Plan
 from ..problem import Problem
 from ..spec import CorpusSpec, GraphSpec, LlmSpec
 
@@ -137,19 +137,17 @@ def lacking(plan: Plan, resources: Resources) -> list[Problem]:
     """What nodes need and neither the graph nor whoever builds it gives."""
     problems = []
     for name, node in plan.nodes.items():
-        needs = needs_of(node)
         at = ("nodes", name, "use")
-        if "corpus" in needs and resources.corpus_of(name) is None:
+        if node.needs_corpus and resources.corpus_of(name) is None:
             message = f"{node.spec.use!r} needs a corpus; write corpus: FOLDER into the graph, or give RagGraph one"
             problems.append(plan.spec.origin.problem(at, message))
-        inner = needs & {"logits", "attention"}
-        if (inner or "llm" in needs) and resources.llm_of(name) is None:
+        if node.needs_llm and resources.llm_of(name) is None:
             message = f"{node.spec.use!r} needs an LLM; write llm: embedded into the graph, or give RagGraph one"
             problems.append(plan.spec.origin.problem(at, message))
         given = resources.llm if node.spec.llm is None else None
-        if inner and isinstance(given, BaseChatModel) and not inner <= getattr(given, "gives", frozenset()):
+        if isinstance(given, BaseChatModel) and not getattr(given, "gives", frozenset()).issuperset(node.looks_into):
             message = (
-                f"{node.spec.use!r} needs the LLM's {' and '.join(sorted(inner))}, which {type(given).__name__} does "
+                f"{node.spec.use!r} needs the LLM's {' and '.join(node.looks_into)}, which {type(given).__name__} does "
                 "not give; give the node a model on this machine, such as llm: embedded"
             )
             problems.append(plan.spec.origin.problem(at, message))

@@ -68,5 +68,5 @@ def _middles(picture: Picture, grid: Grid) -> Iterator[Segment]:
 
 
 def passes_by(wire: Wire, cell: Cell) -> bool:
-    """Whether a link, at its source or target beside `cell`, does not count: it stands in, or jumps ahead."""
+    """Whether a link, at its source or target beside `cell`, does not count: of a fallback, or jumping ahead."""
     return wire.link.way == "instead" or (wire.link.way in {"yes", "no"} and not cell.item)
