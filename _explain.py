@@ -24,9 +24,8 @@ def unknown(kind: str, name: object, known: Iterable[str]) -> str:
     """
     names = list(known)
     close = get_close_matches(str(name), names, n=1)
-    return f"unknown {kind} {name!r}; " + (
-        f"did you mean {close[0]!r}?" if close else f"expected one of: {', '.join(names)}"
-    )
+    others = f"expected one of: {', '.join(names)}" if names else "there are none to choose from"
+    return f"unknown {kind} {name!r}; " + (f"did you mean {close[0]!r}?" if close else others)
 
 
 def count(number: int, thing: str) -> str:
@@ -64,8 +63,19 @@ def broken_rule(problem: ErrorDetails) -> str:
     """One of pydantic's complaints without the name: the rule and the value."""
     if problem["type"] == "value_error":  # raised by a validator of ours, in words of ours
         return str(problem["ctx"]["error"])
-    rule = problem["msg"].removeprefix("Input ").removeprefix("String ")
+    if problem["type"] == "too_short" and not problem["input"]:
+        return "is empty"
+    rule = _RULES.get(problem["type"]) or problem["msg"].removeprefix("Input ").removeprefix("String ")
     return f"{rule}, not {short(problem['input'])}"
+
+
+_RULES = {
+    "list_type": "should be a list",
+    "tuple_type": "should be a list",
+    "dict_type": "should be a mapping",
+    "model_type": "should be a mapping",
+}
+"""Rules in words that say nothing of Python, by pydantic's type of problem."""
 
 
 _LONGEST = 160

@@ -1,4 +1,4 @@
-"""A branching graph: two corpora are searched side by side, and what they have is fused.
+"""A branching graph: two corpora are searched in parallel, and what they have is fused.
 
 The graph is a mapping here, as it would stand in a YAML file; `GraphSpec` takes the same.
 

@@ -132,7 +132,8 @@ def run_command(
 
 
 def _write(text: str, output: Path | None) -> None:
+    text = text.removesuffix("\n") + "\n"
     if output is None:
-        typer.echo(text)
+        typer.echo(text, nl=False)
     else:
         output.write_text(text, encoding="utf-8")

@@ -6,6 +6,7 @@ Library code never prints; this module and `cli` do.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 import textwrap
@@ -245,8 +246,14 @@ def place(citation: Citation) -> str:
     return f"{where}{page} [{citation.start}:{citation.end}]"
 
 
+_NAMELESS = re.compile(r"[0-9a-f]{32}")
+"""The id of a text that was added without a name."""
+
+
 def _place(source: str, title: str, heading: Sequence[str]) -> str:
     path = Path(source)
+    if _NAMELESS.fullmatch(source):
+        source = "text without a name"
     if path.is_absolute() and path.is_relative_to(Path.cwd()):
         source = str(path.relative_to(Path.cwd()))
     names = [name for name in dict.fromkeys((title, *heading)) if name]

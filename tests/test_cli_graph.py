@@ -133,6 +133,7 @@ def test_a_drawing_bears_the_times_of_the_last_run_if_asked(search: Path, index:
     plain, timed = here("graph", "draw", search).out, here("graph", "draw", search, "--times").out
     assert "ms" not in plain
     assert "ms" in timed
+    assert plain == plain.rstrip() + "\n"
     assert here("graph", "draw", search, "--svg", "-o", tmp_path / "search.svg").out == ""
     assert ElementTree.parse(tmp_path / "search.svg").getroot().tag == "{http://www.w3.org/2000/svg}svg"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -11,12 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kittens import Does, cat, details
+from fakes import HashingEmbedder
+from kittens import Does, cat, details, graph
 from langchain_core.documents import Document
 from langchain_core.language_models import FakeListChatModel
 from ragloom import Corpus
-from ragloom.rag.graph import Context, GraphError, NodeError, NodeType, RagGraph, RagState, Turn, Update, node
+from ragloom.rag.generate import gather
+from ragloom.rag.generate.types import Answer
+from ragloom.rag.graph import Context, GraphError, NodeError, NodeType, RagGraph, RagState, Turn, Update, Verdict, node
 from ragloom.rag.graph.rag_graph import NODE_CACHE
+from ragloom.rag.graph.state import GIVEN
 from ragloom.stores.types import Hit
 
 
@@ -91,18 +96,45 @@ def test_what_a_node_does_not_read_does_not_matter(called: Called, cache: Path) 
     assert called.times == 3
 
 
-def test_every_kind_of_field_is_part_of_the_input(called: Called, cache: Path) -> None:
-    hit = Hit(Document("Toad."), 0.5, 1)
-    running = one(cat("find", called.find, reads=["query"], writes=["candidates", "documents"]), cache)
-    states = [
-        RagState(question="Who?", query="Toad"),
-        RagState(question="What?", query="Toad"),
-        RagState(question="What?", query="Rat"),
-        RagState(question="What?", query="Rat", documents=[hit]),
-    ]
-    for state in states:
-        running.invoke(state)
-    assert called.times == 3
+HITS = [Hit(Document(text), 0.5, 1) for text in ("Toad.", "Rat.")]
+TWO_OF: dict[str, tuple[Any, Any]] = {
+    "question": ("Who?", "What?"),
+    "history": ([Turn("user", "Hi.")], []),
+    "query": ("Toad", "Rat"),
+    "where": ({"year": 1908}, {}),
+    "candidates": ({"give": HITS[:1]}, {"give": HITS[1:]}),
+    "documents": (HITS[:1], HITS[1:]),
+    "evidence": tuple(gather("Who?", [hit.document], HashingEmbedder()) for hit in HITS),
+    "quotes": tuple(Answer(text, (), (), "unknown") for text in ("Who?", "What?")),
+    "answer": tuple(Answer(text, (), (), "unknown") for text in ("Who?", "What?")),
+    "memory": ([HITS[0].document], [HITS[1].document]),
+    "verdicts": ([Verdict("1", 0.5)], [Verdict("1", -0.5)]),
+    "route": ("north", "south"),
+    "extra": ({"x": {"deep": [1]}}, {"x": {"deep": [2]}}),
+}
+
+
+@pytest.mark.parametrize("field", TWO_OF)
+def test_every_field_that_a_node_reads_is_part_of_its_input(field: str, cache: Path) -> None:
+    """The caller gives the fields that come before any node; the others a node gives that is not cached."""
+    key = "extra.x" if field == "extra" else field
+    given: list[Any] = []
+    times: list[str] = []
+    running = graph(
+        "start -> give -> look -> end",
+        cat("give", lambda state, context: {field: given[-1]}, writes=[key]) if field not in GIVEN else cat("give"),
+        cat("look", lambda state, context: times.append(field), reads=[key]),
+        settings={"look": {"cache": True}},
+        cache=cache,
+    )
+    for value in (*TWO_OF[field], *TWO_OF[field]):
+        given.append(value)
+        running.invoke({"question": "Who?", **({field: value} if field in GIVEN else {})})
+    assert len(times) == 2
+
+
+def test_there_are_two_of_every_field() -> None:
+    assert set(TWO_OF) == set(RagState.model_fields) - {"trace"}, "what nodes did is no input of the next one"
 
 
 def test_parameters_are_part_of_the_input(cache: Path) -> None:
@@ -247,9 +279,11 @@ def test_a_cache_that_breaks_later_is_done_without_and_the_trace_says_so(
     assert "the cache was not used (OperationalError: no such table: cache)" in details(state, "a")[0]
 
 
-def test_a_corpus_that_is_not_there_is_told_with_the_nodes_name(cache: Path, tmp_path: Path) -> None:
+def test_a_corpus_that_is_no_longer_there_is_told_with_the_nodes_name(cache: Path, tmp_path: Path) -> None:
     written = {"nodes": {"a": {"use": "dense", "cache": True}}, "flow": ["start -> a -> end"]}
-    running = RagGraph(written, corpus=tmp_path / "nowhere", cache=cache)
+    Corpus(tmp_path / "index").close()
+    running = RagGraph(written, corpus=tmp_path / "index", cache=cache)
+    shutil.rmtree(tmp_path / "index")
     with pytest.raises(NodeError, match="the node 'a' failed: "):
         running.invoke("Who?")
 

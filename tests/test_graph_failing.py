@@ -125,7 +125,7 @@ def test_what_ends_the_process_is_no_error_of_the_node(
         ([], {"documents": []}, "wrote 'documents', but its type 'a' declares only nothing"),
         (["route"], {"route": "x", "query": "y"}, "wrote 'query', but its type 'a' declares only route"),
         (["documents"], {"documents": ["Toad."]}, r"wrote documents\[0\]"),
-        (["documents"], {"documents": None}, "wrote documents: should be a valid list, not None"),
+        (["documents"], {"documents": None}, "wrote documents: should be a list, not None"),
         (["route"], {"route": 3}, "wrote route: should be a valid string, not 3"),
         (["candidates"], {"candidates": {"b": []}}, r"wrote candidates\[b\]; a node's candidates go under its own"),
         (["extra.x"], {"extra": {"y": 1}}, "wrote 'extra.y', but its type 'a' declares only extra.x"),

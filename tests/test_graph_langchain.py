@@ -363,7 +363,7 @@ def test_a_tool_answers_a_call_with_sources_and_the_state() -> None:
     tool = graph("start -> a -> end", cat("a", lambda state, context: {"answer": answer}, writes=["answer"])).as_tool()
     call: Any = {"type": "tool_call", "id": "1", "name": "cats", "args": {"question": "Who?"}}
     for message in (tool.invoke(call), asyncio.run(tool.ainvoke(call))):
-        assert message.content == "Toad did it. [1]\n[1] toad.md Toad > Cars"
+        assert message.content == "Toad did it. [1]\n[1] toad.md (Toad > Cars), page 1 [0:5]"
         assert message.artifact.answer == answer
         assert message.tool_call_id == "1"
     assert (tool.name, tool.description) == ("cats", "Answers a question from documents.")
@@ -373,9 +373,14 @@ def test_a_tool_answers_a_call_with_sources_and_the_state() -> None:
 def test_a_tool_of_a_graph_without_an_answer_gives_documents() -> None:
     tool = finding().as_tool(name="find", description="Finds toads.")
     assert (tool.name, tool.description) == ("find", "Finds toads.")
-    assert tool.invoke({"question": "Who?"}).startswith("Toad 1.\n\nToad 2.")
+    assert tool.invoke({"question": "Who?"}).startswith("[1] 1, page 1 [0:7]\nToad 1.\n\n[2] ")
     with pytest.raises(GraphError, match="unknown option 'nmae'; did you mean 'name'"):
         finding().as_tool(nmae="x")
+
+
+def test_a_tool_that_finds_nothing_says_so() -> None:
+    nothing = cat("find", lambda state, context: {"documents": []}, writes=["documents"])
+    assert graph("start -> find -> end", nothing).as_tool().invoke({"question": "Who?"}) == "Nothing was found."
 
 
 def test_callbacks_reach_the_graph_behind_a_tool_and_a_retriever() -> None:

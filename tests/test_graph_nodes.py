@@ -192,6 +192,10 @@ def reserved(state: RagState, context: Context, *, retries: int = 1) -> None:
     """Take what is taken."""
 
 
+def unannotated(state):  # type: ignore[no-untyped-def]
+    """Whether it is so."""
+
+
 def plain(state: RagState, context: Context) -> None:
     """Do nothing."""
 
@@ -204,11 +208,12 @@ def plain(state: RagState, context: Context) -> None:
         (positional, {}, r"takes \(state, context, \*, ...\), not"),
         (untyped, {}, "has a parameter 'more' without a type"),
         (reserved, {}, "has a parameter 'retries', which every node has already"),
-        (plain, {"reads": {"documnets"}}, "reads 'documnets'; it may name answer, candidates, documents"),
-        (plain, {"reads": {"candidates[of]"}}, r"reads 'candidates\[of\]', but has no such parameter"),
-        (plain, {"writes": {"question"}}, "writes 'question'; it may name answer"),
-        (plain, {"writes": "answer"}, r"writes takes several fields; write \{'answer'\}"),
-        (plain, {"needs": {"gpu"}}, "needs 'gpu'; it may need corpus, llm, logits, attention"),
+        (plain, {"reads": {"documnets"}}, "reads an unknown field 'documnets'; did you mean 'documents'"),
+        (plain, {"reads": {"candidates[of]"}}, "reads the candidates of an unknown parameter 'of'; there are none"),
+        (plain, {"writes": {"question"}}, "writes 'question', which no node changes"),
+        (plain, {"writes": "answer"}, r"writes takes several names; write \{'answer'\}"),
+        (plain, {"needs": "llm"}, r"needs takes several names; write \{'llm'\}"),
+        (plain, {"needs": {"atention"}}, "has an unknown need 'atention'; did you mean 'attention'"),
     ],
 )
 def test_what_cannot_be_a_node_type(call: Callable[..., None], declared: dict[str, Any], message: str) -> None:
@@ -218,9 +223,22 @@ def test_what_cannot_be_a_node_type(call: Callable[..., None], declared: dict[st
 
 def test_what_cannot_be_a_predicate() -> None:
     with pytest.raises(NodeTypeError, match="must be annotated to return bool, int, float, str or a Literal"):
-        predicate("x")(plain)  # type: ignore[arg-type]
+        predicate("x")(unannotated)
     with pytest.raises(NodeTypeError, match="has no docstring"):
         predicate("x")(lambda _: True)
+    with pytest.raises(NodeTypeError, match="the predicate 'x' reads an unknown field 'documnets'; did you mean"):
+        predicate("x", reads={"documnets"})
+    with pytest.raises(NodeTypeError, match=r"the predicate 'x': reads takes several names; write \{'answer'\}"):
+        predicate("x", reads="answer")
+    with pytest.raises(NodeTypeError, match=r"the predicate 'x' takes \(state\), not \(state: .*, context: "):
+        predicate("x")(plain)  # type: ignore[arg-type]
+
+
+def test_a_decorator_without_a_name_says_how_it_is_written() -> None:
+    with pytest.raises(NodeTypeError, match=r"@node needs a name, .*; write @node\(NAME\)"):
+        node(plain)  # type: ignore[arg-type]
+    with pytest.raises(NodeTypeError, match=r"@predicate needs a name, .*; write @predicate\(NAME\)"):
+        predicate(plain)  # type: ignore[arg-type]
 
 
 def test_plug_ins_are_imported_when_they_are_used() -> None:

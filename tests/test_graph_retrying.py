@@ -1,4 +1,4 @@
-"""What is done about a node that fails: it is tried again, skipped, or another one stands in for it."""
+"""What is done about a node that fails: it is tried again, skipped, or another one runs in its place."""
 
 from __future__ import annotations
 
@@ -225,7 +225,7 @@ def test_a_node_that_stands_in_has_its_own_time(told: Told) -> None:
 
 
 @BOTH
-def test_a_node_may_run_and_stand_in_for_another(told: Told) -> None:
+def test_a_node_may_run_and_be_the_fallback_of_another(told: Told) -> None:
     running = graph(
         "start -> b -> a -> end", cat("a", Flaky(9)), *cats("b"), settings={"a": {"on_error": "fallback b"}}
     )

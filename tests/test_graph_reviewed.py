@@ -17,7 +17,6 @@ from ragloom import Corpus, RagGraph, load
 from ragloom.rag.graph import (
     Context,
     GraphSpec,
-    NodeTypeError,
     RagState,
     Registry,
     ThreadError,
@@ -100,11 +99,6 @@ def test_runs_stay_in_the_file_that_was_meant(tmp_path: Path, monkeypatch: pytes
     monkeypatch.chdir(tmp_path / "other")
     running.invoke("Who?", thread="one")
     assert (tmp_path / "runs.sqlite").is_file()
-
-
-def test_what_is_no_node_type_is_refused() -> None:
-    with pytest.raises(NodeTypeError, match="is no node type; make it one with @node"):
-        RagGraph("quick", corpus="index", types=[print])  # type: ignore[list-item]
 
 
 def test_modules_beside_a_graph_are_found(tmp_path: Path) -> None:

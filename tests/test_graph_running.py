@@ -1,4 +1,4 @@
-"""A graph goes where its flow says: in rows, by decisions, side by side, and round and round."""
+"""A graph goes where its flow says: in rows, by decisions, in parallel, and round and round."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from kittens import asks, cat, cats, details, graph, often, way
 from ragloom.rag.generate.types import unknown
-from ragloom.rag.graph import Context, GraphError, RagGraph, RagState, StalledError, Turn, Update
+from ragloom.rag.graph import Context, GraphError, RagState, StalledError, Turn, Update
 
 yes, no = asks("yes", lambda state: True), asks("no", lambda state: False)
 
@@ -299,11 +299,3 @@ def test_the_trace_counts_documents_and_keeps_remarks() -> None:
     assert (first.documents_in, first.documents_out, second.documents_in, second.documents_out) == (0, 2, 2, 2)
     assert first.detail == "looked; everywhere"
     assert first.milliseconds >= 0
-
-
-def test_a_graph_closes_what_it_opened_and_nothing_else() -> None:
-    with graph("start -> a -> end", *cats("a")) as running:
-        assert isinstance(running, RagGraph)
-        running.invoke("Who?")
-    running.close()
-    assert way(running.invoke("Who?")) == ["a"]

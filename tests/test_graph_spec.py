@@ -9,10 +9,10 @@ import jsonschema
 import pytest
 import yaml
 from cats import CATS
+from kittens import cats, graph
 from ragloom.rag.graph import DecisionSpec, GraphError, GraphSpec, NodeSpec, SpecError, json_schema, load_spec, presets
 from ragloom.rag.graph.conditions import read_condition
-from ragloom.rag.graph.errors import FlowError
-from ragloom.rag.graph.flow import Edge, read_flow
+from ragloom.rag.graph.flow import Edge
 from ragloom.rag.graph.problem import spelt
 from ragloom.rag.graph.state import RagState
 
@@ -79,8 +79,8 @@ def test_presets_come_with_the_package() -> None:
     assert [load_spec(name).name for name in presets()] == list(presets())
 
 
-def test_a_list_is_waited_for_and_runs_side_by_side() -> None:
-    flow = read_flow(["start -> a, b -> [c, d] -> end"])
+def test_a_list_is_waited_for_and_runs_in_parallel() -> None:
+    flow = graph("start -> [a, b] -> [c, d] -> end", *cats("a b c d")).plan.flow
     assert flow.edges == (
         Edge(("start",), "a", 0),
         Edge(("start",), "b", 0),
@@ -91,9 +91,14 @@ def test_a_list_is_waited_for_and_runs_side_by_side() -> None:
     assert flow.targets("a") == ("c", "d")
 
 
+def test_brackets_may_be_left_out() -> None:
+    flow = graph(["start -> a, b", "a, b -> c -> end"], *cats("a b c")).plan.flow
+    assert flow.edges == graph(["start -> [a, b]", "[a, b] -> c -> end"], *cats("a b c")).plan.flow.edges
+
+
 def test_a_flow_says_which_line_cannot_be_read() -> None:
-    with pytest.raises(FlowError, match=r"flow\[1\]: 'a' leads nowhere"):
-        read_flow(["start -> a", "a"])
+    with pytest.raises(SpecError, match=r"flow\[1\]: 'a' leads nowhere"):
+        graph(["start -> a -> end", "a"], *cats("a"))
 
 
 @pytest.mark.parametrize(

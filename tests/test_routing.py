@@ -194,7 +194,7 @@ def test_a_cached_route_is_forgotten_when_one_of_its_corpora_changes(
         ("[search_libary, search_news]", "among[0]: unknown node 'search_libary'; did you mean 'search_library'?"),
         ("[search_library]", "among: should name at least two nodes to choose from"),
         ("[search_library, search_library]", "among: names 'search_library' twice"),
-        ("search_library", "among: should be a valid list, not 'search_library'"),
+        ("search_library", "among: should be a list, not 'search_library'"),
         ("[search_library, search_news], centroids: 0", "centroids: should be greater than or equal to 1, not 0"),
     ],
 )

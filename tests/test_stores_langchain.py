@@ -70,7 +70,7 @@ def test_an_unknown_option_is_refused(corpus: Corpus, retriever: CorpusRetriever
         ({"kk": 3}, r"unknown option 'kk'; did you mean 'k'\?"),
         ({"k": 0}, "k should be greater than or equal to 1, not 0"),
         ({"mode": "fuzzy"}, "mode should be 'hybrid', 'dense' or 'lexical', not 'fuzzy'"),
-        ({"where": [1]}, r"where should be a valid dictionary, not \[1\]"),
+        ({"where": [1]}, r"where should be a mapping, not \[1\]"),
         ({"where": [1], "x": 1}, "unknown option 'x'; expected one of: k, mode, where"),
     ):
         with pytest.raises(QueryError, match=message) as caught:

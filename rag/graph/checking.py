@@ -9,12 +9,12 @@ from pathlib import Path
 
 from .checks.conflicts import check_conflicts
 from .checks.decisions import check_routes, plan_conditions
+from .checks.fallbacks import check_fallbacks
 from .checks.flow import plan_flow
 from .checks.nodes import plan_nodes
 from .checks.reads import check_reads
 from .checks.resources import check_resources
 from .checks.shape import check_shape
-from .checks.stand_ins import check_stand_ins
 from .checks.ways import Ways
 from .errors import NodeTypeError, SpecError
 from .node_type import NodeType
@@ -69,7 +69,7 @@ def plan(
     conditions, unreadable = plan_conditions(spec, flow, known, may_miss_predicates=bool(import_problems))
     planned = Plan(spec, nodes, flow, conditions)
     problems = [*draft.problems, *import_problems, *node_problems, *flow_problems, *unreadable]
-    problems += [*check_resources(planned), *check_stand_ins(planned), *check_routes(planned)]
+    problems += [*check_resources(planned), *check_fallbacks(planned), *check_routes(planned)]
     if draft.is_flow_whole and not flow_problems:
         ways = Ways.of(flow)
         problems += [*check_shape(planned, ways), *check_reads(planned, known), *check_conflicts(planned, ways)]

@@ -1,14 +1,14 @@
 """The flow: which node comes after which.
 
 `start -> [dense, lexical] -> fuse -> end` is a line of edges. A list before an arrow is waited for as a whole; a list
-after one runs side by side. Its brackets may be left out, for YAML wants quotes around a text that begins with one:
+after one runs in parallel. Its brackets may be left out, for YAML wants quotes around a text that begins with one:
 `dense, lexical -> fuse`. Mappings are decisions, see `rag.graph.spec.DecisionSpec`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -57,13 +57,13 @@ class Flow:
         return tuple(decision for decision in self.decisions if decision.spec.source == source)
 
 
-def read_flow(items: Sequence[str | DecisionSpec]) -> Flow:
-    """Read a flow.
+def read_edges(text: str, item: int = 0) -> list[Edge]:
+    """Read a line of edges.
 
     ```python
-    from ragloom.rag.graph.flow import read_flow
+    from ragloom.rag.graph.flow import read_edges
 
-    for edge in read_flow(["start -> [dense, lexical] -> fuse -> end"]).edges:
+    for edge in read_edges("start -> [dense, lexical] -> fuse -> end"):
         print(edge.sources, edge.target)
     # -> ('start',) dense
     # -> ('start',) lexical
@@ -71,24 +71,9 @@ def read_flow(items: Sequence[str | DecisionSpec]) -> Flow:
     # -> ('fuse',) end
     ```
 
-    Raises:
-        FlowError: a line cannot be read; the message has its place.
-    """
-    edges: list[Edge] = []
-    decisions: list[Decision] = []
-    for place, item in enumerate(items):
-        if isinstance(item, DecisionSpec):
-            decisions.append(Decision(item, place))
-        else:
-            try:
-                edges += read_edges(item, place)
-            except FlowError as error:
-                raise FlowError(f"flow[{place}]: {error}") from None
-    return Flow(tuple(dict.fromkeys(edges)), tuple(decisions))
-
-
-def read_edges(text: str, item: int = 0) -> list[Edge]:
-    """Read a line of edges.
+    Args:
+        text: the line.
+        item: its place in the flow, from 0.
 
     Raises:
         FlowError: it cannot be read.

@@ -16,8 +16,11 @@ from typing import Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic.errors import PydanticUserError
 
+from ..._explain import unknown
 from .context import Context
 from .errors import NodeTypeError
+from .fields import OF_PARAM, check_fields, check_name, several
+from .spec import NodeSpec
 from .state import WRITABLE, RagState, Update
 
 Need = Literal["corpus", "llm", "logits", "attention"]
@@ -25,7 +28,7 @@ Need = Literal["corpus", "llm", "logits", "attention"]
 
 Run = Callable[[RagState, Context], Update | Awaitable[Update]]
 
-RESERVED = frozenset({"use", "llm", "corpus", "timeout", "retries", "on_error", "cache", "params"})
+RESERVED = frozenset(NodeSpec.model_fields)
 """What a graph says of any node, so no parameter has such a name."""
 
 
@@ -39,7 +42,6 @@ class NamesNodes:
 WITH_CORPUS = NamesNodes("corpus")
 """Says that a parameter names nodes with a corpus of their own: `Annotated[list[str], WITH_CORPUS]`."""
 
-_KEY = re.compile(r"[a-z_]+|extra\.\w+|candidates\[(\w+)\]")
 _ARGUMENT = re.compile(r"\s+(\w+): (.+)")
 
 
@@ -67,9 +69,19 @@ class NodeType:
     call: Callable[..., Any] = field(repr=False)
 
     @property
+    def needs_llm(self) -> bool:
+        """Whether it asks an LLM, or looks into one."""
+        return bool(self.needs - {"corpus"})
+
+    @property
+    def looks_into(self) -> list[str]:
+        """What it looks into of the LLM, which only a model on this machine shows: logits, attention."""
+        return sorted(self.needs - {"corpus", "llm"})
+
+    @property
     def names_nodes(self) -> list[str]:
         """The parameters that name nodes whose candidates it reads."""
-        return [match[1] for match in map(_KEY.fullmatch, sorted(self.reads)) if match and match[1]]
+        return [match[1] for match in map(OF_PARAM.fullmatch, sorted(self.reads)) if match]
 
     @property
     def is_async(self) -> bool:
@@ -123,16 +135,12 @@ def node(
     Raises:
         NodeTypeError: the declaration is wrong; the message says how.
     """
+    check_name("node", name)
 
     def declare(call: Callable[..., Any]) -> NodeType:
         is_model = isinstance(call, type) and issubclass(call, BaseModel)
         params: type[BaseModel] = _checked_model(name, call) if is_model else _params(name, call)  # type: ignore[arg-type]
-        _check_keys(name, reads, writes, params)
-        unknown_needs = set(needs) - set(get_args(Need))
-        if unknown_needs:
-            raise NodeTypeError(
-                f"the node type {name!r} needs {min(unknown_needs)!r}; it may need {', '.join(get_args(Need))}"
-            )
+        _check_declared(name, reads, writes, needs, params)
         return NodeType(name, _summary(name, call), params, frozenset(reads), frozenset(writes), frozenset(needs), call)
 
     return declare
@@ -200,15 +208,17 @@ def _check_names(name: str, params: Collection[str]) -> None:
             raise NodeTypeError(f"the node type {name!r} has a parameter {param!r}, which every node has already")
 
 
-def _check_keys(name: str, reads: Collection[str], writes: Collection[str], params: type[BaseModel]) -> None:
-    for verb, keys, known in (("reads", reads, frozenset(RagState.model_fields)), ("writes", writes, WRITABLE)):
-        if isinstance(keys, str):
-            raise NodeTypeError(f"the node type {name!r}: {verb} takes several fields; write {{{keys!r}}}")
-        for key in keys:
-            match = _KEY.fullmatch(key)
-            if match and match.group(1) and verb == "reads":
-                if match.group(1) not in params.model_fields:
-                    raise NodeTypeError(f"the node type {name!r} reads {key!r}, but has no such parameter")
-            elif not match or (key not in known and not key.startswith("extra.")):
-                names = ", ".join(sorted(known - {"extra"}))
-                raise NodeTypeError(f"the node type {name!r} {verb} {key!r}; it may name {names}, extra.NAME")
+def _check_declared(
+    name: str, reads: Collection[str], writes: Collection[str], needs: Collection[str], params: type[BaseModel]
+) -> None:
+    declared = f"the node type {name!r}"
+    plain = [field for field in several(declared, "reads", reads) if not OF_PARAM.fullmatch(field)]
+    check_fields(declared, "reads", plain, RagState.model_fields)
+    check_fields(declared, "writes", writes, WRITABLE)
+    for match in filter(None, map(OF_PARAM.fullmatch, reads)):
+        if match[1] not in params.model_fields:
+            what = unknown("parameter", match[1], params.model_fields)
+            raise NodeTypeError(f"{declared} reads the candidates of an {what}")
+    for need in several(declared, "needs", needs):
+        if need not in get_args(Need):
+            raise NodeTypeError(f"{declared} has an {unknown('need', need, get_args(Need))}")

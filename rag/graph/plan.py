@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from .conditions import Condition
 from .flow import Flow
-from .node_type import Need, NodeType
+from .node_type import NodeType
 from .spec import GraphSpec, NodeSpec
 from .state import WRITABLE
 
@@ -29,6 +29,21 @@ class PlannedNode:
     spec: NodeSpec
     type: NodeType | None = None
     params: BaseModel | None = None
+
+    @property
+    def needs_corpus(self) -> bool:
+        """Whether it cannot run without a corpus."""
+        return self.type is not None and "corpus" in self.type.needs
+
+    @property
+    def needs_llm(self) -> bool:
+        """Whether it cannot run without an LLM."""
+        return self.type is not None and self.type.needs_llm
+
+    @property
+    def looks_into(self) -> list[str]:
+        """What it looks into of its LLM; see `NodeType`."""
+        return self.type.looks_into if self.type else []
 
     @property
     def reads(self) -> frozenset[str]:
@@ -85,15 +100,15 @@ class Plan:
     @property
     def wants_corpus(self) -> bool:
         """Whether a node needs the graph's corpus, having none of its own."""
-        return any("corpus" in needs_of(node) and node.spec.corpus is None for node in self.nodes.values())
+        return any(node.needs_corpus and node.spec.corpus is None for node in self.nodes.values())
 
     @property
     def wants_llm(self) -> bool:
         """Whether a node needs the graph's LLM, having none of its own."""
-        return any(needs_of(node) - {"corpus"} and node.spec.llm is None for node in self.nodes.values())
+        return any(node.needs_llm and node.spec.llm is None for node in self.nodes.values())
 
-    def stand_ins(self, name: str) -> list[str]:
-        """The nodes that run in place of one that fails, in turn."""
+    def fallbacks(self, name: str) -> list[str]:
+        """The nodes that run in this one's place when it fails, in turn."""
         found: list[str] = []
         fallback = self.nodes[name].spec.fallback
         while fallback is not None and fallback in self.nodes and fallback not in found:
@@ -102,10 +117,5 @@ class Plan:
         return found
 
     def reads(self, name: str) -> frozenset[str]:
-        """What a node reads, or one that stands in for it."""
-        return frozenset().union(*(self.nodes[each].reads for each in (name, *self.stand_ins(name))))
-
-
-def needs_of(node: PlannedNode) -> frozenset[Need]:
-    """What a node cannot run without."""
-    return node.type.needs if node.type else frozenset()
+        """What a node or its fallbacks read."""
+        return frozenset().union(*(self.nodes[each].reads for each in (name, *self.fallbacks(name))))

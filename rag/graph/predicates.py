@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 
 from ..generate.types import How
 from .errors import NodeTypeError
+from .fields import check_fields, check_name
 from .state import RagState
 
 Kind = Literal["yes or no", "number", "word"]
@@ -59,14 +60,22 @@ def predicate(name: str, *, reads: Collection[str] = ()) -> Callable[[Callable[[
         reads: state fields that must have been written.
 
     Raises:
-        NodeTypeError: it has no docstring, or returns neither `bool`, `int`, `float`, `str` nor a `Literal` of words.
+        NodeTypeError: it has no docstring, does not take the state, reads an unknown field, or returns neither `bool`,
+            `int`, `float`, `str` nor a `Literal` of words.
     """
+    check_name("predicate", name)
+    check_fields(f"the predicate {name!r}", "reads", reads, RagState.model_fields)
 
     def declare(call: Callable[[RagState], Any]) -> Predicate:
         lines = inspect.cleandoc(call.__doc__ or "").splitlines()
         if not lines:
             raise NodeTypeError(f"the predicate {name!r} has no docstring; its first line says what it is")
-        returned = inspect.get_annotations(call, eval_str=True).get("return")
+        if len(inspect.signature(call).parameters) != 1:
+            raise NodeTypeError(f"the predicate {name!r} takes (state), not {inspect.signature(call)}")
+        try:
+            returned = inspect.get_annotations(call, eval_str=True).get("return")
+        except NameError as error:
+            raise NodeTypeError(f"the predicate {name!r}: {error}; import it where the module runs") from error
         words = tuple(word for word in get_args(returned) if isinstance(word, str))
         kind = "word" if words else _KINDS.get(returned)
         if kind is None:

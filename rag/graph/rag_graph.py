@@ -25,7 +25,7 @@ from .reading import Source
 from .registry import Registry
 from .running.building import build
 from .running.caching import NodeCache
-from .running.resources import GivenLlm, Resources, check_kinds, lacking
+from .running.resources import GivenLlm, Resources, check_given, lacking
 from .running.session import Session
 from .spec import GraphSpec
 from .state import NodeTrace, RagState
@@ -93,16 +93,20 @@ class RagGraph(Runnable[GraphInput, RagState]):
 
         Raises:
             SpecError: something is wrong with the graph; the message has all of it, each with its place.
-            GraphError: `corpus` or `llm` is no such thing, or the cache cannot be opened.
+            GraphError: `corpus`, `llm`, `checkpoints` or `cache` is no such thing, or the cache cannot be opened.
+            CorpusNotFoundError: there is no corpus in the folder `corpus`.
+            ModelError: there is no model `llm`.
         """
-        check_kinds(corpus, llm)
+        _check_files(checkpoints, cache)
         known = (registry or Registry.installed()).with_types(types)
         self._plan, problems = plan(source, registry=known, allow_imports=allow_imports)
+        check_given(self._plan, corpus, llm)
         self._resources = Resources(self._plan.spec, corpus, llm)
         if problems := problems or lacking(self._plan, self._resources):
             raise SpecError(problems)
         kept = expand_user(checkpoints).absolute() if isinstance(checkpoints, str | Path) else checkpoints
-        built = build(self._plan, self._resources, self._node_cache(cache))
+        self._cache = self._node_cache(cache)
+        built = build(self._plan, self._resources, self._cache)
         self._session = Session.of(self._plan, built.compile(name=self.get_name()), kept)
 
     @property
@@ -145,9 +149,9 @@ class RagGraph(Runnable[GraphInput, RagState]):
             NodeError: a node failed; the message names it, and its cause is what was raised.
             StalledError: a node waits for others that will never run.
             ThreadError: there are no checkpoints to keep a thread in.
-            GraphError: the input is no question, or there is an unknown option.
+            GraphError: the input is no question, there is an unknown option, or the graph is closed.
         """
-        return self._session.run(_values(input, options), config, thread)
+        return self._opened().run(_values(input, options), config, thread)
 
     async def ainvoke(
         self,
@@ -158,7 +162,7 @@ class RagGraph(Runnable[GraphInput, RagState]):
         **options: Any,
     ) -> RagState:
         """Run the graph to its end without blocking the event loop; see `invoke`."""
-        return await self._session.arun(_values(input, options), config, thread)
+        return await self._opened().arun(_values(input, options), config, thread)
 
     def stream(  # type: ignore[override]  # what comes out are events, and at last the state
         self,
@@ -184,7 +188,7 @@ class RagGraph(Runnable[GraphInput, RagState]):
         # -> quote
         ```
         """
-        yield from self._session.events(_values(input, options), config, thread)
+        yield from self._opened().events(_values(input, options), config, thread)
 
     async def astream(  # type: ignore[override]
         self,
@@ -195,7 +199,7 @@ class RagGraph(Runnable[GraphInput, RagState]):
         **options: Any,
     ) -> AsyncIterator[Event | RagState]:
         """Run the graph and tell what happens, without blocking the event loop; see `stream`."""
-        async with aclosing(self._session.aevents(_values(input, options), config, thread)) as events:
+        async with aclosing(self._opened().aevents(_values(input, options), config, thread)) as events:
             async for event in events:
                 yield event
 
@@ -208,11 +212,11 @@ class RagGraph(Runnable[GraphInput, RagState]):
             ThreadError: there is no such run, or there are no checkpoints.
             NodeError: a node failed (again).
         """
-        return self._session.run(None, config, thread)
+        return self._opened().run(None, config, thread)
 
     async def aresume(self, thread: str, config: RunnableConfig | None = None) -> RagState:
         """Go on with a run that broke off, without blocking the event loop; see `resume`."""
-        return await self._session.arun(None, config, thread)
+        return await self._opened().arun(None, config, thread)
 
     def get_graph(self, config: RunnableConfig | None = None) -> Graph:
         """LangChain's picture of the graph; decisions are in `draw`'s alone."""
@@ -257,8 +261,13 @@ class RagGraph(Runnable[GraphInput, RagState]):
         return forms[form](self._plan, trace)
 
     def close(self) -> None:
-        """Close the corpora and models that the graph has opened; those that were given stay open."""
+        """Close what the graph has opened: corpora, models and the node cache; what was given stays open.
+
+        A graph that has been closed does not run any more.
+        """
         self._resources.close()
+        if self._cache:
+            self._cache.close()
 
     def __enter__(self) -> Self:
         return self
@@ -266,10 +275,27 @@ class RagGraph(Runnable[GraphInput, RagState]):
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
+    def _opened(self) -> Session:
+        self._resources.check_open()
+        return self._session
+
     def _node_cache(self, file: str | Path | None) -> NodeCache | None:
         if not any(node.cache for node in self.spec.nodes.values()):
             return None
         return NodeCache(expand_user(file) if file else read_settings().cache / NODE_CACHE)
+
+
+def _check_files(checkpoints: object, cache: object) -> None:
+    """Refuse what can keep neither runs nor results.
+
+    Raises:
+        GraphError: it cannot.
+    """
+    if checkpoints is not None and not isinstance(checkpoints, str | Path | BaseCheckpointSaver):
+        kind = type(checkpoints).__name__
+        raise GraphError(f"checkpoints is a SQLite file or one of langgraph's savers, not {kind}")
+    if cache is not None and not isinstance(cache, str | Path):
+        raise GraphError(f"cache is a SQLite file, not {type(cache).__name__}")
 
 
 def _values(given: GraphInput, options: Mapping[str, Any]) -> dict[str, Any] | None:

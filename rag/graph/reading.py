@@ -87,6 +87,8 @@ def read(source: Source) -> Draft:
         if source not in own:
             raise _error(f"{unknown('preset', source, own)} (a file of your own ends in .yaml)")
         return _read_file(own[source], Origin(source))
+    if not isinstance(source, str | Path):
+        raise _error(f"a graph is a preset's name, a YAML file, a mapping or a GraphSpec, not {type(source).__name__}")
     path = expand_user(source)
     return _read_file(path, Origin(str(path), path.parent))
 
@@ -130,9 +132,15 @@ def _validate(raw: Mapping[str, Any], origin: Origin) -> Draft:
     try:
         return Draft(GraphSpec.model_validate(raw).written_in(origin))
     except ValidationError as error:
-        found = [(keys_of(problem, raw), problem) for problem in error.errors(include_url=False)]
+        found = _told_once([(keys_of(problem, raw), problem) for problem in error.errors(include_url=False)])
     problems = [origin.problem(keys, _message(keys, problem)) for keys, problem in found]
     return _without([keys for keys, _ in found], raw, origin, problems)
+
+
+def _told_once(found: Sequence[tuple[Keys, ErrorDetails]]) -> list[tuple[Keys, ErrorDetails]]:
+    """Without lists that are empty to pydantic because what is in them is wrong, which is told already."""
+    around = {keys[:end] for keys, _ in found for end in range(len(keys))}
+    return [(keys, problem) for keys, problem in found if problem["type"] != "too_short" or keys not in around]
 
 
 def _message(keys: Keys, problem: ErrorDetails) -> str:

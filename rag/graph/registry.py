@@ -96,7 +96,13 @@ class Registry:
         )
 
     def with_types(self, values: Iterable[NodeType | Predicate]) -> Self:
-        """These and `values`, which hide those of equal names."""
+        """These and `values`, which hide those of equal names.
+
+        Raises:
+            NodeTypeError: one is neither, or there is one where several can stand.
+        """
+        if not isinstance(values, Iterable):
+            raise NodeTypeError(f"types is a list of node types and predicates, not {values!r}; write types=[...]")
         values = list(values)
         for value in values:
             if not isinstance(value, NodeType | Predicate):

@@ -35,6 +35,7 @@ from pydantic import (
     field_serializer,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from ..._explain import first_problem, unknown
 from ..._paths import expand_user
@@ -113,6 +114,13 @@ class LlmSpec(SamplingFields):
         """Whether it is spoken to over HTTP, so that logits and attention cannot be had."""
         return self.model.startswith(("http://", "https://"))
 
+    @property
+    def is_file(self) -> bool:
+        """Whether it is named by a path."""
+        path = Path(self.model)
+        looks_like_one = path.suffix == ".gguf" or len(path.parts) > 1
+        return looks_like_one and not self.is_server and not self.model.startswith("hf:")
+
 
 class CorpusSpec(_Written):
     """Which corpus: the arguments of `ragloom.Corpus`."""
@@ -171,7 +179,7 @@ class NodeSpec(_Written):
 
     @property
     def fallback(self) -> str | None:
-        """The node that stands in for this one when it fails."""
+        """The node that runs in this one's place when it fails."""
         match = _ON_ERROR.fullmatch(self.on_error)
         return match["node"] if match else None
 
@@ -191,7 +199,7 @@ class DecisionSpec(_Written):
     """The condition, such as `answered`, `not answered`, `documents < 3`, `how == quoted`."""
 
     then: Targets = Field(min_length=1)
-    """Where to go when it holds: a node, `end`, or a list of nodes that run side by side."""
+    """Where to go when it holds: a node, `end`, or a list of nodes that run in parallel."""
 
     at_most: int | None = Field(default=None, ge=1)
     """How often `then` may be taken in a run; afterwards the decision goes on as if the condition did not hold."""
@@ -204,11 +212,26 @@ class DecisionSpec(_Written):
         return targets[0] if len(targets) == 1 else list(targets)
 
 
-def _kind(item: Any) -> str:
-    return "edges" if isinstance(item, str) else "decision"
+def _kind(item: Any) -> str | None:
+    if isinstance(item, str):
+        return "edges"
+    return "decision" if isinstance(item, Mapping | DecisionSpec) else None
 
 
-FlowItem = Annotated[Annotated[str, Tag("edges")] | Annotated[DecisionSpec, Tag("decision")], Discriminator(_kind)]
+FlowItem = Annotated[
+    Annotated[str, Tag("edges")] | Annotated[DecisionSpec, Tag("decision")],
+    Discriminator(
+        _kind,
+        custom_error_type="flow_item",
+        custom_error_message="should be FROM -> TO, or {from: ..., when: ..., then: ..., else: ...}",
+    ),
+]
+
+
+def _checked_flow(flow: Any) -> Any:
+    if isinstance(flow, str | Mapping):
+        raise PydanticCustomError("flow_type", "should be a list, with a - before each item")
+    return flow
 
 
 class GraphSpec(_Written):
@@ -234,7 +257,7 @@ class GraphSpec(_Written):
     nodes: dict[str, Annotated[NodeSpec, _short_for("use")]] = {}
     """The nodes, by name."""
 
-    flow: tuple[FlowItem, ...] = ()
+    flow: Annotated[tuple[FlowItem, ...], BeforeValidator(_checked_flow)] = ()
     """Where it goes: edges such as `start -> [dense, lexical] -> fuse`, and decisions."""
 
     _origin: Origin = PrivateAttr(default_factory=Origin)

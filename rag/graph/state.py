@@ -1,6 +1,6 @@
 """The state of a run: what is known about one question so far.
 
-Nodes read it and return what they change; nobody writes into it. How the changes of nodes that run side by side come
+Nodes read it and return what they change; nobody writes into it. How the changes of nodes that run in parallel come
 together stands beside each field, as the function that langgraph calls a reducer.
 """
 

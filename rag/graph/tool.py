@@ -10,9 +10,13 @@ from langchain_core.tools import BaseTool, StructuredTool
 from pydantic import BaseModel, Field
 
 from ..._explain import unknown
+from ..display import place
+from ..generate.types import Citation
 from .errors import GraphError
 from .rag_graph import RagGraph
 from .state import RagState
+
+NOTHING_FOUND = "Nothing was found."
 
 _OPTIONS = ("name", "description")
 
@@ -52,10 +56,12 @@ def make_tool(graph: RagGraph, options: Mapping[str, Any]) -> BaseTool:
 
 
 def _told(state: RagState) -> str:
-    """The answer and its sources; the documents where there is no answer to be had."""
-    if state.answer is None:
-        return "\n\n".join(hit.document.page_content for hit in state.documents)
-    sources = [
-        f"[{number}] {each.source} {each.under}".rstrip() for number, each in enumerate(state.citations, start=1)
+    """The answer and its sources; where the graph makes no answer, the documents under their sources."""
+    if state.answer is not None:
+        sources = [f"[{number}] {place(each)}" for number, each in enumerate(state.citations, start=1)]
+        return "\n".join([state.answer.text, *sources])
+    found = [
+        f"[{number}] {place(Citation.of(hit.document))}\n{hit.document.page_content}"
+        for number, hit in enumerate(state.documents, start=1)
     ]
-    return "\n".join([state.answer.text, *sources])
+    return "\n\n".join(found) or NOTHING_FOUND

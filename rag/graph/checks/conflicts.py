@@ -19,7 +19,7 @@ _RESULTS = frozenset({"answer", "documents"})
 
 
 def check_conflicts(plan: Plan, ways: Ways) -> list[Problem]:
-    """Find what is read while it may be written, or after two nodes have written it side by side."""
+    """Find what is read while it may be written, or after two nodes have written it in parallel."""
     beside = ways.beside
     problems: list[Problem] = []
     possible = {name: _possible_writes(plan, name) for name in plan.nodes}
@@ -42,7 +42,7 @@ def check_conflicts(plan: Plan, ways: Ways) -> list[Problem]:
 
 
 def _possible_writes(plan: Plan, name: str) -> frozenset[str]:
-    nodes = [plan.nodes[each] for each in (name, *plan.stand_ins(name))]
+    nodes = [plan.nodes[each] for each in (name, *plan.fallbacks(name))]
     return frozenset().union(*(node.writes for node in nodes if node.type))
 
 
@@ -61,7 +61,7 @@ def _unchanged_until(ways: Ways, writer: str, writers: Collection[str]) -> set[s
 
 def _torn(plan: Plan, reader: str, key: str, one: str, other: str) -> Problem:
     advice = "fuse them first, with a node of type 'rrf'" if key == "documents" else "let one come after the other"
-    message = f"{one!r} and {other!r} write {key} side by side, and {{}} may find either's; {advice}"
+    message = f"{one!r} and {other!r} write {key} in parallel, and {{}} may find either's; {advice}"
     if reader == END:
         return plan.spec.origin.problem(("flow",), message.format("whoever asked"))
     return plan.spec.origin.problem(("nodes", reader, "use"), message.format(repr(reader)))

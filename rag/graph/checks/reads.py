@@ -48,7 +48,7 @@ def _writes(plan: Plan, name: str) -> frozenset[str]:
     if plan.nodes[name].spec.on_error == "skip":
         return frozenset()
     written = plan.nodes[name].writes
-    for other in plan.stand_ins(name):
+    for other in plan.fallbacks(name):
         written &= plan.nodes[other].writes | {f"candidates[{name}]"}
     return written
 

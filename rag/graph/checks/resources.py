@@ -27,12 +27,11 @@ def check_resources(plan: Plan) -> list[Problem]:
 
 def _check_needs(spec: GraphSpec, node: PlannedNode) -> list[Problem]:
     llm = node.spec.llm or spec.llm
-    inner = (node.type.needs if node.type else frozenset()) & {"logits", "attention"}
-    if llm is None or not llm.is_server or not inner:
+    if llm is None or not llm.is_server or not node.looks_into:
         return []
     message = (
-        f"{node.spec.use!r} needs the LLM's {' and '.join(sorted(inner))}, which the server {llm.model} does not give; "
-        "give the node a model on this machine, such as llm: embedded"
+        f"{node.spec.use!r} needs the LLM's {' and '.join(node.looks_into)}, which the server {llm.model} does "
+        "not give; give the node a model on this machine, such as llm: embedded"
     )
     return [spec.origin.problem(("nodes", node.name, "use"), message)]
 
@@ -48,22 +47,29 @@ def _check_llm(spec: GraphSpec, at: Keys, llm: LlmSpec | None) -> list[Problem]:
     if llm.model_name is not None:
         problems.append(spec.origin.problem((*at, "model_name"), "is for servers; a local model is named by its file"))
     try:
-        _find(spec, llm.model)
+        find_model(spec, llm)
     except (ModelError, MissingExtraError) as error:
         problems.append(spec.origin.problem((*at, "model"), str(error)))
     return problems
 
 
-def _find(spec: GraphSpec, model: str) -> None:
-    if model == "embedded":
+def find_model(spec: GraphSpec, llm: LlmSpec) -> None:
+    """See that a model on this machine is there, or that it can be asked for.
+
+    Raises:
+        ModelError: there is no such file, or it is not a GGUF file.
+        MissingExtraError: it is the embedded one, which is not installed.
+    """
+    if llm.is_server:
+        return
+    if llm.model == "embedded":
         embedded_file()
-    elif model.startswith("hf:"):
-        parts = model.removeprefix("hf:").split("/", 2)
+    elif llm.model.startswith("hf:"):
+        parts = llm.model.removeprefix("hf:").split("/", 2)
         if len(parts) != 3 or not all(parts):
-            raise ModelError(f"cannot read {model!r}; write hf:owner/repo/file.gguf")
+            raise ModelError(f"cannot read {llm.model!r}; write hf:owner/repo/file.gguf")
     else:
-        path = Path(model)
-        checked_file(spec.find(model) if path.suffix == ".gguf" or len(path.parts) > 1 else path)
+        checked_file(spec.find(llm.model) if llm.is_file else Path(llm.model))
 
 
 def _check_corpus(spec: GraphSpec, at: Keys, corpus: CorpusSpec | None) -> list[Problem]:

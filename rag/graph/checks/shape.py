@@ -25,7 +25,7 @@ def check_shape(plan: Plan, ways: Ways) -> list[Problem]:
 
 def _check_reach(plan: Plan, ways: Ways) -> list[Problem]:
     reached = ways.reach(START)
-    helping = {other for name in reached & plan.nodes.keys() for other in plan.stand_ins(name)}
+    helping = {other for name in reached & plan.nodes.keys() for other in plan.fallbacks(name)}
     problems = [
         plan.spec.origin.problem(
             ("nodes", name), f"{name!r} cannot be reached from 'start'; add an edge to it, or delete the node"
@@ -99,7 +99,7 @@ def _check_joins(plan: Plan, ways: Ways) -> list[Problem]:
 
 
 def _check_meetings(plan: Plan, ways: Ways) -> list[Problem]:
-    """Whether branches that run side by side meet in a join: without one, what comes after them runs for each."""
+    """Whether branches that run in parallel meet in a join: without one, what comes after them runs for each."""
     joined = {pair for edge in plan.flow.edges for pair in permutations(edge.sources, 2)}
     problems = []
     for target in plan.nodes:
@@ -107,7 +107,7 @@ def _check_meetings(plan: Plan, ways: Ways) -> list[Problem]:
         for one, other in combinations(before, 2):
             if other in ways.beside.get(one, ()) and (one, other) not in joined:
                 message = (
-                    f"runs after {one!r} and again after {other!r}, which run side by side; "
+                    f"runs after {one!r} and again after {other!r}, which run in parallel; "
                     f"to let it wait for both write [{one}, {other}] -> {target}"
                 )
                 problems.append(plan.spec.origin.problem(("nodes", target), message))

@@ -1,4 +1,4 @@
-"""The ways through a graph: what leads where, and what may run side by side."""
+"""The ways through a graph: what leads where, and what may run in parallel."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Ways:
 
     Attributes:
         graph: every way from a node to the next.
-        forks: a node, and those after it that run side by side.
+        forks: a node, and those after it that run in parallel.
     """
 
     graph: nx.DiGraph

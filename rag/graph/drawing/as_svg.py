@@ -9,8 +9,8 @@ from ..plan import Plan
 from ..state import NodeTrace
 from . import palette
 from .elements import add_box, add_item, add_label, add_link, add_text, number
-from .geometry import Box, Size
-from .layout import Layout, laid_out
+from .layout.geometry import Box, Size
+from .layout.layout import Layout, laid_out
 from .picture import Item, Picture
 from .shapes import Line, Shape, label_width, shape
 from .sketch import sketch

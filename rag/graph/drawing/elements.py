@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from xml.etree.ElementTree import Element, SubElement
 
 from . import palette
-from .geometry import Box, Point, Step
+from .layout.geometry import Box, Point, Step
+from .layout.ports import LABEL_HEIGHT
+from .layout.route import Route
 from .picture import Item, Link
-from .ports import LABEL_HEIGHT
-from .route import Route
 from .shapes import LABEL_SIZE, Line, Shape, label_width
 
 ARROW = 8.0

@@ -42,8 +42,7 @@ class Link:
     Attributes:
         source: the key of the item it leaves.
         target: the key of the item it enters.
-        way: an edge of the flow, the yes or the no of a decision, the way to a node that stands in for one that failed,
-            or the way on from that one.
+        way: an edge of the flow, the yes or the no of a decision, the way to a fallback, or the way on from it.
         label: what is written on it.
         back: whether it leads back to where a run has been.
         idle: whether a run did not take it.
@@ -72,3 +71,8 @@ class Picture:
     description: str
     items: tuple[Item, ...]
     links: tuple[Link, ...]
+
+
+def decision_key(item: int) -> str:
+    """The key of the decision at this place of the flow."""
+    return f"decision {item}"

@@ -2,44 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 from ..plan import Plan
 from ..spec import END, START
 from ..state import NodeTrace
-from .picture import Item, Link, Picture
+from .picture import Item, Link, Picture, decision_key
 
 
 def with_run(picture: Picture, plan: Plan, trace: Sequence[NodeTrace]) -> Picture:
-    """The picture with the figures of a run; idle are the nodes that did not run and the links that were not taken.
-
-    A node that failed was reached if one that stands in for it ran, unless the flow leads to that one as well.
-    """
-    trace = [replace(entry, node=entry.ran or entry.node) for entry in trace]  # a fallback ran in its place
-    log = [entry.node for entry in trace]
-    placed = {link.source for link in picture.links if link.way == "edge"}
-    reached_by = {name: {name} | (set(plan.stand_ins(name)) - placed) for name in plan.nodes}
-    chosen = set(_chosen(picture, log, reached_by))
-    live = {START, END, *log, *(link.source for link in chosen)}
-    reached = live | {name for name, either in reached_by.items() if not either.isdisjoint(log)}
-    for item in picture.items:
-        if item.kind == "join" and any(link.source in reached for link in picture.links if link.target == item.key):
-            live.add(item.key)
-            reached.add(item.key)
-
-    def is_taken(link: Link) -> bool:
-        if link.way in {"yes", "no"}:
-            return link in chosen
-        if link.way == "error":
-            return link.target in live and link.source in reached - live
-        return link.target in reached and link.source in live
-
+    """The picture with the figures of a run; idle are the items it did not come to and the links it did not take."""
+    taken = {link for entry in (NodeTrace(START, 0.0), *trace) for link in _taken(picture.links, plan, entry)}
+    taken |= _joined(picture, {entry.node for entry in trace})
+    tried = {name for entry in trace for name in _tried(plan, entry)}
+    live = {START, END, *tried, *(link.source for link in taken)}
     return replace(
         picture,
         items=tuple(_with_figures(item, trace, is_idle=item.key not in live) for item in picture.items),
-        links=tuple(replace(link, idle=not is_taken(link)) for link in picture.links),
+        links=tuple(replace(link, idle=link not in taken) for link in picture.links),
     )
+
+
+def _tried(plan: Plan, entry: NodeTrace) -> list[str]:
+    """The node and the fallbacks that were tried, up to the one that gave the result."""
+    line = [entry.node, *(plan.fallbacks(entry.node) if entry.node in plan.nodes else ())]
+    return line[: line.index(entry.ran) + 1] if entry.ran in line else line
+
+
+def _taken(links: Sequence[Link], plan: Plan, entry: NodeTrace) -> Iterator[Link]:
+    """The links that one run of a node took: to its fallbacks, on from there or from itself, and by its decisions."""
+    failed = set(pairwise(_tried(plan, entry)))
+    yield from (link for link in links if link.way == "error" and (link.source, link.target) in failed)
+    own = [link for link in links if link.way == "edge" and link.source == entry.node]
+    after = {link.target for link in own}
+    instead = [link for link in links if (link.source, link.way) == (entry.ran, "instead") and link.target in after]
+    yield from instead or own
+    decided = {(decision_key(item), "yes" if then else "no") for item, then in entry.decisions}
+    yield from (link for link in links if (link.source, link.way) in decided)
+
+
+def _joined(picture: Picture, ran: set[str]) -> set[Link]:
+    """The links after joins; a join has happened when all that it waits for have run."""
+    found = set()
+    for join in (item.key for item in picture.items if item.kind == "join"):
+        if {link.source for link in picture.links if link.target == join and link.way == "edge"} <= ran:
+            found |= {link for link in picture.links if link.source == join}
+    return found
 
 
 def figures(entries: Sequence[NodeTrace]) -> tuple[str, ...]:
@@ -68,7 +78,8 @@ def figures(entries: Sequence[NodeTrace]) -> tuple[str, ...]:
 
 
 def _with_figures(item: Item, trace: Sequence[NodeTrace], *, is_idle: bool) -> Item:
-    return replace(item, figures=figures([entry for entry in trace if entry.node == item.key]), idle=is_idle)
+    entries = [entry for entry in trace if (entry.ran or entry.node) == item.key] if item.kind == "node" else []
+    return replace(item, figures=figures(entries), idle=is_idle)
 
 
 def _duration(milliseconds: float) -> str:
@@ -78,37 +89,3 @@ def _duration(milliseconds: float) -> str:
         return f"{milliseconds:.0f} ms"
     seconds = milliseconds / 1000
     return f"{seconds:.1f} s" if seconds < 99.95 else f"{seconds / 60:.1f} min"
-
-
-def _chosen(picture: Picture, log: Sequence[str], reached_by: Mapping[str, set[str]]) -> Iterator[Link]:
-    """The links that decisions took, as far as can be seen from what ran next."""
-    links = {
-        item.key: [link for link in picture.links if link.source == item.key]
-        for item in picture.items
-        if item.kind == "decision"
-    }
-    roots = {link.source: link.target for link in picture.links if link.way == "edge" and link.target in links}
-    for source, root in roots.items():
-        signs = {name: end for end in _ends(root, links) for name in reached_by.get(end, ())}
-        came_next = set(_came_next(log, reached_by[source], signs))
-        waiting = [root]
-        while waiting:
-            asked = links[waiting.pop()]
-            for link in asked:
-                if came_next & set().union(*(_ends(each.target, links) for each in asked if each.way == link.way)):
-                    yield link
-                    waiting += [link.target] if link.target in links else []
-
-
-def _ends(key: str, links: Mapping[str, Sequence[Link]]) -> set[str]:
-    """Where a decision may lead to, by way of the decisions after it."""
-    return set().union(*(_ends(link.target, links) for link in links[key])) if key in links else {key}
-
-
-def _came_next(log: Sequence[str], sources: set[str], signs: Mapping[str, str]) -> Iterator[str]:
-    """What each run of `sources` led to: that which the first of `signs` to follow is a sign of, or the end."""
-    for place, name in enumerate(log):
-        if name in sources:
-            later = (other for other in log[place + 1 :] if other in signs or other in sources)
-            following = next(later, None)
-            yield END if following is None else signs.get(following, "")

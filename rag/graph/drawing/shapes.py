@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from .geometry import Size
+from .layout.geometry import Size
+from .layout.ports import SPREAD
 from .picture import Item
-from .ports import SPREAD
 from .text import at_most, fill, shorten, text_width
 
 Ink = Literal["name", "note", "figure"]

@@ -11,7 +11,7 @@ from ..flow import Decision, Edge
 from ..plan import Plan
 from ..spec import END, START
 from ..state import NodeTrace
-from .picture import Item, Link, Picture
+from .picture import Item, Link, Picture, decision_key
 from .run import with_run
 from .text import clean
 from .words import hint, notes, role
@@ -33,7 +33,7 @@ def sketch(plan: Plan, trace: Sequence[NodeTrace] = ()) -> Picture:
     """
     joins = {sources: _join_key(sources) for sources in dict.fromkeys(edge.sources for edge in plan.flow.edges)}
     links = list(dict.fromkeys(_ways(plan, joins)))
-    links += _stand_ins(plan, links)
+    links += _fallbacks(plan, links)
     items = [
         Item(START, "terminal", START),
         *(
@@ -41,7 +41,7 @@ def sketch(plan: Plan, trace: Sequence[NodeTrace] = ()) -> Picture:
             for name, node in plan.nodes.items()
         ),
         *(
-            Item(_key(each), "decision", clean(each.spec.when), hint=clean(each.spec.when))
+            Item(decision_key(each.item), "decision", clean(each.spec.when), hint=clean(each.spec.when))
             for each in plan.flow.decisions
         ),
         *(
@@ -61,10 +61,6 @@ def _join_key(sources: tuple[str, ...]) -> str:
     return sources[0] if len(sources) == 1 else " ".join(("join", *sources))
 
 
-def _key(decision: Decision) -> str:
-    return f"decision {decision.item}"
-
-
 def _ways(plan: Plan, joins: Mapping[tuple[str, ...], str]) -> Iterator[Link]:
     """The links of the flow, in the order written."""
     flow = plan.flow
@@ -82,31 +78,31 @@ def _decided(decision: Decision, row: Sequence[Decision]) -> Iterator[Link]:
     """The links of a decision, one of a row that are asked in turn."""
     spec, place = decision.spec, row.index(decision)
     if place == 0:
-        yield Link(spec.source, _key(decision))
+        yield Link(spec.source, decision_key(decision.item))
     label = "yes" if spec.at_most is None else f"yes, at most {spec.at_most}"
-    yield from (Link(_key(decision), target, "yes", label) for target in spec.then)
-    others = spec.otherwise or (_key(row[place + 1]),)
-    yield from (Link(_key(decision), target, "no", "no") for target in others)
+    yield from (Link(decision_key(decision.item), target, "yes", label) for target in spec.then)
+    others = spec.otherwise or (decision_key(row[place + 1].item),)
+    yield from (Link(decision_key(decision.item), target, "no", "no") for target in others)
 
 
-def _stand_ins(plan: Plan, links: Sequence[Link]) -> Iterable[Link]:
-    """The ways to stand-ins; those that the flow does not lead to go on where that goes on which they stand in for."""
+def _fallbacks(plan: Plan, links: Sequence[Link]) -> Iterable[Link]:
+    """The ways to fallbacks; one that has no place in the flow goes on where the node goes on that failed."""
     placed = {link.source for link in links}
     found: dict[Link, None] = {}
     for name in (name for name in plan.nodes if name in placed):
         after = [link.target for link in links if link.source == name]
         source = name
-        for stand_in in plan.stand_ins(name):
-            found[Link(source, stand_in, "error", "on error")] = None
-            if stand_in in placed:
+        for fallback in plan.fallbacks(name):
+            found[Link(source, fallback, "error", "on error")] = None
+            if fallback in placed:
                 break
-            found |= {Link(stand_in, target, "instead"): None for target in after}
-            source = stand_in
+            found |= {Link(fallback, target, "instead"): None for target in after}
+            source = fallback
     return found
 
 
 def _turned(links: Sequence[Link]) -> list[Link]:
-    """The links, those that would close a circle going back: the `yes` of a bounded loop, or the way to a stand-in."""
+    """The links, those that would close a circle going back: the `yes` of a bounded loop, or the way to a fallback."""
     may_turn = [link for link in links if _may_turn(link)]
     ways = nx.DiGraph([(link.source, link.target) for link in links if not _may_turn(link)])
     back = set()

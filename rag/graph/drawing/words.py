@@ -36,11 +36,9 @@ def hint(node: PlannedNode) -> str:
 
 def role(node: PlannedNode) -> Role:
     """Whether a node asks an LLM, or searches the corpus."""
-    if node.type is None:
-        return ""
-    if node.type.needs & {"llm", "logits", "attention"}:
+    if node.needs_llm:
         return "llm"
-    return "search" if "candidates" in node.type.writes else ""
+    return "search" if node.type and "candidates" in node.type.writes else ""
 
 
 def _params(params: dict[str, Any]) -> Iterator[str]:

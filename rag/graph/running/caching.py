@@ -54,9 +54,9 @@ class NodeCache:
         parts = {
             "node": [context.node, node.type.name, node.params.model_dump(mode="json")],
             "ragloom": [version("ragloom"), prompts_fingerprint(), context.language],
-            "corpus": _corpus(context.corpus) if "corpus" in node.type.needs else None,
+            "corpus": _corpus(context.corpus) if node.needs_corpus else None,
             "corpora": [_corpus(context.corpus_of(name)) for name in node.named_corpora],
-            "llm": _llm(context.llm) if node.type.needs - {"corpus"} else None,
+            "llm": _llm(context.llm) if node.type.needs_llm else None,
             "state": state.model_dump(mode="json", include=set(reads)),
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
@@ -64,6 +64,10 @@ class NodeCache:
     def get(self, key: str) -> dict[str, Any] | None:
         """The result for a key, if there is one."""
         return self._cache.get([(_NAMESPACE, key)]).get((_NAMESPACE, key))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._cache._conn.close()  # langgraph closes it when nothing refers to the cache any more, which may be late
 
     def put(self, key: str, update: dict[str, Any]) -> None:
         """Keep a result."""

@@ -1,7 +1,7 @@
 """A node as langgraph runs it: tried as often as it may be, checked, timed, and led on to what comes next.
 
-What is tried when is the same for plain and async functions, so it is written once, as a generator that is sent what
-each try returned; `invoke` and `ainvoke` only try.
+What is tried when is the same for plain and async functions, so it is written once, as a coroutine that is given how to
+try and to pause; under `invoke` those wait for nothing, so it ends at once.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ import asyncio
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 from langchain_core.runnables import Runnable, RunnableConfig
@@ -43,8 +44,23 @@ FIRST_PAUSE = 0.2
 """Seconds before a node is tried again; each further pause is twice as long."""
 
 Update = dict[str, Any]
-Tell = Callable[[Event], None]
-Steps = Generator[Attempt | float, Any, Update | Command[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Means:
+    """What one run of a node works by.
+
+    Attributes:
+        attempt: tries something.
+        pause: waits so many seconds before the next try.
+        tell: tells whoever listens what happens.
+        notes: what is remarked, for the trace.
+    """
+
+    attempt: Callable[[Attempt], Awaitable[Any]]
+    pause: Callable[[float], Awaitable[None]]
+    tell: Callable[[Event], None]
+    notes: list[str] = field(default_factory=list)
 
 
 class NodeRunner(Runnable[Mapping[str, Any], Any]):
@@ -54,7 +70,7 @@ class NodeRunner(Runnable[Mapping[str, Any], Any]):
         """Run the node `name`; in a thread of its own if `is_apart`, so that nobody has to wait for it."""
         self.node = name
         self.name = name  # LangChain's
-        self._line = [plan.nodes[each] for each in (name, *plan.stand_ins(name))]
+        self._line = [plan.nodes[each] for each in (name, *plan.fallbacks(name))]
         self._resources = resources
         self._cache = cache if plan.nodes[name].spec.cache else None
         self._router = Router(plan, name)
@@ -68,18 +84,16 @@ class NodeRunner(Runnable[Mapping[str, Any], Any]):
     ) -> Any:
         """Run the node on these channels."""
         with _run_of(config) as run, count_tokens() as tokens:
-            steps = self._steps(input, tokens, get_stream_writer())
+
+            async def attempt(wanted: Attempt) -> Any:
+                is_apart = self._is_apart or run.may_be_left or wanted.timeout is not None or wanted.is_async
+                return call_apart(wanted, run) if is_apart else call_here(wanted)
+
+            async def pause(seconds: float) -> None:
+                run.pause(self.node, seconds)
+
             try:
-                wanted = next(steps)
-                while True:
-                    try:
-                        returned = self._try(wanted, run)
-                    except Exception as error:  # noqa: BLE001 - the generator decides
-                        wanted = steps.throw(error)
-                    else:
-                        wanted = steps.send(returned)
-            except StopIteration as end:
-                return end.value
+                return _at_once(self._run(input, tokens, _Means(attempt, pause, get_stream_writer())))
             except GraphBubbleUp:
                 raise
             except BaseException as error:
@@ -94,41 +108,21 @@ class NodeRunner(Runnable[Mapping[str, Any], Any]):
     ) -> Any:
         """Run the node on these channels, without blocking the event loop."""
         with _run_of(config) as run, count_tokens() as tokens:
-            steps = self._steps(input, tokens, get_stream_writer())
-            try:
-                wanted = next(steps)
-                while True:
-                    try:
-                        returned = await self._atry(wanted, run)
-                    except Exception as error:  # noqa: BLE001 - the generator decides
-                        wanted = steps.throw(error)
-                    else:
-                        wanted = steps.send(returned)
-            except StopIteration as end:
-                return end.value
+            means = _Means(lambda wanted: acall(wanted, run), asyncio.sleep, get_stream_writer())
+            return await self._run(input, tokens, means)
 
-    def _try(self, wanted: Attempt | float, run: Run) -> Any:
-        if isinstance(wanted, float):
-            return run.pause(self.node, wanted)
-        is_apart = self._is_apart or run.may_be_left or wanted.timeout is not None or wanted.is_async
-        return call_apart(wanted, run) if is_apart else call_here(wanted)
-
-    async def _atry(self, wanted: Attempt | float, run: Run) -> Any:
-        return await (asyncio.sleep(wanted) if isinstance(wanted, float) else acall(wanted, run))
-
-    def _steps(self, values: Mapping[str, Any], tokens: TokenCount, tell: Tell) -> Steps:
-        """The whole of the node's work; yields what is to be tried, or how long to pause."""
+    async def _run(self, values: Mapping[str, Any], tokens: TokenCount, by: _Means) -> Command[str]:
+        """The whole of the node's work."""
         state = to_state(values)
-        tell(NodeStarted(self.node))
+        by.tell(NodeStarted(self.node))
         started = time.perf_counter()
-        notes: list[str] = []
-        ran, update = yield from self._result(state, notes, tell)
+        ran, update = await self._result(state, by)
         after = applied(state, update)
-        route = yield from self._route(after, values.get(ROUNDS, {}))
+        route = await self._route(after, values.get(ROUNDS, {}), by)
         trace = NodeTrace(
             node=self.node,
             milliseconds=(time.perf_counter() - started) * 1000,
-            detail="; ".join([*notes, *route.notes]),
+            detail="; ".join([*by.notes, *route.notes]),
             tokens_in=tokens.read,
             tokens_out=tokens.written,
             tokens_reused=tokens.reused,
@@ -137,39 +131,37 @@ class NodeRunner(Runnable[Mapping[str, Any], Any]):
             ran=ran,
             decisions=route.decisions,
         )
-        tell(NodeEnded(self.node, trace))
+        by.tell(NodeEnded(self.node, trace))
         whole = {**update, **route.update, "trace": [trace]}
         return Command(update=whole, goto=[node_key(target) for target in route.targets if target != END])
 
-    def _route(self, after: RagState, rounds: dict[str, int]) -> Generator[Attempt, Any, Route]:
+    async def _route(self, after: RagState, rounds: dict[str, int], by: _Means) -> Route:
         if not self._router.decides:
             return self._router.route(after, rounds)
-        route: Route = yield self._plainly(lambda: self._router.route(after, rounds))  # predicates may be slow
+        route: Route = await by.attempt(self._plainly(lambda: self._router.route(after, rounds)))
         return route
 
-    def _result(
-        self, state: RagState, notes: list[str], tell: Tell
-    ) -> Generator[Attempt | float, Any, tuple[str, Update]]:
-        """Which node gave the update, if any, and the update: from the cache, by running it, or by what stands in."""
+    async def _result(self, state: RagState, by: _Means) -> tuple[str, Update]:
+        """Which node gave the update, if any, and the update: from the cache, by running it, or by a fallback."""
         node = self._line[0]
         key = None
         if self._cache:
-            key, kept = yield from self._looked_up(self._cache, node, state, notes)
+            key, kept = await self._looked_up(self._cache, node, state, by)
             if kept is not None:
-                notes.append("from the cache")
+                by.notes.append("from the cache")
                 return self.node, kept
         for node in self._line:
-            update = yield from self._tried(node, state, notes, tell)
+            update = await self._tried(node, state, by)
             if update is None:
                 continue
             if self._cache and key and node is self._line[0]:
-                yield from self._kept(self._cache, key, update, notes)
+                await self._kept(self._cache, key, update, by)
             return node.name, update
         return "", {"candidates": {self.node: []}} if "candidates" in _type(self._line[0]).writes else {}
 
-    def _looked_up(
-        self, cache: NodeCache, node: PlannedNode, state: RagState, notes: list[str]
-    ) -> Generator[Attempt, Any, tuple[str | None, Update | None]]:
+    async def _looked_up(
+        self, cache: NodeCache, node: PlannedNode, state: RagState, by: _Means
+    ) -> tuple[str | None, Update | None]:
         """The cache's key for the node, which may have to open a corpus and load an LLM, and what it has for it."""
 
         def look_up() -> tuple[str, Update | None]:
@@ -177,48 +169,47 @@ class NodeRunner(Runnable[Mapping[str, Any], Any]):
             return key, cache.get(key)
 
         try:
-            found: tuple[str, Update | None] = yield self._plainly(look_up)
+            found: tuple[str, Update | None] = await by.attempt(self._plainly(look_up))
         except (GraphBubbleUp, CancelledError):
             raise
         except Exception as error:  # noqa: BLE001 - what is wrong with the corpus or LLM, the node itself will tell
-            notes.append(f"the cache was not used ({_said(self.node, error)})")
+            by.notes.append(f"the cache was not used ({_said(self.node, error)})")
             return None, None
         return found
 
-    def _kept(self, cache: NodeCache, key: str, update: Update, notes: list[str]) -> Generator[Attempt, Any, None]:
+    async def _kept(self, cache: NodeCache, key: str, update: Update, by: _Means) -> None:
         try:
-            yield self._plainly(lambda: cache.put(key, update))
+            await by.attempt(self._plainly(lambda: cache.put(key, update)))
         except sqlite3.Error as error:
-            notes.append(f"the result was not cached ({_said(self.node, error)})")
+            by.notes.append(f"the result was not cached ({_said(self.node, error)})")
 
     def _plainly(self, call: Callable[[], Any]) -> Attempt:
+        """What may take its time, but is not the node's own work."""
         return Attempt(self.node, call, None, threading.Event(), is_async=False)
 
-    def _tried(
-        self, node: PlannedNode, state: RagState, notes: list[str], tell: Tell
-    ) -> Generator[Attempt | float, Any, Update | None]:
-        """What a node returns in one of its tries; None: each failed, and it is to be skipped or stood in for."""
+    async def _tried(self, node: PlannedNode, state: RagState, by: _Means) -> Update | None:
+        """What a node returns in one of its tries; None: each failed, and the run goes on."""
         for left in range(node.spec.retries, -1, -1):
             own: list[str] = []
             context = self._context(node, own)
             try:
-                returned = yield self._attempt(node, state, context)
+                returned = await by.attempt(self._attempt(node, state, context))
                 update = checked(self.node, _type(node), returned)
             except (GraphBubbleUp, CancelledError):
                 raise
             except Exception as error:
                 then = "retry" if left else node.spec.on_error
                 said = _said(self.node, error)
-                tell(NodeFailed(self.node, said, then))
+                by.tell(NodeFailed(self.node, said, then))
                 if then == "fail":
                     if _is_own(self.node, error):
                         raise
                     raise NodeError(self.node, f"failed: {said}") from error
-                notes.append(f"{node.name} failed ({said}): {then}")
+                by.notes.append(f"{node.name} failed ({said}): {then}")
                 if left:
-                    yield FIRST_PAUSE * 2 ** (node.spec.retries - left)
+                    await by.pause(FIRST_PAUSE * 2 ** (node.spec.retries - left))
             else:
-                notes += own
+                by.notes.extend(own)
                 return update
         return None
 
@@ -238,6 +229,16 @@ class NodeRunner(Runnable[Mapping[str, Any], Any]):
             cancelled=threading.Event(),
             notes=notes,
         )
+
+
+def _at_once(work: Coroutine[Any, Any, Command[str]]) -> Command[str]:
+    """What a coroutine returns that never has to wait."""
+    try:
+        work.send(None)
+    except StopIteration as end:
+        result: Command[str] = end.value
+        return result
+    raise AssertionError("it waits for something")
 
 
 @contextmanager

@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.language_models import BaseChatModel
 
 from ...._paths import expand_user
+from ....stores.errors import CorpusNotFoundError
+from ....stores.layout import is_corpus
+from ..checks.resources import find_model
 from ..errors import GraphError
-from ..plan import Plan, needs_of
+from ..plan import Plan
 from ..problem import Problem
 from ..spec import CorpusSpec, GraphSpec, LlmSpec
 
@@ -31,11 +34,13 @@ class Resources:
         spec: the graph; its nodes may name corpora and LLMs of their own.
         corpus: that of nodes which name none: an open one, or a folder.
         llm: that of nodes which name none: a chat model, a function that gives one, or what `ragloom.load` takes.
+        is_closed: whether the graph has been closed.
     """
 
     spec: GraphSpec
     corpus: Corpus | str | Path | None = None
     llm: GivenLlm = None
+    is_closed: bool = False
     _here: Path = field(default_factory=Path.cwd)
     _opened: dict[Any, Any] = field(default_factory=dict)
     _closing: ExitStack = field(default_factory=ExitStack)
@@ -63,7 +68,8 @@ class Resources:
             return lambda: self._load_llm(written)
         given = self.llm
         if isinstance(given, str | Path):
-            return lambda: self._load_llm(LlmSpec(model=str(given)))
+            named = named_llm(self._here, given)
+            return lambda: self._load_llm(named)
         if given is None or isinstance(given, BaseChatModel):
             return None if given is None else lambda: given
         return lambda: self._once(given, given)
@@ -80,10 +86,20 @@ class Resources:
         return opening()
 
     def close(self) -> None:
-        """Close what was opened here, and nothing that was given."""
+        """Close what was opened here, and nothing that was given; nothing is opened afterwards."""
         with self._lock:
+            self.is_closed = True
             self._opened.clear()
             self._closing.close()
+
+    def check_open(self) -> None:
+        """Refuse to work for a graph that has been closed.
+
+        Raises:
+            GraphError: it has been.
+        """
+        if self.is_closed:
+            raise GraphError("the graph is closed; make a new RagGraph")
 
     def _open_corpus(self, written: CorpusSpec) -> Corpus:
         from ....stores.corpus import Corpus
@@ -100,10 +116,7 @@ class Resources:
         from ...llm.sampling import Sampling
 
         options = written.model_dump(exclude_defaults=True, exclude={"model"})
-        path = Path(written.model)
-        is_path = path.suffix == ".gguf" or len(path.parts) > 1
-        is_file = is_path and not written.is_server and not written.model.startswith("hf:")
-        model = str(self._here / self.spec.find(written.model)) if is_file else written.model
+        model = str(self._here / self.spec.find(written.model)) if written.is_file else written.model
         sampling = (
             {} if written.is_server else {name: options.pop(name) for name in Sampling.model_fields if name in options}
         )
@@ -114,6 +127,7 @@ class Resources:
 
     def _once(self, key: Any, make: Callable[[], Any]) -> Any:
         with self._lock:
+            self.check_open()
             if key not in self._opened:
                 self._opened[key] = make()
             return self._opened[key]
@@ -123,30 +137,31 @@ def lacking(plan: Plan, resources: Resources) -> list[Problem]:
     """What nodes need and neither the graph nor whoever builds it gives."""
     problems = []
     for name, node in plan.nodes.items():
-        needs = needs_of(node)
         at = ("nodes", name, "use")
-        if "corpus" in needs and resources.corpus_of(name) is None:
+        if node.needs_corpus and resources.corpus_of(name) is None:
             message = f"{node.spec.use!r} needs a corpus; write corpus: FOLDER into the graph, or give RagGraph one"
             problems.append(plan.spec.origin.problem(at, message))
-        inner = needs & {"logits", "attention"}
-        if (inner or "llm" in needs) and resources.llm_of(name) is None:
+        if node.needs_llm and resources.llm_of(name) is None:
             message = f"{node.spec.use!r} needs an LLM; write llm: embedded into the graph, or give RagGraph one"
             problems.append(plan.spec.origin.problem(at, message))
         given = resources.llm if node.spec.llm is None else None
-        if inner and isinstance(given, BaseChatModel) and not inner <= getattr(given, "gives", frozenset()):
+        if isinstance(given, BaseChatModel) and not getattr(given, "gives", frozenset()).issuperset(node.looks_into):
             message = (
-                f"{node.spec.use!r} needs the LLM's {' and '.join(sorted(inner))}, which {type(given).__name__} does "
+                f"{node.spec.use!r} needs the LLM's {' and '.join(node.looks_into)}, which {type(given).__name__} does "
                 "not give; give the node a model on this machine, such as llm: embedded"
             )
             problems.append(plan.spec.origin.problem(at, message))
     return problems
 
 
-def check_kinds(corpus: object, llm: object) -> None:
-    """Refuse what can be no corpus and no LLM.
+def check_given(plan: Plan, corpus: object, llm: object) -> None:
+    """Refuse what can be no corpus and no LLM, and files that are not there where a node needs them.
 
     Raises:
-        GraphError: it is none.
+        GraphError: it can be none.
+        CorpusNotFoundError: there is no corpus in that folder.
+        ModelError: there is no such model.
+        MissingExtraError: the embedded model is not installed.
     """
     from ....stores.corpus import Corpus
 
@@ -154,3 +169,13 @@ def check_kinds(corpus: object, llm: object) -> None:
         raise GraphError(f"corpus is a Corpus or the folder of one, not {type(corpus).__name__}")
     if llm is not None and not isinstance(llm, BaseChatModel | str | Path) and not callable(llm):
         raise GraphError(f"llm is a LangChain chat model or what ragloom.load takes, not {type(llm).__name__}")
+    if isinstance(corpus, str | Path) and plan.wants_corpus and not is_corpus(expand_user(corpus)):
+        raise CorpusNotFoundError(expand_user(corpus))
+    if isinstance(llm, str | Path) and plan.wants_llm:
+        find_model(GraphSpec(), named_llm(Path(), llm))
+
+
+def named_llm(here: Path, model: str | Path) -> LlmSpec:
+    """The LLM of this name; a relative path begins `here`, not where the graph's file is."""
+    named = LlmSpec(model=str(model))
+    return LlmSpec(model=str(here / expand_user(model))) if named.is_file else named

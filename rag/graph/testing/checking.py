@@ -79,7 +79,7 @@ def check_node(  # noqa: PLR0913 - what a node is given
     if not states:
         raise GraphError("there is nothing to try the node on; write check_node(..., states=[RagState(question=...)])")
     for need, given in (("corpus", corpus), ("llm", llm)):
-        declared = "corpus" in kind.needs if need == "corpus" else bool(kind.needs - {"corpus"})
+        declared = "corpus" in kind.needs if need == "corpus" else kind.needs_llm
         if declared and given is None:
             raise GraphError(f"the node type {kind.name!r} needs the {need}; write check_node(..., {need}=...)")
     trial = Trial(kind, kind.params.model_validate(dict(params or {})), corpus, llm, timeout)

@@ -62,7 +62,7 @@ def depends_on_what_it_declares(trial: Trial, state: RagState) -> Iterator[str]:
 
 def needs_what_it_declares(trial: Trial, state: RagState) -> Iterator[str]:
     """It asks for no corpus and no LLM that it does not declare to need."""
-    declared = {"corpus"} & trial.kind.needs | ({"llm"} if trial.kind.needs - {"corpus"} else set())
+    declared = {"corpus"} & trial.kind.needs | ({"llm"} if trial.kind.needs_llm else set())
     for need in sorted(trial.run(state).needed - declared):
         yield f"asks for the {need}; declare it: needs={{{need!r}}}"
 

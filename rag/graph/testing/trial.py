@@ -85,11 +85,10 @@ class Trial:
                 return Tried(None, error, seen, context.needed)
 
     def _context(self) -> WatchedContext:
-        needs = self.kind.needs
         return WatchedContext(
             NAME,
-            open_corpus=_giving(self.corpus) if "corpus" in needs else None,
-            load_llm=_giving(self.llm) if needs - {"corpus"} else None,
+            open_corpus=_giving(self.corpus) if "corpus" in self.kind.needs else None,
+            load_llm=_giving(self.llm) if self.kind.needs_llm else None,
             open_corpus_of=lambda _: _given(self.corpus),
         )
 

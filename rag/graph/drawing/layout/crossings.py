@@ -1,8 +1,7 @@
 """In which order the cells of a layer stand, so that few links cross.
 
 Barycentre sweeps: down and up again and again, the cells of each layer are sorted by the mean place of those that they
-are linked with in the layer before (Sugiyama, Tagawa and Toda, 1981); then neighbours change places wherever that takes
-away a crossing. The order with the fewest crossings is kept.
+are linked with in the layer before (Sugiyama, Tagawa and Toda, 1981). The order with the fewest crossings is kept.
 """
 
 from __future__ import annotations
@@ -39,21 +38,12 @@ def ordered(grid: Grid) -> Grid:
         for place in places:
             beside, other = (above, layers[place - 1]) if is_downwards else (below, layers[place + 1])
             layers[place] = _sorted(layers[place], other, beside)
-        _swap(layers, above, below)
         found = _count(layers, below)
         if found < fewest:
             best, fewest, vain = tuple(map(tuple, layers)), found, 0
         else:
             vain += 1
     return replace(grid, layers=tuple(map(tuple, best)))
-
-
-def crossings(grid: Grid) -> int:
-    """How often links cross."""
-    below: dict[Cell, list[Cell]] = {}
-    for upper, lower in grid.segments:
-        below.setdefault(upper, []).append(lower)
-    return _count(grid.layers, below)
 
 
 def _count(layers: Sequence[Sequence[Cell]], below: Beside) -> int:
@@ -75,21 +65,3 @@ def _sorted(layer: Sequence[Cell], other: Sequence[Cell], beside: Beside) -> lis
     means = {cell: sum(place[each] for each in cells) / len(cells) for cell in layer if (cells := beside.get(cell))}
     moving = iter(sorted(means, key=means.__getitem__))
     return [next(moving) if cell in means else cell for cell in layer]
-
-
-def _swap(layers: Sequence[list[Cell]], above: Beside, below: Beside) -> None:
-    """Let neighbours change places where that takes away a crossing."""
-    for number, layer in enumerate(layers):
-        sides = [
-            ({cell: place for place, cell in enumerate(layers[other])}, beside)
-            for other, beside in ((number - 1, above), (number + 1, below))
-            if 0 <= other < len(layers)
-        ]
-        for left in range(len(layer) - 1):
-            one, other_cell = layer[left], layer[left + 1]
-            gain = 0
-            for place, beside in sides:
-                ends, other_ends = beside.get(one, ()), beside.get(other_cell, ())
-                gain += sum((place[a] > place[b]) - (place[a] < place[b]) for a in ends for b in other_ends)
-            if gain > 0:
-                layer[left], layer[left + 1] = other_cell, one

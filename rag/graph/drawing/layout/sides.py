@@ -1,7 +1,7 @@
 """At which side of an item a link leaves and enters: the one where it goes to or comes from.
 
 What has no label leaves from below. A decision lets one of its ways out below and the others at its corners; the way to
-a stand-in leaves at a side. What goes back enters at a side, and so does what comes in beside a link that runs straight
+a fallback leaves at a side. What goes back enters at a side, and so does what comes in beside a link that runs straight
 down; everything else enters from above.
 """
 
@@ -11,8 +11,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from ..picture import Picture
 from .layers import Cell, Grid, Segment, Wire
-from .picture import Picture
 
 Side = Literal["top", "bottom", "left", "right"]
 

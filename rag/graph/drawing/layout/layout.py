@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from ..picture import Picture
 from .columns import ends, horizontally
 from .crossings import ordered
 from .fitting import fitted
 from .geometry import Band, Box, Size
 from .layers import Cell, Grid, layered
-from .picture import Picture
 from .ports import Ports, Room, ported
 from .route import Route, routed
 from .sides import sides

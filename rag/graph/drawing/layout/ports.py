@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from ..picture import Picture
 from .geometry import Size
 from .layers import Grid, Wire
-from .picture import Picture
 from .sides import Side, Sides
 
 LABEL_HEIGHT = 18.0

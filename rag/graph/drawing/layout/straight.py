@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from ..picture import Picture
 from .layers import Cell, Grid, Segment, Wire
-from .picture import Picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,5 +68,5 @@ def _middles(picture: Picture, grid: Grid) -> Iterator[Segment]:
 
 
 def passes_by(wire: Wire, cell: Cell) -> bool:
-    """Whether a link, at its source or target beside `cell`, does not count: it stands in, or jumps ahead."""
+    """Whether a link, at its source or target beside `cell`, does not count: of a fallback, or jumping ahead."""
     return wire.link.way == "instead" or (wire.link.way in {"yes", "no"} and not cell.item)

@@ -1,4 +1,4 @@
-"""Whether the nodes that stand in for others (`on_error: fallback NODE`) are there and come to an end."""
+"""Whether fallbacks (`on_error: fallback NODE`) are there and come to an end."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from ..plan import Plan
 from ..problem import Problem
 
 
-def check_stand_ins(plan: Plan) -> list[Problem]:
+def check_fallbacks(plan: Plan) -> list[Problem]:
     """Look at every fallback."""
     problems = []
     for name, node in plan.nodes.items():
@@ -18,6 +18,6 @@ def check_stand_ins(plan: Plan) -> list[Problem]:
         if fallback not in plan.nodes:
             others = [other for other in plan.nodes if other != name]
             problems.append(plan.spec.origin.problem(keys, unknown("node", fallback, others)))
-        elif name in plan.stand_ins(name):
+        elif name in plan.fallbacks(name):
             problems.append(plan.spec.origin.problem(keys, f"{name!r} falls back on itself"))
     return problems

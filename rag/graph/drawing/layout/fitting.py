@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from ..picture import Picture
 from .columns import BESIDE_LANE
 from .layers import Cell, Grid, Wire
-from .picture import Picture
 from .ports import LABEL_ROOM, Port, Ports, Room
 
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import networkx as nx
 
-from .picture import Link, Picture
+from ..picture import Link, Picture
 
 Segment = tuple["Cell", "Cell"]
 """What leads from a cell to one in the next layer."""
