@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from langchain_core.language_models import BaseChatModel
@@ -30,11 +30,28 @@ class TestChatLocalIntegration(ChatModelIntegrationTests):
 
     @property
     def chat_model_params(self) -> dict[str, Any]:
-        return {"n_ctx": 1024}
+        return {"n_ctx": 2048, "temperature": 1.0, "seed": 1}  # at 0 so small a model repeats itself until it is cut
 
     @property
-    def structured_output_kwargs(self) -> dict[str, Any]:
-        return {"temperature": 1.0, "seed": 1}  # at 0 so small a model repeats itself within a string until it is cut
+    def supports_json_mode(self) -> bool:
+        return True
+
+    @property
+    def supported_usage_metadata_details(
+        self,
+    ) -> dict[
+        Literal["invoke", "stream"],
+        list[Literal["audio_input", "audio_output", "reasoning_output", "cache_read_input", "cache_creation_input"]],
+    ]:
+        return {"invoke": ["cache_read_input"], "stream": ["cache_read_input"]}
+
+    def invoke_with_cache_read_input(self, *, stream: bool = False) -> Any:
+        llm = ChatLocal(**self.chat_model_params)
+        llm.invoke("Name three colours.")
+        if not stream:
+            return llm.invoke("Name three colours.")
+        first, *rest = llm.stream("Name three colours.")
+        return first + rest
 
     @property
     def supports_model_override(self) -> bool:

@@ -7,24 +7,28 @@ from contextlib import ExitStack, aclosing, closing
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel, LanguageModelInput, ModelProfile
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
+from numpy.typing import NDArray
 from pydantic import ConfigDict, Field, PrivateAttr, model_validator
 
 from ..._explain import unknown
+from .answers import Answer
 from .base import ChatModel
 from .engine import LlamaEngine
 from .errors import ModelError
 from .grammar import grammar_of
-from .messages import logprobs_metadata, to_turns, usage
-from .requests import Delta, Request
+from .messages import to_turns
+from .requests import Request
 from .sampling import Sampling, SamplingFields
 from .structured import json_schema, response_format, structured
 from .template import ChatTemplate
+from .tools import as_openai_tool, read_tools
 
 _WITHOUT_EFFECT = {"api_key", "max_retries", "streaming"}
 """LangChain's standard options for models behind a network: every chat model takes them, here they change nothing."""
@@ -141,7 +145,21 @@ class ChatLocal(SamplingFields, ChatModel):
 
     def _resolve_model_profile(self) -> ModelProfile:
         return ModelProfile(
-            max_input_tokens=self.context_size - 1, text_inputs=True, text_outputs=True, tool_calling=False
+            name=self.model_name,
+            open_weights=True,
+            max_input_tokens=self.context_size - 1,
+            max_output_tokens=min(self.max_tokens or self.context_size, self.context_size - 1),
+            text_inputs=True,
+            image_inputs=False,
+            audio_inputs=False,
+            video_inputs=False,
+            text_outputs=True,
+            reasoning_output=False,
+            tool_calling=True,
+            tool_choice=True,
+            tool_call_streaming=True,
+            structured_output=True,
+            temperature=True,
         )
 
     def get_token_ids(self, text: str) -> list[int]:
@@ -154,9 +172,57 @@ class ChatLocal(SamplingFields, ChatModel):
         tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool] | None = None,
     ) -> int:
         """How many tokens `messages` are as a prompt, with all that the chat template adds."""
-        if tools:
-            raise ModelError("local models answer in text only and take no tools")
-        return len(self._template.tokens(to_turns(messages)))
+        return len(self._template.prompt(to_turns(messages), [as_openai_tool(tool) for tool in tools or ()]).tokens)
+
+    def score_next(
+        self, conversations: Sequence[Sequence[BaseMessage]], candidates: Sequence[str], *, prefix: str = ""
+    ) -> NDArray[np.float32]:
+        """How likely each candidate is as the next token of the answer: `[n_conversations, n_candidates]`.
+
+        See `ChatModel.score_next`; here every candidate has its log-probability, and must be a single token.
+        """
+        prompts = [self._template.prompt(to_turns(each), prefix=prefix).tokens for each in conversations]
+        return self._engine.score_next(prompts, candidates)
+
+    def bind_tools(
+        self,
+        tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool],
+        *,
+        tool_choice: str | dict[str, Any] | bool | None = None,
+        parallel_tool_calls: bool = True,
+        **kwargs: Any,
+    ) -> Runnable[LanguageModelInput, AIMessage]:
+        """Let the model call `tools`; the calls are in the answer's `tool_calls`.
+
+        The prompt shows the tools as the model's chat template has it, or else as `prompts/tools.yaml` does. A grammar
+        holds the arguments to the tool's schema. A call that `max_tokens` cuts off is in `invalid_tool_calls`.
+
+        ```python
+        from ragloom.rag.llm import ChatLocal
+
+        def weather(city: str) -> str:
+            "Tell the weather in a city."
+            return "rain"
+
+        with ChatLocal(n_ctx=1024) as llm:
+            called = llm.bind_tools([weather], tool_choice="any").invoke("What is the weather in Rome?").tool_calls[0]
+            print(called["name"], list(called["args"]))  # -> weather ['city']
+        ```
+
+        Args:
+            tools: functions, pydantic models, LangChain's tools or OpenAI's dicts.
+            tool_choice: `auto` (None): the model answers in text, or calls; `any` or `required`: it must call; `none`:
+                it must not; the name of a tool: it must call that one. Or one of these in OpenAI's form.
+            parallel_tool_calls: whether it may make several calls at once.
+            kwargs: options of the call; LangChain's `strict` changes nothing.
+
+        Raises:
+            ModelError: there is no such choice, or what is given cannot be a tool.
+        """
+        options = {name: value for name, value in kwargs.items() if name != "strict"}
+        read_tools(tools, tool_choice)
+        shown = [as_openai_tool(tool) for tool in tools]
+        return self.bind(tools=shown, tool_choice=tool_choice, parallel_tool_calls=parallel_tool_calls, **options)
 
     def with_structured_output(
         self,
@@ -200,9 +266,9 @@ class ChatLocal(SamplingFields, ChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,  # noqa: ARG002
         **kwargs: Any,
     ) -> ChatResult:
-        prompt, request = self._request(messages, stop, kwargs)
+        request, answer = self._request(messages, stop, kwargs)
         with closing(self._engine.stream(request)) as deltas:
-            return self._result(prompt, list(deltas))
+            return _result(answer.message(list(deltas)))
 
     def _stream(
         self,
@@ -211,12 +277,13 @@ class ChatLocal(SamplingFields, ChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        prompt, request = self._request(messages, stop, kwargs)
+        request, answer = self._request(messages, stop, kwargs)
         with closing(self._engine.stream(request)) as deltas:
             for delta in deltas:
-                if chunk := self._chunk(prompt, delta):
+                if message := answer.chunk(delta):
+                    chunk = ChatGenerationChunk(message=message)
                     if run_manager:
-                        run_manager.on_llm_new_token(delta.text, chunk=chunk)
+                        run_manager.on_llm_new_token(str(message.content), chunk=chunk)
                     yield chunk
 
     async def _agenerate(
@@ -226,9 +293,9 @@ class ChatLocal(SamplingFields, ChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,  # noqa: ARG002
         **kwargs: Any,
     ) -> ChatResult:
-        prompt, request = self._request(messages, stop, kwargs)
+        request, answer = self._request(messages, stop, kwargs)
         async with aclosing(self._engine.astream(request)) as deltas:
-            return self._result(prompt, [delta async for delta in deltas])
+            return _result(answer.message([delta async for delta in deltas]))
 
     async def _astream(
         self,
@@ -237,57 +304,38 @@ class ChatLocal(SamplingFields, ChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        prompt, request = self._request(messages, stop, kwargs)
+        request, answer = self._request(messages, stop, kwargs)
         async with aclosing(self._engine.astream(request)) as deltas:
             async for delta in deltas:
-                if chunk := self._chunk(prompt, delta):
+                if message := answer.chunk(delta):
+                    chunk = ChatGenerationChunk(message=message)
                     if run_manager:
-                        await run_manager.on_llm_new_token(delta.text, chunk=chunk)
+                        await run_manager.on_llm_new_token(str(message.content), chunk=chunk)
                     yield chunk
 
     def _request(
         self, messages: list[BaseMessage], stop: list[str] | None, options: dict[str, Any]
-    ) -> tuple[list[int], Request]:
-        prompt = self._template.tokens(to_turns(messages))
-        grammar = grammar_of(options.pop("response_format", None))
+    ) -> tuple[Request, Answer]:
+        response_format = options.pop("response_format", None)
+        many = options.pop("parallel_tool_calls", True)
+        tools = read_tools(options.pop("tools", ()), options.pop("tool_choice", None), many=many)
+        prompt, form = self._template.prompt(to_turns(messages), tools.shown if tools else ())
         own = {name: options.pop(name, getattr(self, name)) for name in ("timeout", "logprobs", "top_logprobs")}
         asked = own["logprobs"] or own["top_logprobs"] is not None
         request = Request(
             prompt,
             self._sampling(stop, options),
-            grammar=grammar,
+            grammar=tools.grammar(form, response_format) if tools else grammar_of(response_format),
             top_logprobs=(own["top_logprobs"] or 0) if asked else None,
             timeout=own["timeout"],
         )
-        return prompt, request
+        calls = form if tools and tools.choice != "none" else None
+        return request, Answer(self._engine.name, len(prompt), calls)
 
     def _sampling(self, stop: list[str] | None, options: dict[str, Any]) -> Sampling:
         mine = {name: getattr(self, name) for name in Sampling.model_fields}
         return Sampling.of({**mine, **options} if stop is None else {**mine, **options, "stop": stop})
 
-    def _result(self, prompt: list[int], deltas: list[Delta]) -> ChatResult:
-        last = deltas[-1]
-        message = AIMessage(
-            content="".join(delta.text for delta in deltas),
-            usage_metadata=usage(len(prompt), last),
-            response_metadata=self._metadata(last) | logprobs_metadata(deltas),
-        )
-        return ChatResult(generations=[ChatGeneration(message=message)])
 
-    def _chunk(self, prompt: list[int], delta: Delta) -> ChatGenerationChunk | None:
-        """What a stream tells of a bit of the answer; nothing of one that completes no character."""
-        told = logprobs_metadata([delta])
-        if delta.finish_reason:
-            last = AIMessageChunk(
-                content=delta.text,
-                usage_metadata=usage(len(prompt), delta),
-                response_metadata=self._metadata(delta) | told,
-                chunk_position="last",
-            )
-            return ChatGenerationChunk(message=last)
-        if delta.text or told:
-            return ChatGenerationChunk(message=AIMessageChunk(content=delta.text, response_metadata=told))
-        return None
-
-    def _metadata(self, last: Delta) -> dict[str, Any]:
-        return {"model_name": self._engine.name, "finish_reason": last.finish_reason}
+def _result(message: AIMessage) -> ChatResult:
+    return ChatResult(generations=[ChatGeneration(message=message)])

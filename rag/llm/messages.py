@@ -1,25 +1,36 @@
-"""Between LangChain's messages and the engine: turns of a role and a text in, usage and log-probabilities out."""
+"""From LangChain's messages to turns: a role, a text and the tool calls in it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from langchain_core.messages import AIMessage, BaseMessage, ChatMessage, HumanMessage, SystemMessage, ToolMessage
-from langchain_core.messages.ai import InputTokenDetails, UsageMetadata
 
 from ..._explain import unknown
+from .calls import Call
 from .errors import ModelError
-from .requests import Delta, TokenLogprob
 
 _ROLES = {HumanMessage: "user", AIMessage: "assistant", SystemMessage: "system", ToolMessage: "tool"}
 
+_CALLS = {"tool_call", "invalid_tool_call", "tool_use", "function_call"}
+"""Blocks that say once more what `AIMessage.tool_calls` says."""
+
 
 class Turn(NamedTuple):
-    """One message: `role` is system, user, assistant or tool."""
+    """One message.
+
+    Attributes:
+        role: system, user, assistant or tool.
+        content: its text.
+        calls: what an assistant calls.
+        result_of: the call whose result a tool tells; its arguments may not be known.
+    """
 
     role: str
     content: str
+    calls: tuple[Call, ...] = ()
+    result_of: Call | None = None
 
 
 def to_turns(messages: Sequence[BaseMessage]) -> list[Turn]:
@@ -30,7 +41,13 @@ def to_turns(messages: Sequence[BaseMessage]) -> list[Turn]:
     """
     if not messages:
         raise ModelError("there is nothing to answer: the list of messages is empty")
-    return [Turn(_role(message), _text(message)) for message in messages]
+    turns: list[Turn] = []
+    calls: dict[str, Call] = {}
+    for message in messages:
+        made = _calls(message)
+        calls |= {call.id: call for call in made}
+        turns.append(Turn(_role(message), _text(message), made, _result_of(message, calls)))
+    return turns
 
 
 def merge_system(turns: Sequence[Turn]) -> list[Turn]:
@@ -49,39 +66,11 @@ def merge_neighbours(turns: Sequence[Turn]) -> list[Turn]:
     """Join turns of one role that follow each other, for templates that insist on alternating roles."""
     merged: list[Turn] = []
     for turn in turns:
-        if merged and merged[-1].role == turn.role:
-            merged[-1] = Turn(turn.role, f"{merged[-1].content}\n\n{turn.content}")
+        if merged and merged[-1].role == turn.role != "tool" and not merged[-1].calls:
+            merged[-1] = Turn(turn.role, f"{merged[-1].content}\n\n{turn.content}".strip(), turn.calls)
         else:
             merged.append(turn)
     return merged
-
-
-def usage(prompt_tokens: int, last: Delta) -> UsageMetadata:
-    """What an answer cost; tokens of the prompt that were there already count as read from a cache."""
-    return UsageMetadata(
-        input_tokens=prompt_tokens,
-        output_tokens=last.tokens,
-        total_tokens=prompt_tokens + last.tokens,
-        input_token_details=InputTokenDetails(cache_read=last.reused),
-    )
-
-
-def logprobs_metadata(deltas: Sequence[Delta]) -> dict[str, Any]:
-    """Log-probabilities in the form of OpenAI's `logprobs`; empty where none were asked for."""
-    told = [delta.logprob for delta in deltas if delta.logprob]
-    return {"logprobs": {"content": [_logprob(token) for token in told]}} if told else {}
-
-
-def _logprob(token: TokenLogprob) -> dict[str, Any]:
-    return {**_likelihood(token), "top_logprobs": [_likelihood(other) for other in token.top]}
-
-
-def _likelihood(token: TokenLogprob) -> dict[str, Any]:
-    return {
-        "token": token.piece.decode("utf-8", "replace"),
-        "bytes": list(token.piece),
-        "logprob": token.logprob,
-    }
 
 
 def _role(message: BaseMessage) -> str:
@@ -95,12 +84,23 @@ def _role(message: BaseMessage) -> str:
     raise ModelError(f"a chat model takes no {type(message).__name__}")
 
 
+def _calls(message: BaseMessage) -> tuple[Call, ...]:
+    made = message.tool_calls if isinstance(message, AIMessage) else []
+    return tuple(Call(call["name"], call["args"], call["id"] or "") for call in made)
+
+
+def _result_of(message: BaseMessage, calls: Mapping[str, Call]) -> Call | None:
+    if not isinstance(message, ToolMessage):
+        return None
+    return calls.get(message.tool_call_id) or Call(message.name or "", {}, message.tool_call_id)
+
+
 def _text(message: BaseMessage) -> str:
-    if isinstance(message, AIMessage) and message.tool_calls:
-        raise ModelError("the conversation contains tool calls; local models answer in text only")
     if isinstance(message.content, str):
         return message.content
     blocks = [{"type": "text", "text": block} if isinstance(block, str) else block for block in message.content]
+    if isinstance(message, AIMessage):
+        blocks = [block for block in blocks if block.get("type") not in _CALLS]
     if unreadable := next((block for block in blocks if block.get("type") != "text"), None):
         raise ModelError(f"local models read text only, not content of type {unreadable.get('type')!r}")
     return "".join(block["text"] for block in blocks)

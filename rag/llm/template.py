@@ -8,17 +8,43 @@ where the mark ends up. A conversation without such texts takes exactly the path
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
+from typing import Any, NamedTuple
 
 from jinja2 import TemplateError
 from llama_cpp.llama_chat_format import Jinja2ChatFormatter
 
+from .calls import Call, CallForm
 from .errors import ModelError
 from .messages import Turn, merge_neighbours, merge_system
+from .toolprompt import as_message, find_form, tools_as_text
 from .weights import Weights
+
+Tool = Mapping[str, Any]
+"""A tool in OpenAI's form: `{"type": "function", "function": {"name": …, "description": …, "parameters": …}}`."""
+
+_SHAPES: list[Callable[[list[Turn]], list[Turn]]] = [
+    lambda turns: turns,
+    merge_system,
+    lambda turns: merge_neighbours(merge_system(turns)),
+]
+"""How to tell a conversation, so that more and more templates accept it."""
+
+
+class Prompt(NamedTuple):
+    """What the model continues.
+
+    Attributes:
+        tokens: up to where the assistant's answer begins.
+        form: how the model was shown, or has learnt, to write tool calls.
+    """
+
+    tokens: list[int]
+    form: CallForm
 
 
 class ChatTemplate:
@@ -45,40 +71,83 @@ class ChatTemplate:
         Raises:
             ModelError: the template refuses the conversation.
         """
-        marks = _Marks(self._control_text)
-        text = self._render([Turn(turn.role, marks.hide(turn.content)) for turn in turns])
-        tokens = [
-            token for piece, plain in marks.split(text) for token in self._weights.tokenize(piece, special=not plain)
-        ]
+        return self.prompt(turns).tokens
+
+    def prompt(self, turns: Sequence[Turn], tools: Sequence[Tool] = (), prefix: str = "") -> Prompt:
+        """Render `turns`, and `tools` that may be called; the answer begins with the text `prefix`.
+
+        Raises:
+            ModelError: the template refuses the conversation.
+        """
+        marks = Marks(self._control_text)
+        text, form = self._render([marks.hide(turn) for turn in turns], [marks.hide(tool) for tool in tools])
+        pieces = [*marks.split(text), (prefix, True)]
+        tokens = [token for piece, plain in pieces for token in self._weights.tokenize(piece, special=not plain)]
         begin = self._weights.begin[0]
-        return [begin, *tokens] if self._weights.wants_begin and tokens[:1] != [begin] else tokens
+        if self._weights.wants_begin and tokens[:1] != [begin]:
+            tokens.insert(0, begin)
+        return Prompt(tokens, form)
 
     @cached_property
     def _control_text(self) -> re.Pattern[str] | None:
         texts = self._weights.control_texts
         return re.compile("|".join(map(re.escape, texts))) if texts else None
 
-    def _render(self, turns: list[Turn]) -> str:
+    @cached_property
+    def _form(self) -> CallForm | None:
+        """How the template writes a call; None where it cannot, or not in a form that is known here."""
+        return find_form(self._rendered, self._control_text)
+
+    def _render(self, turns: list[Turn], tools: list[Tool]) -> tuple[str, CallForm]:
         """Render as the turns are, else in a shape that more templates accept."""
-        shapes: list[Callable[[], list[Turn]]] = [
-            lambda: turns,
-            lambda: merge_system(turns),
-            lambda: merge_neighbours(merge_system(turns)),
-        ]
-        refusal = ""
-        for shape in shapes:
-            try:
-                text = self._formatter(messages=[turn._asdict() for turn in shape()]).prompt  # type: ignore[misc]
-            except (TemplateError, ValueError, TypeError) as error:
-                refusal = refusal or str(error)
-                continue
-            if all(turn.content.strip() in text for turn in turns if turn.role == "system"):
-                return text
-            refusal = refusal or "it leaves out the system message"
-        raise ModelError(f"the chat template of {self._weights.path.name} refuses the conversation: {refusal}")
+        plain = not tools and not any(turn.calls for turn in turns)
+        refusals: list[str] = []
+        if plain or self._form:
+            for shape in _SHAPES:
+                if text := self._accepted(shape(turns), tools, refusals):
+                    return text, self._form if tools and self._form else CallForm()
+        if not plain or any(turn.result_of for turn in turns):
+            told = tools_as_text(turns, tools, CallForm())
+            for shape in _SHAPES:
+                if text := self._accepted(shape(told), [], refusals):
+                    return text, CallForm()
+        raise ModelError(f"the chat template of {self._weights.path.name} refuses the conversation: {refusals[0]}")
+
+    def _accepted(self, turns: list[Turn], tools: list[Tool], refusals: list[str]) -> str:
+        try:
+            text = self._rendered(turns, tools)
+        except (TemplateError, ValueError, TypeError) as error:
+            refusals.append(str(error))
+            return ""
+        if missing := next((what for what, part in _parts(turns, tools) if not _told(part, text)), None):
+            refusals.append(f"it leaves out the {missing}")
+            return ""
+        return text
+
+    def _rendered(self, turns: Sequence[Turn], tools: Sequence[Tool]) -> str:
+        messages: list[Any] = [as_message(turn) for turn in turns]
+        return self._formatter(messages=messages, tools=list(tools) or None).prompt  # type: ignore[arg-type]
 
 
-class _Marks:
+def _parts(turns: Sequence[Turn], tools: Sequence[Tool]) -> Iterator[tuple[str, str]]:
+    """What a prompt must not leave out."""
+    for turn in turns:
+        if turn.role == "system":
+            yield "system message", turn.content
+        if turn.result_of:
+            yield "result of a tool", turn.content
+        for call in turn.calls:
+            yield "tool calls", call.name
+    for tool in tools:
+        yield "tools", tool["function"]["name"]
+
+
+def _told(part: str, text: str) -> bool:
+    stripped = part.strip()
+    return stripped in text or json.dumps(stripped, ensure_ascii=False)[1:-1] in text
+
+
+class Marks:
     """Control texts, hidden behind marks that no content can contain, by chance or on purpose."""
 
     def __init__(self, control_text: re.Pattern[str] | None) -> None:
@@ -87,8 +156,15 @@ class _Marks:
         self._mark = re.compile(f"\ue000{self._secret}:(\\d+)\ue001")
         self._hidden: list[str] = []
 
-    def hide(self, content: str) -> str:
-        return self._control_text.sub(self._replace, content) if self._control_text else content
+    def hide(self, value: Any) -> Any:
+        """The value, with all control texts in it hidden, however deep they are."""
+        if isinstance(value, str):
+            return self._control_text.sub(self._replace, value) if self._control_text else value
+        if isinstance(value, Mapping):
+            return {self.hide(key): self.hide(each) for key, each in value.items()}
+        if isinstance(value, Turn | Call):
+            return type(value)(*map(self.hide, value))
+        return [self.hide(each) for each in value] if isinstance(value, list | tuple) else value
 
     def split(self, text: str) -> Iterator[tuple[str, bool]]:
         """The pieces of a rendered text, each with whether it is a hidden, plain text."""
