@@ -148,7 +148,6 @@ def test_an_answer_ends_where_the_context_is_full() -> None:
     [
         ([], "the list of messages is empty"),
         ([HumanMessage([{"type": "image", "url": "a.png"}])], "read text only, not content of type 'image'"),
-        ([AIMessage("", tool_calls=[{"name": "f", "args": {}, "id": "1"}])], "contains tool calls"),
         (
             [ChatMessage("Hi", role="<|im_start|>")],
             "unknown role '<.im_start.>'; expected one of: user, assistant",

@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 import threading
+import traceback
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import numpy as np
 import pytest
 from langchain_core.messages import HumanMessage
-from ragloom.rag.llm import ChatModel, ModelError, load
+from langchain_core.tracers import BaseTracer, Run
+from ragloom.rag.llm import AttentionUnavailable, ChatModel, DeadlineExceeded, ModelError, load
 
 USAGE = {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}
 
 
 class Server(ThreadingHTTPServer):
-    """Answers every chat with "Good day", or with the error `status` if that is set."""
+    """Answers every chat with "Good day" and `logprobs`, or with the error `status` if that is set."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.requests: list[dict[str, Any]] = []
         self.keys: list[str | None] = []
         self.status = 200
+        self.logprobs: dict[str, Any] | None = None
+        self.answering = threading.Event()
+        self.answering.set()
 
     @property
     def url(self) -> str:
@@ -41,12 +48,14 @@ class Handler(BaseHTTPRequestHandler):
         request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.server.requests.append(request)
         self.server.keys.append(self.headers["Authorization"])
+        self.server.answering.wait()
         if self.server.status != 200:
             self.reply(self.server.status, "application/json", {"error": {"message": "too hot", "code": "x"}})
         elif request.get("stream"):
             self.reply(200, "text/event-stream", *CHUNKS)
         else:
-            self.reply(200, "application/json", WHOLE)
+            choices = [{**WHOLE["choices"][0], "logprobs": self.server.logprobs}]
+            self.reply(200, "application/json", {**WHOLE, "choices": choices})
 
     def reply(self, status: int, kind: str, *bodies: dict[str, Any]) -> None:
         events = kind == "text/event-stream"
@@ -197,3 +206,105 @@ def test_without_its_client_a_server_names_the_extra() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stderr.endswith("install it with: pip install 'ragloom[server-llm]'\n")
+
+
+def top(*told: tuple[str, float]) -> dict[str, Any]:
+    return {"content": [{"token": "x", "logprob": -1, "top_logprobs": [{"token": t, "logprob": p} for t, p in told]}]}
+
+
+ASKED = [[HumanMessage("Is snow cold?")], [HumanMessage("Is fire cold?")]]
+
+
+def test_the_next_token_is_scored_by_one_token_and_its_alternatives(server: Server) -> None:
+    server.logprobs = top(("Yes", -0.5), (" Yes", -2.0), ("No", -1.0))
+    llm = load(server.url, temperature=0.5, top_p=0.5)
+    scores = llm.score_next(ASKED, ["Yes", "No", "Maybe"])
+    assert scores.tolist() == [[-0.5, -1.0, -math.inf]] * 2
+    assert scores.dtype == np.float32
+    asked = {"max_tokens": 1, "logprobs": True, "top_logprobs": 20, "temperature": 1.0, "top_p": 1.0}
+    for request in server.requests:
+        assert asked.items() <= request.items()
+    assert {request["messages"][0]["content"] for request in server.requests} == {"Is snow cold?", "Is fire cold?"}
+    assert llm.score_next([], ["Yes"]).shape == (0, 1)
+
+
+async def test_scoring_leaves_the_event_loop_free(server: Server) -> None:
+    server.logprobs = top(("Yes", -0.5))
+    assert (await load(server.url).ascore_next(ASKED[:1], ["Yes"])).tolist() == [[-0.5]]
+
+
+@pytest.mark.parametrize("logprobs", [None, {"content": None}, {"content": []}, top()])
+def test_a_server_that_tells_no_log_probabilities_is_refused(server: Server, logprobs: Any) -> None:
+    server.logprobs = logprobs
+    with pytest.raises(ModelError, match=f"{server.url} tells no log-probabilities; load a local model"):
+        load(server.url).score_next(ASKED, ["Yes"])
+
+
+def test_a_prefix_is_for_servers_that_are_known_to_continue_it(server: Server) -> None:
+    server.logprobs = top(("A", -0.5))
+    llm = load(server.url)
+    with pytest.raises(ModelError, match=r"may not continue an answer that begins with '\['"):
+        llm.score_next(ASKED, ["A"], prefix="[")
+    assert server.requests == []
+    continues = llm.model_copy(update={"continues": True})
+    assert continues.score_next(ASKED[:1], ["A"], prefix="[").tolist() == [[-0.5]]
+    assert server.requests[0]["messages"][-1] == {"role": "assistant", "content": "["}
+    assert server.requests[0]["continue_final_message"] is True
+
+
+def test_a_server_has_no_attention() -> None:
+    llm = load("http://host/v1")
+    with pytest.raises(AttentionUnavailable, match="http://host/v1 is a server, which does not show it; load a local"):
+        _ = llm.engine
+    assert llm.gives == frozenset()
+
+
+def test_options_that_openai_does_not_know_are_sent_if_they_are_asked_for(server: Server) -> None:
+    load(server.url).invoke("Hi")
+    assert not {"top_k", "min_p", "logit_bias"} & server.requests[-1].keys()
+    llm = load(server.url, top_k=5, min_p=0.1, logit_bias={7: -100})
+    llm.invoke("Hi")
+    assert (server.requests[-1]["top_k"], server.requests[-1]["min_p"]) == (5, 0.1)
+    assert server.requests[-1]["logit_bias"] == {"7": -100}
+    llm.invoke("Hi", top_k=3)
+    assert server.requests[-1]["top_k"] == 3
+
+
+def test_a_server_that_is_too_slow_is_given_up(server: Server) -> None:
+    server.answering.clear()
+    llm = load(server.url, timeout=0.05).model_copy(update={"max_retries": 0})
+    with pytest.raises(DeadlineExceeded, match=r"longer than the timeout of 0\.05 s"):
+        llm.invoke("Hi")
+    server.answering.set()
+
+
+@pytest.mark.parametrize(("name", "value"), [("n_seqs", 4), ("batch_invariant", True), ("n_gpu_layers", 3)])
+def test_what_is_for_local_models_is_refused(name: str, value: Any) -> None:
+    with pytest.raises(ModelError, match=f"{name}={value} is for local models; a server decides that itself"):
+        load("http://host/v1", **{name: value})
+
+
+@pytest.mark.parametrize("variable", ["RAGLOOM_API_KEY", "OPENAI_API_KEY"])
+def test_the_key_of_the_environment_is_sent_and_never_shown(
+    server: Server, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.delenv("RAGLOOM_API_KEY", raising=False)
+    monkeypatch.setenv(variable, "s3cret")
+    seen: list[str] = []
+
+    class Tracer(BaseTracer):
+        def _persist_run(self, run: Run) -> None:
+            seen.append(run.model_dump_json(fallback=str) if hasattr(run, "model_dump_json") else str(vars(run)))
+
+    llm = load(server.url)
+    server.logprobs = top(("Yes", -0.5))
+    llm.invoke("Hi", config={"callbacks": [Tracer()]})
+    llm.bind_tools([{"name": "f", "description": "d", "parameters": {}}]).invoke("Hi", config={"callbacks": [Tracer()]})
+    llm.score_next(ASKED, ["Yes"])
+    server.status = 401
+    with pytest.raises(ModelError) as caught:
+        llm.score_next(ASKED, ["Yes"])
+    errors = "".join(traceback.format_exception(caught.value))
+    assert set(server.keys) == {"Bearer s3cret"}
+    assert len(seen) == 2
+    assert "s3cret" not in "".join([*seen, errors, repr(llm), str(llm.model_dump())])

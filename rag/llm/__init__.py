@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .base import ChatModel as ChatModel
     from .chat import ChatLocal as ChatLocal
     from .engine import LlamaEngine as LlamaEngine
+    from .errors import AttentionUnavailable as AttentionUnavailable
     from .errors import ContextOverflow as ContextOverflow
     from .errors import DeadlineExceeded as DeadlineExceeded
     from .errors import EngineClosed as EngineClosed
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from .sampling import Sampling as Sampling
 
 __all__ = [
+    "AttentionUnavailable",
     "ChatLocal",
     "ChatModel",
     "Completion",
@@ -44,6 +46,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "AttentionUnavailable": ".errors",
     "ChatLocal": ".chat",
     "ChatModel": ".base",
     "Completion": ".requests",

@@ -53,14 +53,10 @@ class Answer:
     def _read(self, delta: Delta) -> tuple[str, list[CallPiece]]:
         if self._reader is None:
             return delta.text, []
-        text, pieces = self._reader.feed(delta.text)
-        if not delta.finish_reason:
-            return text, pieces
-        rest, more = self._reader.finish()
-        return text + rest, [*pieces, *more]
+        return self._reader.finish(delta.text) if delta.finish_reason else self._reader.feed(delta.text)
 
     def _metadata(self, last: Delta) -> dict[str, Any]:
-        called = last.finish_reason == "stop" and self._reader is not None and self._reader.calls
+        called = last.finish_reason == "stop" and self._reader and any(call.whole for call in self._reader.calls)
         return {"model_name": self._model_name, "finish_reason": "tool_calls" if called else last.finish_reason}
 
 

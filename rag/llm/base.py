@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from abc import abstractmethod
+from collections.abc import Sequence
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
+import numpy as np
 from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import BaseMessage
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from .engine import LlamaEngine
 
 
 class ChatModel(BaseChatModel):
@@ -20,6 +28,9 @@ class ChatModel(BaseChatModel):
     ```
     """
 
+    gives: ClassVar[frozenset[str]] = frozenset()
+    """What of `logits` and `attention` a node of a graph may look into."""
+
     @property
     @abstractmethod
     def context_size(self) -> int:
@@ -28,6 +39,51 @@ class ChatModel(BaseChatModel):
     @abstractmethod
     def count_tokens(self, text: str) -> int:
         """How many tokens `text` is."""
+
+    @property
+    @abstractmethod
+    def engine(self) -> LlamaEngine:
+        """What evaluates the model, and can read its attention.
+
+        Raises:
+            AttentionUnavailable: the model is behind a URL, where nobody sees inside it.
+        """
+
+    @abstractmethod
+    def score_next(
+        self, conversations: Sequence[Sequence[BaseMessage]], candidates: Sequence[str], *, prefix: str = ""
+    ) -> NDArray[np.float32]:
+        """How likely each candidate is as the next token of the assistant's answer, which is not generated.
+
+        ```python
+        from langchain_core.messages import HumanMessage
+        from ragloom import load
+
+        with load("embedded", n_ctx=512) as llm:
+            asked = [HumanMessage("Is snow cold? Answer Yes or No.")], [HumanMessage("Is fire cold? Answer Yes or No.")]
+            scores = llm.score_next(asked, ["Yes", "No"])
+            print(scores.shape, bool((scores < 0).all()))  # -> (2, 2) True
+        ```
+
+        Args:
+            conversations: the messages before the answer, of each prompt.
+            candidates: texts that are one token each; ` Yes` and `Yes` are different tokens.
+            prefix: what the answer already begins with, such as FIRST's `[`; it is text, never a control token.
+
+        Returns:
+            Natural log-probabilities among all tokens, `[n_conversations, n_candidates]`. A server tells those of its
+            20 likeliest tokens only; there a candidate that is not among them gets `-inf`.
+
+        Raises:
+            ContextOverflow: a prompt is longer than the context; nothing was evaluated.
+            ModelError: a candidate is not one token, or a server cannot tell log-probabilities or take a `prefix`.
+        """
+
+    async def ascore_next(
+        self, conversations: Sequence[Sequence[BaseMessage]], candidates: Sequence[str], *, prefix: str = ""
+    ) -> NDArray[np.float32]:
+        """Score as `score_next` does, without blocking the event loop."""
+        return await asyncio.to_thread(self.score_next, conversations, candidates, prefix=prefix)
 
     @abstractmethod
     def close(self) -> None:

@@ -78,7 +78,7 @@ class CallRead:
 
 
 class CallPiece(NamedTuple):
-    """What is new about a call; `begins` if that is its name."""
+    """All that is new about a call; `begins` if its name is."""
 
     call: CallRead
     begins: bool
@@ -118,21 +118,21 @@ class CallReader:
             shown += self._read()
         return shown, self._pieces
 
-    def finish(self) -> tuple[str, list[CallPiece]]:
-        """The answer has ended: give what was held back, and the call that was cut off, if one was.
+    def finish(self, text: str = "") -> tuple[str, list[CallPiece]]:
+        """Take the last bit, as `feed` does; then give what was held back, and the call that was cut off, if one was.
 
         To the arguments of the latter comes a bracket that fits nowhere. LangChain mends what a stream leaves open,
         and would have an agent delete `/home` where the model meant `/home/me/old`.
         """
-        self._pieces = []
-        if self._read == self._head:
+        shown, _ = self.feed(text)
+        if self._read == self._head and self._form.marker:
             self._begin("")
         if self.calls and not self.calls[-1].whole:
             text_ends = ("\\" if self._escaped else "") + ('"' if self._in_text else "")
-            misfit = _OPPOSITE.get(self._open[-1] if self._open else "", "]")
-            self._pieces.append(CallPiece(self.calls[-1], False, text_ends + misfit))
-            return "", self._pieces
-        return (self._held if self._read in (self._text, self._first) else ""), self._pieces
+            self._tell(text_ends + _OPPOSITE.get(self._open[-1] if self._open else "", "]"))
+        elif not self.calls:
+            shown += self._held
+        return shown, self._pieces
 
     def _first(self) -> str:
         """Whether the answer is a call or a text is open."""
@@ -179,13 +179,21 @@ class CallReader:
 
     def _begin(self, name: str) -> None:
         self.calls.append(CallRead(len(self.calls), name))
-        self._pieces.append(CallPiece(self.calls[-1], True, ""))
+        self._tell("", begins=True)
+
+    def _tell(self, arguments: str, *, begins: bool = False) -> None:
+        """LangChain puts chunks together message by message, so a message must not hold two of one call."""
+        if not begins and self._pieces and self._pieces[-1].call is self.calls[-1]:
+            last = self._pieces.pop()
+            self._pieces.append(last._replace(arguments=last.arguments + arguments))
+        else:
+            self._pieces.append(CallPiece(self.calls[-1], begins, arguments))
 
     def _take(self, length: int) -> None:
         taken, self._held = self._held[:length], self._held[length:]
         if taken:
             self.calls[-1].arguments += taken
-            self._pieces.append(CallPiece(self.calls[-1], False, taken))
+            self._tell(taken)
 
     def _count(self, character: str) -> None:
         if self._in_text:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import ExitStack, aclosing, closing
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
@@ -65,6 +65,8 @@ class ChatLocal(SamplingFields, ChatModel):
     """
 
     model_config = ConfigDict(protected_namespaces=())
+
+    gives: ClassVar[frozenset[str]] = frozenset({"logits", "attention"})
 
     model: str | Path = "embedded"
     n_gpu_layers: int = Field(default=0, ge=-1)
@@ -189,7 +191,7 @@ class ChatLocal(SamplingFields, ChatModel):
         tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool],
         *,
         tool_choice: str | dict[str, Any] | bool | None = None,
-        parallel_tool_calls: bool = True,
+        parallel_tool_calls: bool | None = None,
         **kwargs: Any,
     ) -> Runnable[LanguageModelInput, AIMessage]:
         """Let the model call `tools`; the calls are in the answer's `tool_calls`.
@@ -213,7 +215,8 @@ class ChatLocal(SamplingFields, ChatModel):
             tools: functions, pydantic models, LangChain's tools or OpenAI's dicts.
             tool_choice: `auto` (None): the model answers in text, or calls; `any` or `required`: it must call; `none`:
                 it must not; the name of a tool: it must call that one. Or one of these in OpenAI's form.
-            parallel_tool_calls: whether it may make several calls at once.
+            parallel_tool_calls: whether it may make several calls at once; None: if it learnt to call tools, to judge
+                by its chat template. Others do not know when to stop.
             kwargs: options of the call; LangChain's `strict` changes nothing.
 
         Raises:
@@ -317,20 +320,25 @@ class ChatLocal(SamplingFields, ChatModel):
         self, messages: list[BaseMessage], stop: list[str] | None, options: dict[str, Any]
     ) -> tuple[Request, Answer]:
         response_format = options.pop("response_format", None)
-        many = options.pop("parallel_tool_calls", True)
-        tools = read_tools(options.pop("tools", ()), options.pop("tool_choice", None), many=many)
-        prompt, form = self._template.prompt(to_turns(messages), tools.shown if tools else ())
+        many = options.pop("parallel_tool_calls", None)
+        tools = read_tools(options.pop("tools", ()), options.pop("tool_choice", None))
+        prompt = self._template.prompt(to_turns(messages), tools.shown if tools else ())
+        grammar = (
+            tools.grammar(prompt.form, many=prompt.native if many is None else many, response_format=response_format)
+            if tools
+            else grammar_of(response_format)
+        )
         own = {name: options.pop(name, getattr(self, name)) for name in ("timeout", "logprobs", "top_logprobs")}
         asked = own["logprobs"] or own["top_logprobs"] is not None
         request = Request(
-            prompt,
+            prompt.tokens,
             self._sampling(stop, options),
-            grammar=tools.grammar(form, response_format) if tools else grammar_of(response_format),
+            grammar=grammar,
             top_logprobs=(own["top_logprobs"] or 0) if asked else None,
             timeout=own["timeout"],
         )
-        calls = form if tools and tools.choice != "none" else None
-        return request, Answer(self._engine.name, len(prompt), calls)
+        form = prompt.form if tools and tools.choice != "none" else None
+        return request, Answer(self._engine.name, len(prompt.tokens), form)
 
     def _sampling(self, stop: list[str] | None, options: dict[str, Any]) -> Sampling:
         mine = {name: getattr(self, name) for name in Sampling.model_fields}

@@ -38,3 +38,16 @@ class ContextOverflow(ModelError, ValueError):  # noqa: N818 - the name says it
             f"{what} has {needed} tokens but the context takes {available}; "
             "shorten it or load the model with a larger n_ctx"
         )
+
+
+class AttentionUnavailable(ModelError):  # noqa: N818 - the name says it
+    """The model's attention cannot be read.
+
+    Attributes:
+        reason: why, in words.
+    """
+
+    def __init__(self, reason: str) -> None:
+        """Say why."""
+        self.reason = reason
+        super().__init__(f"attention cannot be read: {reason}")

@@ -95,8 +95,9 @@ def _call_rules(rules: _Rules, tools: Mapping[str, Mapping[str, Any]], form: Cal
                 f"call-{i}", rf'"\"name\"" space ":" space {told} space "," space {key} space ":" space {arguments}'
             )
         )
-    after = f"{rules.literal(form.after.strip())} space" if form.after.strip() else ""
-    one = rules.rule("call", f'space "{{" space ({" | ".join(each)}) "}}" space {after}')
+    gap = rules.rule("gap", r'( " " | "\n" )?')
+    after = f"{gap} {rules.literal(form.after.strip())} {gap}" if form.after.strip() else ""
+    one = rules.rule("call", f'{gap} "{{" space ({" | ".join(each)}) "}}" {after}')
     more = f" ({rules.literal(form.marker)} {one})*" if many and form.repeats else ""
     return rules.rule("calls", one + more)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from pydantic import ValidationError
 
@@ -18,11 +18,14 @@ if TYPE_CHECKING:
     from .base import ChatModel
 
 
-def load(
+def load(  # noqa: PLR0913 - all but the first by keyword
     model: str | os.PathLike[str] = "embedded",
     *,
     n_gpu_layers: int = 0,
     n_ctx: int | None = None,
+    n_seqs: int | None = None,
+    batch_invariant: bool = False,
+    timeout: float | None = None,
     model_name: str | None = None,
     **sampling: Unpack[SamplingOptions],
 ) -> ChatModel:
@@ -42,8 +45,12 @@ def load(
             an OpenAI-compatible server, such as `http://localhost:8080/v1`.
         n_gpu_layers: how many layers of a local model go to the GPU; -1: all.
         n_ctx: room for prompt and answer, in tokens. Default: what a local model was trained for, at most 8,192.
+        n_seqs: how many callers a local model answers at the same time. Default: 16.
+        batch_invariant: a local model's answers do not depend on what else it is asked; see `LlamaEngine`.
+        timeout: seconds after which an answer that is not done fails. Default: none, or that of OpenAI's client.
         model_name: which of a server's models.
-        sampling: the defaults of its answers: `temperature` (0), `top_p` (0.95), `max_tokens` (512), `seed`, `stop`.
+        sampling: the defaults of its answers: `temperature` (0), `top_p` (0.95), `max_tokens` (512), `seed`, `stop`
+            and the rest of `Sampling`.
 
     Raises:
         ModelError: the model cannot be found or loaded, or an option cannot be used.
@@ -52,27 +59,30 @@ def load(
     if not isinstance(model, str | os.PathLike) or not os.fspath(model):
         raise ModelError(f"cannot load {model!r}; a model is {FORMS}")
     checked = Sampling.of(sampling)
+    local = {"n_gpu_layers": n_gpu_layers or None, "n_seqs": n_seqs, "batch_invariant": batch_invariant or None}
+    given = {name: value for name, value in local.items() if value is not None}
     try:
         if isinstance(model, str) and model.startswith(("http://", "https://")):
-            if n_gpu_layers:
-                raise ModelError(f"n_gpu_layers={n_gpu_layers} is for local models; a server decides that itself")
-            return _connect(model, model_name=model_name, n_ctx=n_ctx, sampling=checked)
+            if given:
+                name, value = next(iter(given.items()))
+                raise ModelError(f"{name}={value} is for local models; a server decides that itself")
+            return _connect(model, model_name=model_name, n_ctx=n_ctx, timeout=timeout, sampling=checked)
         if model_name is not None:
             raise ModelError(f"model_name={model_name!r} is for servers; a local model is named by its file")
-        return _load(os.fspath(model), n_gpu_layers=n_gpu_layers, n_ctx=n_ctx, sampling=checked)
+        return _load(os.fspath(model), n_ctx=n_ctx, timeout=timeout, **given, **dict(checked))
     except ValidationError as error:
         raise ModelError(first_problem(error, "option")) from None
 
 
-def _load(model: str, *, n_gpu_layers: int, n_ctx: int | None, sampling: Sampling) -> ChatModel:
+def _load(model: str, **options: Any) -> ChatModel:
     from .chat import ChatLocal
 
-    return ChatLocal(model=model, n_gpu_layers=n_gpu_layers, n_ctx=n_ctx, **sampling.model_dump())
+    return ChatLocal(model=model, **options)
 
 
-def _connect(url: str, *, model_name: str | None, n_ctx: int | None, sampling: Sampling) -> ChatModel:
+def _connect(url: str, **options: Any) -> ChatModel:
     if importlib.util.find_spec("langchain_openai") is None:
         raise MissingExtraError("langchain-openai", "server-llm")
     from .server import connect
 
-    return connect(url, model_name=model_name, n_ctx=n_ctx, sampling=sampling)
+    return connect(url, **options)

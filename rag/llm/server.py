@@ -1,30 +1,35 @@
 """An OpenAI-compatible server as the LLM: llama-server, Ollama, vLLM, OpenAI.
 
-`ChatOpenAI` does the work. What is added: `max_tokens` in the spelling that servers other than OpenAI's understand,
-a token count that needs no download, and errors that a user can act on.
+`ChatOpenAI` does the work. What is added: options in the spelling that servers other than OpenAI's understand, a token
+count that needs no download, the next token's likelihood, and errors that a user can act on.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Never
 from urllib.parse import SplitResult, urlsplit
 
+import numpy as np
 import openai
 from langchain_core.language_models import LanguageModelInput, ModelProfile
-from langchain_core.messages import BaseMessage
+from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.tools import BaseTool
 from langchain_openai import ChatOpenAI
+from numpy.typing import NDArray
 from pydantic import PositiveInt, SecretStr
 
 from ...settings import read_settings
 from .base import ChatModel
-from .errors import ModelError
+from .errors import AttentionUnavailable, DeadlineExceeded, ModelError
 from .sampling import Sampling
 
 _ASSUMED_CONTEXT = 8192  # tokens; the protocol has no way to ask
+_MOST_LOGPROBS = 20  # more are refused
+_NOT_OPENAIS = ("top_k", "min_p")  # llama-server, Ollama and vLLM know them
 _BYTES_PER_TOKEN = 3  # English has over 4: better to count a few tokens too many than to overflow
 _TOKENS_PER_MESSAGE = 8  # ChatML and Llama 3 put 5 around each; rather too many than too few
 
@@ -34,9 +39,12 @@ class ChatServer(ChatOpenAI, ChatModel):
 
     Attributes:
         n_ctx: room for prompt and answer together, in tokens; nobody checks that the server has it.
+        continues: whether the server goes on with an answer that the request begins, as llama-server and vLLM do; only
+            then can `score_next` take a `prefix`. Others would answer anew, which cannot be told from outside.
     """
 
     n_ctx: PositiveInt = _ASSUMED_CONTEXT
+    continues: bool = False
 
     @property
     def context_size(self) -> int:
@@ -46,6 +54,42 @@ class ChatServer(ChatOpenAI, ChatModel):
     def count_tokens(self, text: str) -> int:
         """About how many tokens `text` is; rather too many than too few, since the tokenizer is the server's."""
         return -(-len(text.encode("utf-8", "replace")) // _BYTES_PER_TOKEN)
+
+    @property
+    def engine(self) -> Never:
+        """There is none in this process."""
+        raise AttentionUnavailable(f"{self.openai_api_base} is a server, which does not show it; load a local model")
+
+    def score_next(
+        self, conversations: Sequence[Sequence[BaseMessage]], candidates: Sequence[str], *, prefix: str = ""
+    ) -> NDArray[np.float32]:
+        """How likely each candidate is as the next token of the answer: `[n_conversations, n_candidates]`.
+
+        See `ChatModel.score_next`. A server tells the log-probabilities of its 20 likeliest tokens: a candidate that is
+        not among them gets `-inf`, so a text that is several tokens always does.
+
+        Raises:
+            ModelError: the server tells none, or there is a `prefix` and the server is not known to continue it.
+        """
+        options: dict[str, Any] = {"max_tokens": 1, "temperature": 1.0, "top_p": 1.0, "logprobs": True}
+        if prefix and not self.continues:
+            raise ModelError(
+                f"{self.openai_api_base} may not continue an answer that begins with {prefix!r}; if it does, say so "
+                "with ChatServer(continues=True, ...), otherwise load a local model"
+            )
+        if prefix:
+            options["extra_body"] = {"continue_final_message": True, "add_generation_prompt": False}
+        begun = [AIMessage(prefix)] if prefix else []
+        answers = self.bind(top_logprobs=_MOST_LOGPROBS, **options).batch([[*each, *begun] for each in conversations])
+        rows = [self._told(answer, candidates) for answer in answers]
+        return np.array(rows, np.float32).reshape(len(conversations), len(candidates))
+
+    def _told(self, answer: AIMessage, candidates: Sequence[str]) -> list[float]:
+        content = (answer.response_metadata.get("logprobs") or {}).get("content") or []
+        if not content or not content[0].get("top_logprobs"):
+            raise ModelError(f"{self.openai_api_base} tells no log-probabilities; load a local model")
+        told = {each["token"]: each["logprob"] for each in reversed(content[0]["top_logprobs"])}
+        return [told.get(candidate, -math.inf) for candidate in candidates]
 
     def close(self) -> None:
         """There is nothing to free: models of one URL share their connections, which langchain-openai keeps."""
@@ -73,6 +117,8 @@ class ChatServer(ChatOpenAI, ChatModel):
         payload: dict[str, Any] = super()._get_request_payload(input_, stop=stop, **kwargs)
         if "max_completion_tokens" in payload and _host(self.openai_api_base) != "api.openai.com":
             payload["max_tokens"] = payload.pop("max_completion_tokens")
+        if own := {name: payload.pop(name) for name in _NOT_OPENAIS if name in payload}:
+            payload["extra_body"] = (payload.get("extra_body") or {}) | own
         return payload
 
     def _generate(self, *args: Any, **kwargs: Any) -> ChatResult:
@@ -98,6 +144,10 @@ class ChatServer(ChatOpenAI, ChatModel):
         url = self.openai_api_base
         try:
             yield
+        except openai.APITimeoutError as error:
+            if isinstance(self.request_timeout, float):
+                raise DeadlineExceeded(self.request_timeout) from error
+            raise ModelError(f"{url} did not answer in time") from error
         except openai.APIConnectionError as error:
             raise ModelError(f"no answer from {url}; is the server running there?") from error
         except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
@@ -110,7 +160,9 @@ class ChatServer(ChatOpenAI, ChatModel):
             raise ModelError(f"{url} failed: {error.message}") from error
 
 
-def connect(url: str, *, model_name: str | None, n_ctx: int | None, sampling: Sampling) -> ChatServer:
+def connect(
+    url: str, *, model_name: str | None, n_ctx: int | None, timeout: float | None, sampling: Sampling
+) -> ChatServer:
     """Make a chat model for the server at `url`, which usually ends in `/v1`.
 
     Raises:
@@ -127,9 +179,19 @@ def connect(url: str, *, model_name: str | None, n_ctx: int | None, sampling: Sa
         api_key=SecretStr(read_settings().api_key or "none"),
         model=model_name or "default",
         n_ctx=_ASSUMED_CONTEXT if n_ctx is None else n_ctx,
+        timeout=timeout,
         stream_usage=True,
-        **{name: value for name, value in sampling if value not in (None, ())},
+        **_options(sampling),
     )
+
+
+def _options(sampling: Sampling) -> dict[str, Any]:
+    """In `ChatOpenAI`'s words; what OpenAI does not know is said only if asked for, to servers that may know it."""
+    told = {name: value for name, value in sampling if value not in (None, ())}
+    if sampling.logit_bias:
+        told["logit_bias"] = dict(sampling.logit_bias)
+    asked = {name: value for name in _NOT_OPENAIS if (value := told.pop(name))}
+    return told | ({"extra_body": asked} if asked else {})
 
 
 def _has_valid_port(parts: SplitResult) -> bool:

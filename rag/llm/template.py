@@ -40,11 +40,13 @@ class Prompt(NamedTuple):
 
     Attributes:
         tokens: up to where the assistant's answer begins.
-        form: how the model was shown, or has learnt, to write tool calls.
+        form: how tool calls are written.
+        native: whether the model learnt that, to judge by its template; else the prompt shows it.
     """
 
     tokens: list[int]
-    form: CallForm
+    form: CallForm = CallForm()
+    native: bool = False
 
 
 class ChatTemplate:
@@ -80,13 +82,13 @@ class ChatTemplate:
             ModelError: the template refuses the conversation.
         """
         marks = Marks(self._control_text)
-        text, form = self._render([marks.hide(turn) for turn in turns], [marks.hide(tool) for tool in tools])
+        text, native = self._render([marks.hide(turn) for turn in turns], [marks.hide(tool) for tool in tools])
         pieces = [*marks.split(text), (prefix, True)]
         tokens = [token for piece, plain in pieces for token in self._weights.tokenize(piece, special=not plain)]
         begin = self._weights.begin[0]
         if self._weights.wants_begin and tokens[:1] != [begin]:
             tokens.insert(0, begin)
-        return Prompt(tokens, form)
+        return Prompt(tokens, self._form, True) if native and self._form else Prompt(tokens)
 
     @cached_property
     def _control_text(self) -> re.Pattern[str] | None:
@@ -98,19 +100,19 @@ class ChatTemplate:
         """How the template writes a call; None where it cannot, or not in a form that is known here."""
         return find_form(self._rendered, self._control_text)
 
-    def _render(self, turns: list[Turn], tools: list[Tool]) -> tuple[str, CallForm]:
-        """Render as the turns are, else in a shape that more templates accept."""
+    def _render(self, turns: list[Turn], tools: list[Tool]) -> tuple[str, bool]:
+        """Render as the turns are, else in a shape that more templates accept; and whether it has the tools' place."""
         plain = not tools and not any(turn.calls for turn in turns)
         refusals: list[str] = []
         if plain or self._form:
             for shape in _SHAPES:
                 if text := self._accepted(shape(turns), tools, refusals):
-                    return text, self._form if tools and self._form else CallForm()
+                    return text, bool(tools)
         if not plain or any(turn.result_of for turn in turns):
             told = tools_as_text(turns, tools, CallForm())
             for shape in _SHAPES:
                 if text := self._accepted(shape(told), [], refusals):
-                    return text, CallForm()
+                    return text, False
         raise ModelError(f"the chat template of {self._weights.path.name} refuses the conversation: {refusals[0]}")
 
     def _accepted(self, turns: list[Turn], tools: list[Tool], refusals: list[str]) -> str:

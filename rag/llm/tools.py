@@ -26,16 +26,16 @@ class Tools(NamedTuple):
         shown: those that the prompt tells, in OpenAI's form.
         callable: the names of those that may be called.
         choice: whether one must be called, may be, or must not.
-        many: whether several calls may come in one answer.
+        named: whether the tool that must be called was named, and so is called once.
     """
 
     shown: list[dict[str, Any]]
     callable: list[str]
     choice: Choice
-    many: bool
+    named: bool = False
 
-    def grammar(self, form: CallForm, response_format: Mapping[str, Any] | None) -> str:
-        """What an answer that may call tools cannot leave; see `calls_grammar`.
+    def grammar(self, form: CallForm, *, many: bool, response_format: Mapping[str, Any] | None) -> str:
+        """What an answer cannot leave that may, if so with `many` calls, call tools; see `calls_grammar`.
 
         Raises:
             ModelError: the schema of a tool cannot become a grammar.
@@ -45,17 +45,17 @@ class Tools(NamedTuple):
             for tool in self.shown
             if tool["function"]["name"] in self.callable
         }
-        return calls_grammar(schemas, form, choice=self.choice, many=self.many, response_format=response_format)
+        many = many and not self.named
+        return calls_grammar(schemas, form, choice=self.choice, many=many, response_format=response_format)
 
 
-def read_tools(tools: Sequence[Any], tool_choice: Any = None, *, many: bool = True) -> Tools | None:
+def read_tools(tools: Sequence[Any], tool_choice: Any = None) -> Tools | None:
     """Check the tools of a call and which of them it wants; None if there are none.
 
     Args:
         tools: functions, pydantic models, LangChain's tools or OpenAI's dicts.
         tool_choice: `auto` (None), `any` or `required`, `none`, the name of a tool, or one of these as OpenAI or
             LangChain write it in a dict.
-        many: whether several calls may come in one answer.
 
     Raises:
         ModelError: there is no such choice, or what is given cannot be a tool.
@@ -68,10 +68,10 @@ def read_tools(tools: Sequence[Any], tool_choice: Any = None, *, many: bool = Tr
             raise ModelError(f"tool_choice={wanted!r} without tools")
         return None
     if wanted in names:
-        return Tools(shown, [wanted], "any", many=False)
+        return Tools(shown, [wanted], "any", named=True)
     if wanted not in _CHOICES:
         raise ModelError(unknown("tool_choice", wanted, [*_CHOICES, *names]))
-    return Tools(shown, names, _CHOICES[wanted], many)
+    return Tools(shown, names, _CHOICES[wanted])
 
 
 def as_openai_tool(tool: dict[str, Any] | type | Callable[..., Any] | BaseTool) -> dict[str, Any]:
