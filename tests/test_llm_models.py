@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import llama_cpp
 import pytest
@@ -201,12 +205,62 @@ def test_a_file_that_was_downloaded_before_needs_no_network(tmp_path: Path) -> N
     assert run(code, HF_HUB_CACHE=str(tmp_path)).stdout.strip().endswith("snapshots/abc/tiny.gguf")
 
 
+class Hub(BaseHTTPRequestHandler):
+    """Hugging Face with one file."""
+
+    file = b"GGUF" + bytes(3 * 10**6)
+
+    def log_message(self, *args: Any) -> None:
+        pass
+
+    def do_HEAD(self) -> None:
+        self.send_response(200)
+        for name, value in (("ETag", '"e"'), ("X-Repo-Commit", "c" * 40), ("Content-Length", str(len(self.file)))):
+            self.send_header(name, value)
+        self.end_headers()
+
+    def do_GET(self) -> None:
+        self.do_HEAD()
+        self.wfile.write(self.file)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such terminals")
+def test_on_a_terminal_a_download_shows_how_far_it_is(tmp_path: Path) -> None:
+    import pty
+    import termios
+
+    code = "from ragloom.rag.llm.models import find_model; find_model('hf:owner/repo/model.gguf')"
+    shown = {}
+    with ThreadingHTTPServer(("127.0.0.1", 0), Hub) as hub:
+        threading.Thread(target=hub.serve_forever, daemon=True).start()
+        environment = {"HF_ENDPOINT": f"http://127.0.0.1:{hub.server_port}", "HF_HUB_OFFLINE": "0"}
+        ours, terminal = pty.openpty()
+        termios.tcsetwinsize(terminal, (24, 100))
+        for name, stderr in (("terminal", terminal), ("pipe", subprocess.PIPE)):
+            done = subprocess.run(
+                [sys.executable, "-c", code],
+                stderr=stderr,
+                env={**os.environ, **environment, "HF_HUB_CACHE": str(tmp_path / name)},
+                check=True,
+            )
+            shown[name] = done.stderr or b""
+        os.close(terminal)
+        with contextlib.suppress(OSError):  # Linux's word for the end
+            while more := os.read(ours, 100_000):
+                shown["terminal"] += more
+        os.close(ours)
+        hub.shutdown()
+    assert b"model.gguf" in shown["terminal"]
+    assert b"100%" in shown["terminal"]
+    assert b"%" not in shown["pipe"]
+
+
 @pytest.mark.model
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
         ({"temprature": 1}, "unknown option 'temprature'; did you mean 'temperature'[?]"),
-        ({"colour": 1}, "unknown option 'colour'; expected one of: temperature, top_p, max_tokens, seed, stop"),
+        ({"colour": 1}, "unknown option 'colour'; expected one of: temperature, top_p, top_k, min_p, max_tokens, seed, stop"),
         ({"temperature": float("nan")}, "temperature should be a finite number, not nan"),
         ({"n_ctx": 0}, "n_ctx should be greater than or equal to 1, not 0"),
         ({"n_ctx": 10_000}, "n_ctx=10000 is more than the 8192 tokens that SmolLM2-135M-Instruct-Q8_0 was trained for"),
