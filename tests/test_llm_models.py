@@ -260,7 +260,10 @@ def test_on_a_terminal_a_download_shows_how_far_it_is(tmp_path: Path) -> None:
     ("options", "problem"),
     [
         ({"temprature": 1}, "unknown option 'temprature'; did you mean 'temperature'[?]"),
-        ({"colour": 1}, "unknown option 'colour'; expected one of: temperature, top_p, top_k, min_p, max_tokens, seed, stop"),
+        (
+            {"colour": 1},
+            "unknown option 'colour'; expected one of: temperature, top_p, top_k, min_p, max_tokens",
+        ),
         ({"temperature": float("nan")}, "temperature should be a finite number, not nan"),
         ({"n_ctx": 0}, "n_ctx should be greater than or equal to 1, not 0"),
         ({"n_ctx": 10_000}, "n_ctx=10000 is more than the 8192 tokens that SmolLM2-135M-Instruct-Q8_0 was trained for"),

@@ -9,24 +9,22 @@ from typing import Any, ClassVar
 
 import numpy as np
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
-from langchain_core.language_models import BaseChatModel, LanguageModelInput, ModelProfile
+from langchain_core.language_models import BaseChatModel, ModelProfile
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
-from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
 from numpy.typing import NDArray
 from pydantic import ConfigDict, Field, PrivateAttr, model_validator
 
 from ..._explain import unknown
 from .answers import Answer
-from .base import ChatModel
+from .binding import Binding
 from .engine import LlamaEngine
 from .errors import ModelError
 from .grammar import grammar_of
 from .messages import to_turns
 from .requests import Request
 from .sampling import Sampling, SamplingFields
-from .structured import json_schema, response_format, structured
 from .template import ChatTemplate
 from .tools import as_openai_tool, read_tools
 
@@ -34,7 +32,7 @@ _WITHOUT_EFFECT = {"api_key", "max_retries", "streaming"}
 """LangChain's standard options for models behind a network: every chat model takes them, here they change nothing."""
 
 
-class ChatLocal(SamplingFields, ChatModel):
+class ChatLocal(SamplingFields, Binding):
     """A chat model that runs in this process, by llama.cpp.
 
     The weights are loaded when it is made (0.5 s for the embedded model). Callers from several threads are answered
@@ -58,10 +56,11 @@ class ChatLocal(SamplingFields, ChatModel):
             temperature 0; see `LlamaEngine`.
         timeout: seconds after which an answer that is not done fails; None: never.
         logprobs: tell each token's log-probability in `response_metadata["logprobs"]`, in OpenAI's form.
-        top_logprobs: and those of so many likeliest tokens, at most 20; only with `logprobs`.
+        top_logprobs: and those of so many likeliest tokens, at most 20; also without `logprobs`.
         temperature: 0 takes the likeliest token. Like `top_p`, `max_tokens`, `seed` and `stop` (see `SamplingFields`)
             it can also be given per call. So can OpenAI's `response_format`: the answer then is JSON that fits the
-            schema, whatever the model would rather say; see `with_structured_output`.
+            schema, whatever the model would rather say; see `with_structured_output`. And so can `tools` and
+            `tool_choice`; see `bind_tools`.
     """
 
     model_config = ConfigDict(protected_namespaces=())
@@ -185,82 +184,6 @@ class ChatLocal(SamplingFields, ChatModel):
         """
         prompts = [self._template.prompt(to_turns(each), prefix=prefix).tokens for each in conversations]
         return self._engine.score_next(prompts, candidates)
-
-    def bind_tools(
-        self,
-        tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool],
-        *,
-        tool_choice: str | dict[str, Any] | bool | None = None,
-        parallel_tool_calls: bool | None = None,
-        **kwargs: Any,
-    ) -> Runnable[LanguageModelInput, AIMessage]:
-        """Let the model call `tools`; the calls are in the answer's `tool_calls`.
-
-        The prompt shows the tools as the model's chat template has it, or else as `prompts/tools.yaml` does. A grammar
-        holds the arguments to the tool's schema. A call that `max_tokens` cuts off is in `invalid_tool_calls`.
-
-        ```python
-        from ragloom.rag.llm import ChatLocal
-
-        def weather(city: str) -> str:
-            "Tell the weather in a city."
-            return "rain"
-
-        with ChatLocal(n_ctx=1024) as llm:
-            called = llm.bind_tools([weather], tool_choice="any").invoke("What is the weather in Rome?").tool_calls[0]
-            print(called["name"], list(called["args"]))  # -> weather ['city']
-        ```
-
-        Args:
-            tools: functions, pydantic models, LangChain's tools or OpenAI's dicts.
-            tool_choice: `auto` (None): the model answers in text, or calls; `any` or `required`: it must call; `none`:
-                it must not; the name of a tool: it must call that one. Or one of these in OpenAI's form.
-            parallel_tool_calls: whether it may make several calls at once; None: if it learnt to call tools, to judge
-                by its chat template. Others do not know when to stop.
-            kwargs: options of the call; LangChain's `strict` changes nothing.
-
-        Raises:
-            ModelError: there is no such choice, or what is given cannot be a tool.
-        """
-        options = {name: value for name, value in kwargs.items() if name != "strict"}
-        read_tools(tools, tool_choice)
-        shown = [as_openai_tool(tool) for tool in tools]
-        return self.bind(tools=shown, tool_choice=tool_choice, parallel_tool_calls=parallel_tool_calls, **options)
-
-    def with_structured_output(
-        self,
-        schema: dict[str, Any] | type,
-        *,
-        include_raw: bool = False,
-        method: str = "json_schema",
-        **kwargs: Any,
-    ) -> Runnable[LanguageModelInput, Any]:
-        """Give values instead of messages: a dict, or what a pydantic model makes of it.
-
-        A grammar lets the model write nothing else. It is not told the schema: say in the prompt what its keys mean.
-
-        ```python
-        from ragloom.rag.llm import ChatLocal
-
-        schema = {"type": "object", "properties": {"colour": {"enum": ["red", "blue"]}}, "required": ["colour"]}
-        with ChatLocal(n_ctx=512) as llm:
-            print(llm.with_structured_output(schema).invoke("Which colour has the sky?"))  # -> {'colour': 'blue'}
-        ```
-
-        Args:
-            schema: a JSON Schema, a pydantic model or a `TypedDict`.
-            include_raw: give LangChain's `raw`, `parsed` and `parsing_error` instead.
-            method: `json_schema`, `function_calling` (the same here), or `json_mode` for any JSON object.
-            kwargs: options of the call; LangChain's `strict` changes nothing.
-
-        Raises:
-            ModelError: the method is another one.
-            OutputParserException: when asked, `max_tokens` cut the answer off, or a pydantic model refuses it.
-        """
-        options = {name: value for name, value in kwargs.items() if name != "strict"}
-        told = {"kwargs": {"method": method}, "schema": json_schema(schema)}  # for LangChain's traces
-        bound = self.bind(response_format=response_format(schema, method), ls_structured_output_format=told, **options)
-        return structured(bound, schema, include_raw=include_raw)
 
     def _generate(
         self,
