@@ -27,7 +27,9 @@ from .weights import Weights
 Tool = Mapping[str, Any]
 """A tool in OpenAI's form: `{"type": "function", "function": {"name": …, "description": …, "parameters": …}}`."""
 
-_SHAPES: list[Callable[[list[Turn]], list[Turn]]] = [
+_Shape = Callable[[list[Turn]], list[Turn]]
+
+_SHAPES: list[_Shape] = [
     lambda turns: turns,
     merge_system,
     lambda turns: merge_neighbours(merge_system(turns)),
@@ -106,24 +108,24 @@ class ChatTemplate:
         refusals: list[str] = []
         if plain or self._form:
             for shape in _SHAPES:
-                if text := self._accepted(shape(turns), tools, refusals):
+                if (text := self._accepted(shape, turns, tools, refusals)) is not None:
                     return text, bool(tools)
         if not plain or any(turn.result_of for turn in turns):
             told = tools_as_text(turns, tools, CallForm())
             for shape in _SHAPES:
-                if text := self._accepted(shape(told), [], refusals):
+                if (text := self._accepted(shape, told, [], refusals)) is not None:
                     return text, False
         raise ModelError(f"the chat template of {self._weights.path.name} refuses the conversation: {refusals[0]}")
 
-    def _accepted(self, turns: list[Turn], tools: list[Tool], refusals: list[str]) -> str:
+    def _accepted(self, shape: _Shape, turns: list[Turn], tools: list[Tool], refusals: list[str]) -> str | None:
         try:
-            text = self._rendered(turns, tools)
+            text = self._rendered(shape(turns), tools)
         except (TemplateError, ValueError, TypeError) as error:
             refusals.append(str(error))
-            return ""
+            return None
         if missing := next((what for what, part in _parts(turns, tools) if not _told(part, text)), None):
             refusals.append(f"it leaves out the {missing}")
-            return ""
+            return None
         return text
 
     def _rendered(self, turns: Sequence[Turn], tools: Sequence[Tool]) -> str:
