@@ -105,11 +105,14 @@ class LlamaEngine:
         # Runs when the engine is collected, and at exit before Python dismantles itself.
         self._close = weakref.finalize(self, owner.stop)
 
-    def generate(self, requests: Sequence[Request | str], **sampling: Unpack[SamplingOptions]) -> list[Completion]:
+    def generate(
+        self, requests: Sequence[Request | str | Sequence[int]], **sampling: Unpack[SamplingOptions]
+    ) -> list[Completion]:
         """Answer all requests, as many at a time as there are sequences; the answers are in their order.
 
         Args:
-            requests: requests, or just prompts, which then are sampled as the rest of the arguments say.
+            requests: requests, or just prompts (texts or tokens), which then are sampled as the rest of the arguments
+                say.
             sampling: options of `Sampling`.
 
         Raises:
@@ -124,7 +127,7 @@ class LlamaEngine:
             return [Completion.of(len(job[0]), list(answer)) for job, answer in zip(asked, answers, strict=True)]
 
     async def agenerate(
-        self, requests: Sequence[Request | str], **sampling: Unpack[SamplingOptions]
+        self, requests: Sequence[Request | str | Sequence[int]], **sampling: Unpack[SamplingOptions]
     ) -> list[Completion]:
         """Answer as `generate` does; the event loop goes on, and a cancelled task cancels its requests."""
         asked = [self._prepared(request, sampling) for request in requests]
@@ -137,14 +140,16 @@ class LlamaEngine:
             tasks = [group.create_task(answer(*job)) for job in asked]
         return [task.result() for task in tasks]
 
-    def stream(self, request: Request | str, **sampling: Unpack[SamplingOptions]) -> Generator[Delta]:
+    def stream(self, request: Request | str | Sequence[int], **sampling: Unpack[SamplingOptions]) -> Generator[Delta]:
         """Answer one request, bit by bit; the last delta carries the `finish_reason`. See `generate`.
 
         Closing the iterator, or forgetting it, frees the sequence.
         """
         return self._begin(*self._prepared(request, sampling))
 
-    def astream(self, request: Request | str, **sampling: Unpack[SamplingOptions]) -> AsyncGenerator[Delta]:
+    def astream(
+        self, request: Request | str | Sequence[int], **sampling: Unpack[SamplingOptions]
+    ) -> AsyncGenerator[Delta]:
         """Answer as `stream` does, without blocking the event loop."""
         return self._abegin(*self._prepared(request, sampling))
 
@@ -201,8 +206,8 @@ class LlamaEngine:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
-    def _prepared(self, request: Request | str, sampling: SamplingOptions) -> tuple[list[int], Request]:
-        if isinstance(request, str):
+    def _prepared(self, request: Request | str | Sequence[int], sampling: SamplingOptions) -> tuple[list[int], Request]:
+        if not isinstance(request, Request):
             request = Request(request, Sampling.of(sampling))
         elif sampling:
             raise ModelError(f"a Request has its own sampling; give it {', '.join(sampling)} there")
