@@ -208,7 +208,7 @@ def test_what_cannot_be_done_is_said_in_one_line(engine: LlamaEngine, ask: objec
 
 
 def test_a_late_request_fails_and_the_others_go_on(engine: LlamaEngine) -> None:
-    with pytest.raises(DeadlineExceeded, match="longer than the timeout of 0.001 s"):
+    with pytest.raises(DeadlineExceeded, match=r"longer than the timeout of 0\.001 s"):
         engine.generate([Request(STORY, ENDLESS, timeout=0.001), Request(STORY, Sampling(max_tokens=4))])
     assert engine.generate(["Hi"], max_tokens=2)[0].tokens == 2
 

@@ -63,12 +63,18 @@ def test_without_enough_memory_there_is_one_error_and_the_process_lives(megabyte
         "; del engine",
         "; stream = engine.stream('Once upon a time', max_tokens=500); next(stream)",
         "; streams = [engine.stream('Once', max_tokens=500) for _ in range(40)]; raise SystemExit(0)",
-        "; threading.Thread(target=engine.generate, args=(['Once'] * 40,), daemon=True).start()",
         "; engine.score_next(['a'] * 20, [1]); other = LlamaEngine(n_ctx=256)",
     ],
 )
 def test_a_process_ends_without_a_crash(ending: str) -> None:
-    done = in_a_new_process(
-        f"import threading; from ragloom.rag.llm import LlamaEngine; engine = LlamaEngine(n_ctx=1024){ending}"
-    )
+    done = in_a_new_process(f"from ragloom.rag.llm import LlamaEngine; engine = LlamaEngine(n_ctx=1024){ending}")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_thread_that_waits_when_the_process_ends_is_told() -> None:
+    done = in_a_new_process(
+        "import threading; from ragloom.rag.llm import LlamaEngine; engine = LlamaEngine(n_ctx=1024)\n"
+        "threading.Thread(target=engine.generate, args=(['Once'] * 40,), daemon=True).start()"
+    )
+    assert done.returncode == 0
+    assert done.stderr == "" or "EngineClosed" in done.stderr
