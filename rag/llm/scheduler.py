@@ -21,7 +21,7 @@ from .tasks import Task
 
 _PREFILL_BESIDE = N_BATCH // 2  # tokens of prompts per step while others generate: their next token is not late
 _HEADROOM = 64  # tokens that each running request should be able to go on for when another one is let in
-_WORTH_WAITING = 32  # tokens of a prompt; fewer are evaluated sooner than waited for
+_WORTH_WAITING = 8  # tokens of a prompt; fewer are evaluated sooner than waited for
 
 
 @dataclass(eq=False, slots=True)
