@@ -70,9 +70,9 @@ class Context:
         if not pointer:
             raise ModelError(f"cannot make a context of {n_ctx} tokens for {weights.path.name}: {reason(errors)}")
         self._memory = llama_cpp.llama_get_memory(pointer)
-        if not self._memory:
+        if not self._memory or weights.has_encoder:
             llama_cpp.llama_free(pointer)
-            raise ModelError(f"{weights.path.name} cannot generate: it keeps no memory of what it has read")
+            raise ModelError(f"{weights.path.name} is a model that reads only, or one of two halves; use a chat model")
         self._pointer: llama_cpp.llama_context_p = pointer
         self._batch = llama_cpp.llama_batch_init(N_BATCH, 0, 1)
         self._n_vocab = weights.n_vocab
