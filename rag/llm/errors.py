@@ -38,3 +38,19 @@ class ContextOverflow(ModelError, ValueError):  # noqa: N818 - the name says it
             f"{what} has {needed} tokens but the context takes {available}; "
             "shorten it or load the model with a larger n_ctx"
         )
+
+
+class AttentionUnavailable(ModelError):  # noqa: N818 - what a caller asks is whether attention is there
+    """A model's attention cannot be read.
+
+    Attributes:
+        reason: what stands in the way.
+    """
+
+    def __init__(self, model: str, reason: str) -> None:
+        """Name the `model`, the `reason` and the rerankers that need no attention."""
+        self.reason = reason
+        super().__init__(
+            f"cannot read the attention of {model}: {reason}; rerank with 'first', which reads logits, "
+            "or with a cross-encoder"
+        )
