@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from ragloom.rag.llm import ggml
-from ragloom.rag.llm.attention import Attention, FlashAttention, Head
+from ragloom.rag.llm.attention.flash import Attention, FlashAttention, Head
+from ragloom.rag.llm.attention.ggml import Tensor
+from ragloom.rag.llm.attention.reader import Reader
+from ragloom.rag.llm.attention.reading_context import ReadingContext, Run
 from ragloom.rag.llm.errors import AttentionUnavailable, ModelError
-from ragloom.rag.llm.ggml import Tensor
 from ragloom.rag.llm.logs import route_logs
 from ragloom.rag.llm.models import find_model
-from ragloom.rag.llm.reader import Reader
-from ragloom.rag.llm.reading_context import ReadingContext, Run
 from ragloom.rag.llm.weights import Weights
 from tiny_models import SHAPES, VOCABULARY, eager_attention, in_float32, write_tiny
 

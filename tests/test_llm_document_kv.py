@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
-from ragloom.rag.llm.document_kv import DocumentKV
-from ragloom.rag.llm.kv_key import Origin
+from ragloom.rag.llm.attention.document_kv import DocumentKV
+from ragloom.rag.llm.attention.kv_key import Origin
 
 ORIGIN = Origin(model="a", version="1", layout="f16", rope="0")
 
@@ -96,7 +96,7 @@ def test_a_full_disk_leaves_no_half_file(tmp_path: Path) -> None:
     code = (
         "import resource, sys; from pathlib import Path; resource.setrlimit(resource.RLIMIT_FSIZE, (10**5, 10**5))\n"
         "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "from ragloom.rag.llm.document_kv import DocumentKV; cache = DocumentKV(Path(sys.argv[1]))\n"
+        "from ragloom.rag.llm.attention.document_kv import DocumentKV; cache = DocumentKV(Path(sys.argv[1]))\n"
         "cache.put('a', [bytes(10**6)]); print(len(cache.get('a')[0]))"
     )
     done = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=True)
@@ -119,7 +119,7 @@ def test_clear_forgets_everything_and_old_half_files_are_removed(tmp_path: Path)
 
 def test_two_processes_write_one_entry(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from ragloom.rag.llm.document_kv import DocumentKV\n"
+        "import sys; from pathlib import Path; from ragloom.rag.llm.attention.document_kv import DocumentKV\n"
         "cache = DocumentKV(Path(sys.argv[1]), memory=0); sys.stdin.read(1)\n"
         "for at in range(200):\n"
         "    cache.put('a', [bytes([at]) * 100_000])\n"

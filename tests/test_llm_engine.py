@@ -12,7 +12,9 @@ import pytest
 from ragloom.rag.llm import (
     ContextOverflow,
     DeadlineExceeded,
+    DocumentKV,
     EngineClosed,
+    Head,
     LlamaEngine,
     ModelError,
     Request,
@@ -306,3 +308,37 @@ async def test_a_cancelled_task_frees_its_sequences() -> None:
             await task
         assert (await engine.agenerate(["Hi"], max_tokens=2))[0].tokens == 2
         assert engine.stats().running == 0
+
+
+def test_attention_tells_which_document_a_query_looks_at(engine: LlamaEngine) -> None:
+    documents = [
+        " Cats purr when they are content.",
+        " Rain is wet and falls from clouds.",
+        " Bread is baked from flour.",
+    ]
+    before = engine.stats()
+    attention = engine.attention(documents, [" Query: what do cats do?", " Query: N/A"], preamble="Passages:")
+    calibrated = np.subtract(*attention.sums().sum(axis=1))
+    assert calibrated.argmax() == 0
+    assert attention.weights.shape == (2, 270, sum(len(engine.tokenize(document)) for document in documents))
+    assert engine.stats() == before
+    fewer = engine.attention(
+        documents, [" Query: what do cats do?"], preamble="Passages:", heads=[Head(3, 4), Head(9, 0)]
+    )
+    assert np.allclose(fewer.weights[0], attention.weights[0, [3 * 9 + 4, 9 * 9]], atol=1e-6)
+
+
+def test_generating_goes_on_after_attention_was_read(invariant: LlamaEngine, answers: list[str]) -> None:
+    stream = invariant.stream(PROMPTS[0], max_tokens=12)
+    first = next(stream)
+    invariant.attention([" Cats purr."], [" What do cats do?"], independent=True, cache=DocumentKV())
+    assert first.text + "".join(delta.text for delta in stream) == answers[0]
+
+
+def test_what_cannot_be_read_is_said_before_anything_is_evaluated(engine: LlamaEngine) -> None:
+    with pytest.raises(ContextOverflow):
+        engine.attention(["word " * 3000], ["a"])
+    with pytest.raises(ModelError, match="there is no document to read"):
+        engine.attention([], ["a"])
+    with pytest.raises(ModelError, match="layers=31 is out of range; the model has 1 to 30"):
+        engine.attention(["a"], ["a"], layers=31)

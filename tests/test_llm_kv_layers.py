@@ -7,7 +7,7 @@ import struct
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ragloom.rag.llm.kv_layers import lengthen, shorten
+from ragloom.rag.llm.attention.kv_layers import lengthen, shorten
 
 
 def saved(cells: int, rows: list[int], valid: int, streams: int = 1, transposed: int = 0) -> bytes:

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from ragloom.rag.llm.attention import Head
-from ragloom.rag.llm.document_kv import DocumentKV
+from ragloom.rag.llm.attention.document_kv import DocumentKV
+from ragloom.rag.llm.attention.flash import Head
+from ragloom.rag.llm.attention.reader import MAX_TAILS, Reader
 from ragloom.rag.llm.errors import ContextOverflow, ModelError
 from ragloom.rag.llm.models import find_model
-from ragloom.rag.llm.reader import MAX_TAILS, Reader
 from ragloom.rag.llm.weights import Weights
 from tiny_models import CONTEXT, SHAPES, VOCABULARY, write_tiny
 

@@ -20,7 +20,7 @@ import os
 import weakref
 from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import ExitStack, aclosing, closing
-from functools import partial
+from functools import cached_property, partial
 from types import TracebackType
 from typing import Self, Unpack
 
@@ -28,15 +28,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...settings import read_settings
-from .context import Context
+from .attention.document_kv import DocumentKV
+from .attention.flash import Attention, Head
+from .attention.reader import LazyReader
+from .batching.context import Context
+from .batching.owner import Owner
+from .batching.scheduler import Scheduler
+from .batching.sequences import SequenceCache
+from .batching.tasks import Generation, Scoring
 from .errors import ContextOverflow, ModelError
 from .models import find_model
-from .owner import Owner
 from .requests import Completion, Delta, EngineStats, Request
 from .sampling import Sampling, SamplingOptions
-from .scheduler import Scheduler
-from .sequences import SequenceCache
-from .tasks import Generation, Scoring
 from .weights import Weights
 
 _DEFAULT_CONTEXT = 8192  # tokens; what a model was trained for may be 131,072, and gigabytes of KV cache
@@ -82,6 +85,7 @@ class LlamaEngine:
             raise ModelError(f"n_seqs should be from 1 to {_MOST_SEQS}, not {n_seqs}")
         if batch_invariant and n_gpu_layers:
             raise ModelError("batch_invariant is for the CPU: on a GPU nobody knows in which order sums are made")
+        threads = read_settings().threads if threads is None else threads
         with ExitStack() as undo:
             weights = Weights(file.path, n_gpu_layers=n_gpu_layers)
             undo.callback(weights.close)
@@ -92,7 +96,7 @@ class LlamaEngine:
                 weights,
                 n_ctx=self.n_ctx,
                 n_seqs=2 * n_seqs + 1,
-                threads=read_settings().threads if threads is None else threads,
+                threads=threads,
                 batch_invariant=batch_invariant,
             )
             undo.pop_all()
@@ -100,7 +104,8 @@ class LlamaEngine:
         cache = SequenceCache(
             context, n_seqs=2 * n_seqs, n_cells=self.n_ctx, reuse=reuse, ordered=batch_invariant and reuse
         )
-        owner = Owner(context, weights, Scheduler(context, cache, n_seqs=n_seqs))
+        self._reader = LazyReader(weights, n_ctx=self.n_ctx, threads=threads)
+        owner = Owner(weights, context, Scheduler(context, cache, n_seqs=n_seqs), self._reader)
         self._owner = owner
         # Runs when the engine is collected, and at exit before Python dismantles itself.
         self._close = weakref.finalize(self, owner.stop)
@@ -183,6 +188,54 @@ class LlamaEngine:
     ) -> NDArray[np.float32]:
         """Score as `score_next` does, without blocking the event loop."""
         return await asyncio.to_thread(self.score_next, prompts, candidates)
+
+    def attention(  # noqa: PLR0913 - all but two have a default
+        self,
+        documents: Sequence[str | Sequence[int]],
+        tails: Sequence[str | Sequence[int]],
+        *,
+        preamble: str | Sequence[int] = "",
+        heads: Sequence[Head] | None = None,
+        layers: int | None = None,
+        independent: bool = False,
+        cache: DocumentKV | None = None,
+    ) -> Attention:
+        """How much each tail (a query, say) attends to each token of the documents before it, per layer and head.
+
+        Documents and tails are evaluated in a context of their own, which is made on first use and is as large as the
+        engine's; callers who generate wait meanwhile. See `rag.llm.attention.reader.Reader.read`.
+
+        Args:
+            documents: texts or tokens; texts are only text.
+            tails: each sees the preamble, all documents and itself, not the other tails.
+            preamble: what stands before the documents.
+            heads: which heads to read; None: all of the layers that are read.
+            layers: read the first ones only, which stops the evaluation there; None: as many as `heads` need.
+            independent: evaluate each document on its own after the preamble, not one after the other.
+            cache: where the KV of independent documents is kept, such as `document_kv`.
+
+        Raises:
+            AttentionUnavailable: the model has none that can be read; the reason is told.
+            ContextOverflow: all this does not fit; nothing was evaluated.
+            EngineClosed: the engine was closed.
+            ModelError: a document or tail is empty, there are no such heads or layers, or llama.cpp failed.
+        """
+        read = partial(
+            self._reader.read,
+            [self._tokens(document) for document in documents],
+            [self._tokens(tail) for tail in tails],
+            preamble=self._tokens(preamble) if preamble else [],
+            heads=heads,
+            layers=layers,
+            independent=independent,
+            cache=cache,
+        )
+        return self._owner.call(read)
+
+    @cached_property
+    def document_kv(self) -> DocumentKV:
+        """Documents' KV in ragloom's cache folder, shared by all engines and processes: at most 2 GB."""
+        return DocumentKV(read_settings().cache / "documents")
 
     def tokenize(self, text: str) -> list[int]:
         """The tokens of `text`, which is only text: `<|im_end|>` in it is eight characters or so, no control token."""

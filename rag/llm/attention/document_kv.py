@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import ModelError
+from ..errors import ModelError
 from .kv_files import read_entry, write_entry
 
 _log = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ class DocumentKV:
     An entry takes about 23 KB a token for the embedded model.
 
     ```python
-    from ragloom.rag.llm.document_kv import DocumentKV
+    from ragloom.rag.llm.attention.document_kv import DocumentKV
 
     cache = DocumentKV(memory=1_000_000)
     cache.put("a", (b"state",))
@@ -67,6 +67,7 @@ class DocumentKV:
         self._memory_limit, self._disk_limit = memory, disk
         self._memory: OrderedDict[str, States] = OrderedDict()
         self._held = self._hits = self._misses = 0
+        self._on_disk = disk  # as far as known: other processes write, too, so the first `put` looks
         self._lock = threading.Lock()
 
     def get(self, key: str) -> States | None:
@@ -93,7 +94,9 @@ class DocumentKV:
             try:
                 self.folder.mkdir(parents=True, exist_ok=True)
                 write_entry(self._path(key), states, _PART)
-                self._evict()
+                self._on_disk += _size(states)
+                if self._on_disk > self._disk_limit:
+                    self._evict()
             except OSError as error:
                 _log.warning("cannot keep the KV of a document in %s: %s", self.folder, error)
 
@@ -174,9 +177,10 @@ class DocumentKV:
             total += size
         for _, size, path in sorted(entries):
             if total <= self._disk_limit:
-                return
+                break
             _remove(path)
             total -= size
+        self._on_disk = total
 
 
 def _size(states: Sequence[bytes]) -> int:

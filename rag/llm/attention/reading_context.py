@@ -15,10 +15,11 @@ import llama_cpp
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import ModelError
-from .logs import collect_errors, reason
+from ..errors import ModelError
+from ..logs import collect_errors, reason
+from ..memory import check_memory
+from ..weights import Weights
 from .tap import Tap, Visit
-from .weights import Weights
 
 MAX_SEQUENCES = 64
 
@@ -50,6 +51,7 @@ class ReadingContext:
         Raises:
             ModelError: the memory does not suffice, or the model has no flash attention.
         """
+        check_memory(weights, n_ctx=n_ctx, n_seqs=MAX_SEQUENCES)
         self.tap = Tap()
         self.batch = batch
         params = llama_cpp.llama_context_default_params()

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import ModelError
+from ..errors import ModelError
 from .ggml import Tensor, array, as_float32, operation, source
 
 _FLASH_ATTENTION = "FLASH_ATTN_EXT"

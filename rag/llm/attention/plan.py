@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .attention import Head
-from .errors import ModelError
+from ..errors import ModelError
+from .flash import Head
 from .probe import Layout
 
 

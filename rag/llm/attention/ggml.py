@@ -16,7 +16,7 @@ import llama_cpp
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import ModelError
+from ..errors import ModelError
 
 _DIMS, _SOURCES, _OP_PARAMS, _NAME = 4, 10, 16, 64  # GGML_MAX_DIMS, _SRC, _OP_PARAMS / 4 and _NAME
 _F32, _F16, _BF16 = 0, 1, 30  # of enum ggml_type

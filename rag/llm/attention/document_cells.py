@@ -18,13 +18,13 @@ from collections.abc import Sequence
 
 import llama_cpp
 
+from ..weights import Weights
 from .document_kv import DocumentKV, States
 from .kv_key import Origin
 from .kv_layers import lengthen, shorten
 from .plan import Plan
 from .reading_context import ReadingContext, Run
 from .tails import TAILS, Placed
-from .weights import Weights
 
 _log = logging.getLogger(__name__)
 

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
 
+from ..errors import ModelError
+from ..requests import EngineStats
 from .context import N_BATCH, Context, Row
-from .errors import ModelError
-from .requests import EngineStats
 from .sequences import CachedSequence, SequenceCache, common_prefix
 from .tasks import Task
 

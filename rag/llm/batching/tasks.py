@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import DeadlineExceeded
+from ..requests import Delta, FinishReason, Request
+from ..text import TextStream
+from ..weights import Weights
 from .context import Context
-from .errors import DeadlineExceeded
-from .requests import Delta, FinishReason, Request
 from .sampler import Sampler, log_softmax, token_logprob
-from .text import TextStream
-from .weights import Weights
 
 Sink = Callable[[Any], None]
 """Takes what a task has to tell, in the engine's thread: results, or the exception that the caller is to raise."""

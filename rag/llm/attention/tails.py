@@ -9,8 +9,8 @@ from itertools import accumulate
 import numpy as np
 from numpy.typing import NDArray
 
-from .attention import FlashAttention
-from .errors import ModelError
+from ..errors import ModelError
+from .flash import FlashAttention
 from .ggml import Tensor
 from .plan import Plan
 from .reading_context import ReadingContext, Run

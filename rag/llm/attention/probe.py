@@ -12,11 +12,11 @@ import llama_cpp
 import numpy as np
 from numpy.typing import NDArray
 
-from .attention import FlashAttention
-from .errors import ModelError
+from ..errors import ModelError
+from ..weights import Weights
+from .flash import FlashAttention
 from .ggml import Tensor, check_layout
 from .reading_context import ReadingContext, Run
-from .weights import Weights
 
 _CLOSE = 0.02  # llama.cpp adds values up in float16; measured: 0.001 and less, another head's values: 1 and more
 _TOKENS = 5  # of each of the prefix and two tails

@@ -9,10 +9,10 @@ from dataclasses import asdict, dataclass
 
 import llama_cpp
 
-from ...settings import read_settings
-from .digest import file_digest
-from .errors import ModelError
-from .weights import Weights
+from ....settings import read_settings
+from ..digest import file_digest
+from ..errors import ModelError
+from ..weights import Weights
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,17 +6,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import accumulate
+from typing import Any
 
-from .attention import Attention, Head
+from ..errors import AttentionUnavailable, ContextOverflow, ModelError
+from ..weights import Weights
 from .document_cells import DocumentCells
 from .document_kv import DocumentKV
-from .errors import AttentionUnavailable, ContextOverflow, ModelError
+from .flash import Attention, Head
 from .plan import Plan
 from .probe import probe
 from .reading_context import MAX_SEQUENCES, ReadingContext
 from .tails import TAILS, attend
-from .weights import Weights
 
 _BATCH = 256  # tokens evaluated at once; one sequence of 3,170 took 24 s of CPU, 27 s at 128, 29 s at 512
 
@@ -28,7 +30,7 @@ class Reader:
 
     ```python
     from ragloom.rag.llm.models import find_model
-    from ragloom.rag.llm.reader import Reader
+    from ragloom.rag.llm.attention.reader import Reader
     from ragloom.rag.llm.weights import Weights
 
     weights = Weights(find_model("embedded").path)
@@ -150,3 +152,35 @@ class Reader:
         positions = len(preamble) + (max(lengths) if independent else sum(lengths)) + max(map(len, tails))
         if positions > self._weights.trained_context:
             raise ContextOverflow(positions, self._weights.trained_context, "what is read at once")
+
+
+class LazyReader:
+    """A `Reader` that is made when something is read: its context takes as much memory as the one that generates.
+
+    Whether there is attention to read is found out then, and only once. For one thread only, as `Reader`.
+    """
+
+    def __init__(self, weights: Weights, *, n_ctx: int, threads: int) -> None:
+        """Remember what to make a `Reader` of."""
+        self._make = partial(Reader, weights, n_ctx=n_ctx, threads=threads)
+        self._made: Reader | AttentionUnavailable | None = None
+
+    def read(self, *parts: Any, **options: Any) -> Attention:
+        """Read as `Reader.read` does.
+
+        Raises:
+            AttentionUnavailable: the model has no attention that can be read, or the memory does not suffice.
+        """
+        if self._made is None:
+            try:
+                self._made = self._make()
+            except AttentionUnavailable as error:
+                self._made = error
+        if isinstance(self._made, AttentionUnavailable):
+            raise self._made
+        return self._made.read(*parts, **options)
+
+    def close(self) -> None:
+        """Free what was made."""
+        if isinstance(self._made, Reader):
+            self._made.close()

@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
+from ..attention.reader import LazyReader
+from ..errors import EngineClosed
+from ..requests import Delta, EngineStats
+from ..weights import Weights
 from .context import Context
-from .errors import EngineClosed
-from .requests import Delta, EngineStats
 from .scheduler import Scheduler
 from .tasks import Sink, Task
-from .weights import Weights
 
 _log = logging.getLogger(__name__)
 
@@ -41,13 +42,13 @@ class _Call:
 class Owner:
     """Runs tasks in a thread of its own."""
 
-    def __init__(self, context: Context, weights: Weights, scheduler: Scheduler) -> None:
+    def __init__(self, weights: Weights, context: Context, scheduler: Scheduler, reader: LazyReader) -> None:
         """Start the thread; from here on it owns what it is given."""
         self._inbox: SimpleQueue[Task | _Call | None] = SimpleQueue()
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._scheduler = scheduler
-        arguments = (context, weights, scheduler, self._inbox, self._stopping)
+        arguments = ([reader, context, weights], scheduler, self._inbox, self._stopping)
         self._thread = threading.Thread(target=_serve, args=arguments, name="ragloom-llm", daemon=True)
         self._thread.start()
 
@@ -130,8 +131,7 @@ async def _aread(results: asyncio.Queue[Any], task: Task) -> AsyncGenerator[Any]
 
 
 def _serve(
-    context: Context,
-    weights: Weights,
+    owned: Sequence[Context | Weights | LazyReader],
     scheduler: Scheduler,
     inbox: SimpleQueue[Task | _Call | None],
     stopping: threading.Event,
@@ -158,5 +158,5 @@ def _serve(
             if task := inbox.get():
                 task.sink(failure) if isinstance(task, _Call) else task.fail(failure)
         scheduler.fail_all(failure)
-        context.close()
-        weights.close()
+        for thing in owned:
+            thing.close()

@@ -9,7 +9,6 @@ every batch when the KV cache is neither float16 nor float32; that is what `batc
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -17,13 +16,13 @@ import llama_cpp
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import ModelError
-from .logs import collect_errors, reason
-from .weights import Weights
+from ..errors import ModelError
+from ..logs import collect_errors, reason
+from ..memory import check_memory
+from ..weights import Weights
 
 N_BATCH = 512  # tokens evaluated at once; 1,000 tokens took 2.4 s here at 512 and 1,024, 2.8 s at 128
 _BLOCK = 32  # numbers in a block of Q8_0
-_WORKSPACE = 192 << 20  # bytes for a step's intermediate results; the embedded model takes 110 MB
 _BF16 = 30  # of enum ggml_type; llama_cpp does not name it
 
 
@@ -53,7 +52,7 @@ class Context:
         Raises:
             ModelError: the memory does not suffice, or the model cannot generate.
         """
-        _check_memory(weights, n_ctx, n_seqs)
+        check_memory(weights, n_ctx=n_ctx, n_seqs=n_seqs)
         params = llama_cpp.llama_context_default_params()
         params.n_ctx = n_ctx
         params.n_batch = params.n_ubatch = min(N_BATCH, n_ctx)
@@ -121,18 +120,6 @@ class Context:
         """Free the memory. Call it once, before the weights are closed."""
         llama_cpp.llama_batch_free(self._batch)
         llama_cpp.llama_free(self._pointer)
-
-
-def _check_memory(weights: Weights, n_ctx: int, n_seqs: int) -> None:
-    """Ask for as much memory as a context needs, and give it back: where little is missing, llama.cpp aborts."""
-    needed = n_ctx * weights.numbers_per_token * 2 + n_seqs * weights.n_vocab * 4 + _WORKSPACE
-    try:
-        mmap.mmap(-1, needed).close()
-    except (OSError, ValueError, OverflowError) as error:
-        raise ModelError(
-            f"cannot make a context of {n_ctx} tokens for {weights.path.name}: it needs about {needed / 1e6:,.0f} MB "
-            "of memory, which are not there; try a smaller n_ctx"
-        ) from error
 
 
 def _order_keeping_type(weights: Weights) -> int:

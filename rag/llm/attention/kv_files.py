@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from .errors import ModelError
+from ..errors import ModelError
 
 _MAGIC = b"RLKV\x01"
 _HASH = 32  # bytes of SHA-256; it takes 0.5 ms a megabyte
