@@ -34,7 +34,7 @@ _KEPT = {
     "graphs/nodes.sqlite": re.compile(r"nodes\.sqlite(-wal|-shm)?"),
     "graphs/runs": re.compile(r"[0-9a-f]{16}\.json"),
 }
-"""Documents' KV (see `rag.llm`), results of nodes and traces of runs (see `rag.graph`), and what their files are called."""
+"""What else is kept, and its files: documents' KV (`rag.llm`), results of nodes and traces of runs (`rag.graph`)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,7 +95,7 @@ class LlamaEngine:
             context = Context(
                 weights,
                 n_ctx=self.n_ctx,
-                n_seqs=2 * n_seqs + 1,
+                n_seqs=2 * n_seqs + 2,  # those that run, as many that are kept, one of the cache and one of the context
                 threads=threads,
                 batch_invariant=batch_invariant,
             )

@@ -94,7 +94,7 @@ class DocumentKV:
             try:
                 self.folder.mkdir(parents=True, exist_ok=True)
                 write_entry(self._path(key), states, _PART)
-                self._on_disk += _size(states)
+                self._on_disk += self._path(key).stat().st_size
                 if self._on_disk > self._disk_limit:
                     self._evict()
             except OSError as error:
