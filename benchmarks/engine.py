@@ -9,6 +9,8 @@ the engine's favour.
 - single stream: a prompt of 200 tokens, 96 answer tokens, without the first one
 - first token: of a prompt of 2,000 tokens, and again with all but its last 10 tokens known
 - memory: most of it that a process of its own had after 8,000 tokens; `Llama` needs `logits_all` for log-probabilities
+- threads: 64 of them ask for 30 seconds, `batch_invariant`; answers that are not those given alone, and how many answers
+  the least and the best served thread got
 - flips: how many greedy answers of 48 tokens differ in a batch of 16 from those given alone
 """
 
@@ -20,6 +22,7 @@ import sys
 import time
 from argparse import ArgumentParser
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +33,10 @@ from ragloom.rag.llm.models import find_model
 from ragloom.settings import read_settings
 from report import interval, table, write
 
+THREADS, SECONDS = 64, 30
 REQUESTS, OWN, ANSWER, SHARED = 16, 40, 48, 200
 TARGETS = {"throughput": 2.0, "score_next": 1.5, "single stream": 0.95}
-PARTS = ("times", "memory", "flips")
+PARTS = ("times", "memory", "threads", "flips")
 YES_NO = (" Yes", " No")
 MEMORY = """
 import resource, sys
@@ -56,6 +60,7 @@ def main() -> None:
     parts = {
         "times": lambda: _timed(model, texts, given.rounds),
         "memory": lambda: [_memory(model, texts)],
+        "threads": lambda: [_threads(model, texts)],
         "flips": lambda: _flips(model, texts),
     }
     rows = [row for part in given.only or PARTS for row in parts[part]()]
@@ -201,6 +206,31 @@ def _memory(model: str, texts: list[str]) -> dict[str, Any]:
         for code in (PLAIN, OURS)
     )
     return {"what": "memory", "unit": "MB", "Llama": round(theirs), "engine": round(ours), "x": round(theirs / ours, 2)}
+
+
+def _threads(model: str, texts: list[str]) -> dict[str, Any]:
+    with LlamaEngine(model, n_ctx=8192, batch_invariant=True) as engine:
+        tokens = _Tokens(engine, texts)
+        requests = [Request(tokens.one(i, 20 + 5 * i), Sampling(max_tokens=12)) for i in range(24)]
+        alone = [engine.generate([request])[0].text for request in requests]
+        end = time.monotonic() + SECONDS
+
+        def ask(thread: int) -> tuple[int, int]:
+            right = wrong = 0
+            while time.monotonic() < end:
+                which = (thread + right) % len(requests)
+                same = engine.generate([requests[which]])[0].text == alone[which]
+                right, wrong = right + same, wrong + (not same)
+            return right, wrong
+
+        with ThreadPoolExecutor(THREADS) as pool:
+            done = list(pool.map(ask, range(THREADS)))
+    each = [right + wrong for right, wrong in done]
+    return {
+        "what": f"{THREADS} threads, {SECONDS} s",
+        "unit": f"wrong of {sum(each)} answers; {min(each)} to {max(each)} a thread",
+        "engine": sum(wrong for _, wrong in done),
+    }
 
 
 def _flips(model: str, texts: list[str]) -> Iterator[dict[str, Any]]:
