@@ -8,9 +8,9 @@ the engine's favour.
 - score_next: 20 prompts of 100 own tokens after a shared beginning of 300, log-probabilities of the next token
 - single stream: a prompt of 200 tokens, 96 answer tokens, without the first one
 - first token: of a prompt of 2,000 tokens, and again with all but its last 10 tokens known
-- memory: most of it that a process of its own had after 8,000 tokens; `Llama` needs `logits_all` for log-probabilities
-- threads: 64 of them ask for 30 seconds, `batch_invariant`; answers that are not those given alone, and how many answers
-  the least and the best served thread got
+- memory: most that a process of its own had after 8,000 tokens; `Llama` needs `logits_all` for log-probabilities
+- threads: 64 of them ask for 30 seconds, `batch_invariant`; answers that are not those given alone, and how many
+  answers the least and the best served thread got
 - flips: how many greedy answers of 48 tokens differ in a batch of 16 from those given alone
 """
 
