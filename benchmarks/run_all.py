@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-PROGRAMS = ("startup", "graph", "demo_questions", "scifact", "routing", "answers", "retrieval", "ingest")
+PROGRAMS = ("startup", "graph", "demo_questions", "scifact", "routing", "engine", "answers", "retrieval", "ingest")
 
 
 def main() -> None:

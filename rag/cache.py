@@ -1,4 +1,4 @@
-"""The cache folder: prepared models, indexes of the demo and of `--over`, results and traces of graphs' nodes.
+"""The cache folder: prepared models, indexes of the demo and of `--over`, what graphs and the LLM keep.
 
 All of it can be made again.
 
@@ -29,11 +29,12 @@ _INDEXES = {"demo": re.compile(r"python-\d.*"), "over": re.compile(r".*-[0-9a-f]
 """Folders of indexes, and what `demo_index` and `index_over` call an index in them."""
 
 
-_OF_GRAPHS = {
+_KEPT = {
+    "documents": re.compile(r"[0-9a-f]{64}\.kv|.+\.part"),
     "graphs/nodes.sqlite": re.compile(r"nodes\.sqlite(-wal|-shm)?"),
     "graphs/runs": re.compile(r"[0-9a-f]{16}\.json"),
 }
-"""Results of nodes and traces of runs, and what their files are called; see `rag.graph`."""
+"""What else is kept, and its files: documents' KV (`rag.llm`), results of nodes and traces of runs (`rag.graph`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ def entries() -> list[Entry]:
     root = folder()
     found = {path: path.stat().st_size for path in _models(root) if path.suffix == ".gguf"}
     found |= {index: sum(map(_size, corpus_files(index))) for index in _indexes(root)}
-    found |= {root / name: sum(map(_size, files)) for name in _OF_GRAPHS if (files := _of_graphs(root, name))}
+    found |= {root / name: sum(map(_size, files)) for name in _KEPT if (files := _kept(root, name))}
     return [Entry(path.relative_to(root).as_posix(), size) for path, size in sorted(found.items())]
 
 
@@ -94,10 +95,11 @@ def clear() -> int:
     root = folder()
     indexes = list(_indexes(root))
     own = [*_models(root), *(path for index in indexes for path in corpus_files(index))]
-    own += [path for name in _OF_GRAPHS for path in _of_graphs(root, name)]
+    own += [path for name in _KEPT for path in _kept(root, name)]
     freed = sum(map(_size, own))
     _delete(own)
-    for left in (*indexes, root / "models", *(root / kind for kind in _INDEXES), root / "graphs/runs", root / "graphs"):
+    folders = ("models", *_INDEXES, "documents", "graphs/runs", "graphs")
+    for left in (*indexes, *(root / name for name in folders)):
         if _is_folder(left) and not any(left.iterdir()):
             left.rmdir()
     return freed
@@ -119,9 +121,9 @@ def _indexes(root: Path) -> Iterator[Path]:
                 yield path
 
 
-def _of_graphs(root: Path, name: str) -> list[Path]:
+def _kept(root: Path, name: str) -> list[Path]:
     place = root / "graphs" if name.endswith(".sqlite") else root / name
-    return [path for path in place.iterdir() if _OF_GRAPHS[name].fullmatch(path.name)] if _is_folder(place) else []
+    return [path for path in place.iterdir() if _KEPT[name].fullmatch(path.name)] if _is_folder(place) else []
 
 
 def _is_folder(path: Path) -> bool:

@@ -254,7 +254,7 @@ def test_a_prefix_is_for_servers_that_are_known_to_continue_it(server: Server) -
 
 def test_a_server_has_no_attention() -> None:
     llm = load("http://host/v1")
-    with pytest.raises(AttentionUnavailable, match="http://host/v1 is a server, which does not show it; load a local"):
+    with pytest.raises(AttentionUnavailable, match="of default at http://host/v1: a server does not show it"):
         _ = llm.engine
     assert llm.gives == frozenset()
 

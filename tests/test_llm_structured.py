@@ -12,7 +12,7 @@ import pytest
 from langchain_core.exceptions import OutputParserException
 from pydantic import BaseModel, Field
 from ragloom.rag.llm import ChatLocal, ModelError
-from ragloom.rag.llm.constraint import Constraint
+from ragloom.rag.llm.batching.constraint import Constraint
 from ragloom.rag.llm.grammar import grammar_of
 
 pytestmark = pytest.mark.model

@@ -17,6 +17,9 @@ if not {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & os.environ.keys():
     os.environ["GOMP_SPINCOUNT"] = "1000"
 
 if TYPE_CHECKING:
+    from .attention.document_kv import DocumentKV as DocumentKV
+    from .attention.flash import Attention as Attention
+    from .attention.flash import Head as Head
     from .base import ChatModel as ChatModel
     from .chat import ChatLocal as ChatLocal
     from .engine import LlamaEngine as LlamaEngine
@@ -31,13 +34,16 @@ if TYPE_CHECKING:
     from .sampling import Sampling as Sampling
 
 __all__ = [
+    "Attention",
     "AttentionUnavailable",
     "ChatLocal",
     "ChatModel",
     "Completion",
     "ContextOverflow",
     "DeadlineExceeded",
+    "DocumentKV",
     "EngineClosed",
+    "Head",
     "LlamaEngine",
     "ModelError",
     "Request",
@@ -46,13 +52,16 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Attention": ".attention.flash",
     "AttentionUnavailable": ".errors",
     "ChatLocal": ".chat",
     "ChatModel": ".base",
     "Completion": ".requests",
     "ContextOverflow": ".errors",
     "DeadlineExceeded": ".errors",
+    "DocumentKV": ".attention.document_kv",
     "EngineClosed": ".errors",
+    "Head": ".attention.flash",
     "LlamaEngine": ".engine",
     "ModelError": ".errors",
     "Request": ".requests",

@@ -20,7 +20,7 @@ import os
 import weakref
 from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import ExitStack, aclosing, closing
-from functools import partial
+from functools import cached_property, partial
 from types import TracebackType
 from typing import Self, Unpack
 
@@ -28,15 +28,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...settings import read_settings
-from .context import Context
+from .attention.document_kv import DocumentKV
+from .attention.flash import Attention, Head
+from .attention.reader import LazyReader
+from .batching.context import Context
+from .batching.owner import Owner
+from .batching.scheduler import Scheduler
+from .batching.sequences import SequenceCache
+from .batching.tasks import Generation, Scoring
 from .errors import ContextOverflow, ModelError
 from .models import find_model
-from .owner import Owner
 from .requests import Completion, Delta, EngineStats, Request
 from .sampling import Sampling, SamplingOptions
-from .scheduler import Scheduler
-from .sequences import SequenceCache
-from .tasks import Generation, Scoring
 from .weights import Weights
 
 _DEFAULT_CONTEXT = 8192  # tokens; what a model was trained for may be 131,072, and gigabytes of KV cache
@@ -82,6 +85,7 @@ class LlamaEngine:
             raise ModelError(f"n_seqs should be from 1 to {_MOST_SEQS}, not {n_seqs}")
         if batch_invariant and n_gpu_layers:
             raise ModelError("batch_invariant is for the CPU: on a GPU nobody knows in which order sums are made")
+        threads = read_settings().threads if threads is None else threads
         with ExitStack() as undo:
             weights = Weights(file.path, n_gpu_layers=n_gpu_layers)
             undo.callback(weights.close)
@@ -91,8 +95,8 @@ class LlamaEngine:
             context = Context(
                 weights,
                 n_ctx=self.n_ctx,
-                n_seqs=2 * n_seqs + 1,
-                threads=read_settings().threads if threads is None else threads,
+                n_seqs=2 * n_seqs + 2,  # those that run, as many that are kept, one of the cache and one of the context
+                threads=threads,
                 batch_invariant=batch_invariant,
             )
             undo.pop_all()
@@ -100,16 +104,20 @@ class LlamaEngine:
         cache = SequenceCache(
             context, n_seqs=2 * n_seqs, n_cells=self.n_ctx, reuse=reuse, ordered=batch_invariant and reuse
         )
-        owner = Owner(context, weights, Scheduler(context, cache, n_seqs=n_seqs))
+        self._reader = LazyReader(weights, n_ctx=self.n_ctx, threads=threads)
+        owner = Owner(weights, context, Scheduler(context, cache, n_seqs=n_seqs), self._reader)
         self._owner = owner
         # Runs when the engine is collected, and at exit before Python dismantles itself.
         self._close = weakref.finalize(self, owner.stop)
 
-    def generate(self, requests: Sequence[Request | str], **sampling: Unpack[SamplingOptions]) -> list[Completion]:
+    def generate(
+        self, requests: Sequence[Request | str | Sequence[int]], **sampling: Unpack[SamplingOptions]
+    ) -> list[Completion]:
         """Answer all requests, as many at a time as there are sequences; the answers are in their order.
 
         Args:
-            requests: requests, or just prompts, which then are sampled as the rest of the arguments say.
+            requests: requests, or just prompts (texts or tokens), which then are sampled as the rest of the arguments
+                say.
             sampling: options of `Sampling`.
 
         Raises:
@@ -124,7 +132,7 @@ class LlamaEngine:
             return [Completion.of(len(job[0]), list(answer)) for job, answer in zip(asked, answers, strict=True)]
 
     async def agenerate(
-        self, requests: Sequence[Request | str], **sampling: Unpack[SamplingOptions]
+        self, requests: Sequence[Request | str | Sequence[int]], **sampling: Unpack[SamplingOptions]
     ) -> list[Completion]:
         """Answer as `generate` does; the event loop goes on, and a cancelled task cancels its requests."""
         asked = [self._prepared(request, sampling) for request in requests]
@@ -137,14 +145,16 @@ class LlamaEngine:
             tasks = [group.create_task(answer(*job)) for job in asked]
         return [task.result() for task in tasks]
 
-    def stream(self, request: Request | str, **sampling: Unpack[SamplingOptions]) -> Generator[Delta]:
+    def stream(self, request: Request | str | Sequence[int], **sampling: Unpack[SamplingOptions]) -> Generator[Delta]:
         """Answer one request, bit by bit; the last delta carries the `finish_reason`. See `generate`.
 
         Closing the iterator, or forgetting it, frees the sequence.
         """
         return self._begin(*self._prepared(request, sampling))
 
-    def astream(self, request: Request | str, **sampling: Unpack[SamplingOptions]) -> AsyncGenerator[Delta]:
+    def astream(
+        self, request: Request | str | Sequence[int], **sampling: Unpack[SamplingOptions]
+    ) -> AsyncGenerator[Delta]:
         """Answer as `stream` does, without blocking the event loop."""
         return self._abegin(*self._prepared(request, sampling))
 
@@ -179,6 +189,54 @@ class LlamaEngine:
         """Score as `score_next` does, without blocking the event loop."""
         return await asyncio.to_thread(self.score_next, prompts, candidates)
 
+    def attention(  # noqa: PLR0913 - all but two have a default
+        self,
+        documents: Sequence[str | Sequence[int]],
+        tails: Sequence[str | Sequence[int]],
+        *,
+        preamble: str | Sequence[int] = "",
+        heads: Sequence[Head] | None = None,
+        layers: int | None = None,
+        independent: bool = False,
+        cache: DocumentKV | None = None,
+    ) -> Attention:
+        """How much each tail (a query, say) attends to each token of the documents before it, per layer and head.
+
+        Documents and tails are evaluated in a context of their own, which is made on first use and is as large as the
+        engine's; callers who generate wait meanwhile. See `rag.llm.attention.reader.Reader.read`.
+
+        Args:
+            documents: texts or tokens; texts are only text.
+            tails: each sees the preamble, all documents and itself, not the other tails.
+            preamble: what stands before the documents.
+            heads: which heads to read; None: all of the layers that are read.
+            layers: read the first ones only, which stops the evaluation there; None: as many as `heads` need.
+            independent: evaluate each document on its own after the preamble, not one after the other.
+            cache: where the KV of independent documents is kept, such as `document_kv`.
+
+        Raises:
+            AttentionUnavailable: the model has none that can be read; the reason is told.
+            ContextOverflow: all this does not fit; nothing was evaluated.
+            EngineClosed: the engine was closed.
+            ModelError: a document or tail is empty, there are no such heads or layers, or llama.cpp failed.
+        """
+        read = partial(
+            self._reader.read,
+            [self._tokens(document) for document in documents],
+            [self._tokens(tail) for tail in tails],
+            preamble=self._tokens(preamble) if preamble else [],
+            heads=heads,
+            layers=layers,
+            independent=independent,
+            cache=cache,
+        )
+        return self._owner.call(read)
+
+    @cached_property
+    def document_kv(self) -> DocumentKV:
+        """Documents' KV in ragloom's cache folder, shared by all engines and processes: at most 2 GB."""
+        return DocumentKV(read_settings().cache / "documents")
+
     def tokenize(self, text: str) -> list[int]:
         """The tokens of `text`, which is only text: `<|im_end|>` in it is eight characters or so, no control token."""
         return self.weights.tokenize(text)
@@ -201,8 +259,8 @@ class LlamaEngine:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
-    def _prepared(self, request: Request | str, sampling: SamplingOptions) -> tuple[list[int], Request]:
-        if isinstance(request, str):
+    def _prepared(self, request: Request | str | Sequence[int], sampling: SamplingOptions) -> tuple[list[int], Request]:
+        if not isinstance(request, Request):
             request = Request(request, Sampling.of(sampling))
         elif sampling:
             raise ModelError(f"a Request has its own sampling; give it {', '.join(sampling)} there")

@@ -40,14 +40,17 @@ class ContextOverflow(ModelError, ValueError):  # noqa: N818 - the name says it
         )
 
 
-class AttentionUnavailable(ModelError):  # noqa: N818 - the name says it
-    """The model's attention cannot be read.
+class AttentionUnavailable(ModelError):  # noqa: N818 - what a caller asks is whether attention is there
+    """A model's attention cannot be read.
 
     Attributes:
-        reason: why, in words.
+        reason: what stands in the way.
     """
 
-    def __init__(self, reason: str) -> None:
-        """Say why."""
+    def __init__(self, model: str, reason: str) -> None:
+        """Name the `model`, the `reason` and the rerankers that need no attention."""
         self.reason = reason
-        super().__init__(f"attention cannot be read: {reason}")
+        super().__init__(
+            f"cannot read the attention of {model}: {reason}; rerank with 'first', which reads logits, "
+            "or with a cross-encoder"
+        )

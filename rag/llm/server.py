@@ -58,7 +58,7 @@ class ChatServer(ChatOpenAI, ChatModel):
     @property
     def engine(self) -> Never:
         """There is none in this process."""
-        raise AttentionUnavailable(f"{self.openai_api_base} is a server, which does not show it; load a local model")
+        raise AttentionUnavailable(f"{self.model_name} at {self.openai_api_base}", "a server does not show it")
 
     def score_next(
         self, conversations: Sequence[Sequence[BaseMessage]], candidates: Sequence[str], *, prefix: str = ""

@@ -100,6 +100,19 @@ class Weights:
         return int(key or usual), int(value or usual)
 
     @cached_property
+    def numbers_per_token(self) -> int:
+        """How many numbers a token is in the KV cache, over all layers."""
+        with self._in_use() as pointer:
+            rows = llama_cpp.llama_model_n_layer(pointer) * llama_cpp.llama_model_n_head_kv(pointer)
+        return int(rows * sum(self.head_sizes))
+
+    @cached_property
+    def has_encoder(self) -> bool:
+        """Whether one half of the model reads and the other one writes, as in T5."""
+        with self._in_use() as pointer:
+            return bool(llama_cpp.llama_model_has_encoder(pointer))
+
+    @cached_property
     def keeps_every_token(self) -> bool:
         """Whether what was read is kept token by token, so that a sequence can be cut and shared; Mamba sums it up."""
         with self._in_use() as pointer:

@@ -4,7 +4,8 @@ Flash attention of llama.cpp on a CPU has three ways to sum: in tiles from 64 ro
 512 cells or more, else one cell after the other. They round differently, a Q8_0 model rounds its activations to 8 bits
 after each, and so a request's logits depend, by up to half a unit, on what was evaluated beside it and in which
 pieces. Only the last way adds in the order of the sequence's own tokens whatever lies between. llama.cpp takes it for
-every batch when the KV cache is neither float16 nor float32; that is what `batch_invariant` does.
+every batch when the KV cache is neither float16 nor float32; that is what `batch_invariant` does. `invariance` has the
+other half of it.
 """
 
 from __future__ import annotations
@@ -16,11 +17,14 @@ import llama_cpp
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import ModelError
-from .logs import collect_errors, reason
-from .weights import Weights
+from ..errors import ModelError
+from ..logs import collect_errors, reason
+from ..memory import check_memory
+from ..weights import Weights
+from .invariance import single_rows_differ
 
 N_BATCH = 512  # tokens evaluated at once; 1,000 tokens took 2.4 s here at 512 and 1,024, 2.8 s at 128
+_PROBE = 6  # tokens by which is seen whether rows are computed alike
 _BLOCK = 32  # numbers in a block of Q8_0
 _BF16 = 30  # of enum ggml_type; llama_cpp does not name it
 
@@ -46,14 +50,17 @@ class Context:
         threads: int,
         batch_invariant: bool = False,
     ) -> None:
-        """Reserve room for `n_ctx` tokens in `n_seqs` sequences; a batch has logits for as many rows.
+        """Reserve room for `n_ctx` tokens in `n_seqs` sequences; the last one is the context's own.
+
+        A batch has logits for as many rows as there are sequences.
 
         Raises:
             ModelError: the memory does not suffice, or the model cannot generate.
         """
+        check_memory(weights, n_ctx=n_ctx, n_seqs=n_seqs)
         params = llama_cpp.llama_context_default_params()
-        params.n_ctx = n_ctx
-        params.n_batch = params.n_ubatch = min(N_BATCH, n_ctx)
+        params.n_ctx = n_ctx + batch_invariant  # room for a row that nobody needs; see `invariance`
+        params.n_batch = params.n_ubatch = min(N_BATCH, n_ctx) + batch_invariant
         params.n_seq_max = n_seqs
         params.n_outputs_max = n_seqs  # llama.cpp aborts the process where it is less
         params.kv_unified = True
@@ -67,12 +74,19 @@ class Context:
         if not pointer:
             raise ModelError(f"cannot make a context of {n_ctx} tokens for {weights.path.name}: {reason(errors)}")
         self._memory = llama_cpp.llama_get_memory(pointer)
-        if not self._memory:
+        if not self._memory or weights.has_encoder:
             llama_cpp.llama_free(pointer)
-            raise ModelError(f"{weights.path.name} cannot generate: it keeps no memory of what it has read")
+            raise ModelError(f"{weights.path.name} is a model that reads only, or one of two halves; use a chat model")
         self._pointer: llama_cpp.llama_context_p = pointer
-        self._batch = llama_cpp.llama_batch_init(N_BATCH, 0, 1)
+        self._batch = llama_cpp.llama_batch_init(N_BATCH + 1, 0, 1)
         self._n_vocab = weights.n_vocab
+        self._beside: Row | None = None
+        if batch_invariant:
+            try:
+                self._keep_rows_alike(n_seqs)
+            except BaseException:
+                self.close()
+                raise
 
     @property
     def pointer(self) -> llama_cpp.llama_context_p:
@@ -85,6 +99,13 @@ class Context:
         Raises:
             ModelError: llama.cpp could not.
         """
+        if self._beside and (len(rows) == 1 or sum(row.wants_logits for row in rows) == 1):
+            self._evaluate([*rows, self._beside])
+            self.clear_sequence(self._beside.sequence)
+        else:
+            self._evaluate(rows)
+
+    def _evaluate(self, rows: Sequence[Row]) -> None:
         batch = self._batch
         batch.n_tokens = len(rows)
         for i, (token, position, sequence, wants_logits) in enumerate(rows):
@@ -97,6 +118,25 @@ class Context:
             code = llama_cpp.llama_decode(self._pointer, batch)
         if code:
             raise ModelError(f"llama.cpp could not evaluate {len(rows)} tokens (code {code}): {reason(errors)}")
+
+    def _keep_rows_alike(self, n_seqs: int) -> None:
+        """Find out whether a single row has to have another one beside it; see `invariance`."""
+        prompt = [Row(token, token, 0, token == _PROBE - 1) for token in range(_PROBE)]
+        self._evaluate([*prompt, *(row._replace(sequence=1) for row in prompt)])
+        in_one_go = self.logits(_PROBE - 1).copy()
+        self.clear()
+        self._evaluate([row._replace(wants_logits=False) for row in prompt[:-1]])
+
+        def evaluate(rows: int) -> NDArray[np.float32]:
+            for sequence in range(1, rows + 1):
+                self.clear_sequence(sequence)
+                self.copy(0, sequence, _PROBE - 1)
+            self._evaluate([prompt[-1]._replace(sequence=sequence) for sequence in range(1, rows + 1)])
+            return np.array([self.logits(row) for row in range(rows)])
+
+        if single_rows_differ(evaluate, in_one_go, n_seqs - 1):
+            self._beside = Row(0, 0, n_seqs - 1, True)
+        self.clear()
 
     def logits(self, row: int) -> NDArray[np.float32]:
         """The logits `[n_vocab]` that the last batch has at `row`, in place: the next batch overwrites them."""

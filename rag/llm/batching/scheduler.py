@@ -13,15 +13,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
 
+from ..errors import ModelError
+from ..requests import EngineStats
 from .context import N_BATCH, Context, Row
-from .errors import ModelError
-from .requests import EngineStats
 from .sequences import CachedSequence, SequenceCache, common_prefix
 from .tasks import Task
 
 _PREFILL_BESIDE = N_BATCH // 2  # tokens of prompts per step while others generate: their next token is not late
 _HEADROOM = 64  # tokens that each running request should be able to go on for when another one is let in
-_WORTH_WAITING = 32  # tokens of a prompt; fewer are evaluated sooner than waited for
+_WORTH_WAITING = 8  # tokens of a prompt; fewer are evaluated sooner than waited for
 
 
 @dataclass(eq=False, slots=True)
@@ -96,10 +96,12 @@ class Scheduler:
         try:
             token = run.task.advance(self._context, row)
         except Exception as error:  # noqa: BLE001 - the caller raises it
+            self._end(run)
             run.task.fail(error)
-            token = None
+            return
         if token is None:
             self._end(run)
+            run.task.finish()
         else:
             run.pending.append(token)
 
@@ -109,13 +111,15 @@ class Scheduler:
         run.task.close()
 
     def _drop_ended(self) -> None:
-        for run in list(self._running):
-            if _has_ended(run.task):
-                self._end(run)
-        for waiting in list(self._waiting):
-            if _has_ended(waiting[0]):
-                self._waiting.remove(waiting)
-                waiting[0].close()
+        ended = [run for run in self._running if run.task.has_ended]
+        for run in ended:
+            self._end(run)
+        late = [waiting for waiting in self._waiting if waiting[0].has_ended]
+        for waiting in late:
+            self._waiting.remove(waiting)
+            waiting[0].close()
+        for task in [*(run.task for run in ended), *(task for task, _ in late)]:
+            task.tell_deadline()
 
     def _admit(self) -> None:
         """Let waiting tasks in, first come, first served, while there is a sequence and room for them."""
@@ -192,14 +196,3 @@ def _rows_of(run: _Run, tokens: list[int]) -> Iterator[Row]:
     start = len(run.sequence.tokens)
     last = len(tokens) - 1 if len(tokens) == len(run.pending) else -1
     return (Row(token, start + i, run.sequence.id, i == last) for i, token in enumerate(tokens))
-
-
-def _has_ended(task: Task) -> bool:
-    if task.cancelled:
-        return True
-    try:
-        task.check_deadline()
-    except ModelError as error:
-        task.fail(error)
-        return True
-    return False

@@ -8,11 +8,11 @@ import llama_cpp
 import numpy as np
 from numpy.typing import NDArray
 
+from ..requests import TokenLogprob
+from ..sampling import Sampling
+from ..weights import Weights
 from .constraint import constrained
 from .context import Context
-from .requests import TokenLogprob
-from .sampling import Sampling
-from .weights import Weights
 
 
 class Sampler:

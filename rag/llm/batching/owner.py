@@ -3,30 +3,52 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, TypeVar
 
+from ..attention.reader import LazyReader
+from ..errors import EngineClosed
+from ..requests import Delta, EngineStats
+from ..weights import Weights
 from .context import Context
-from .errors import EngineClosed
-from .requests import Delta, EngineStats
 from .scheduler import Scheduler
 from .tasks import Sink, Task
-from .weights import Weights
+
+_log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """Something to be done between two steps."""
+
+    function: Callable[[], Any]
+    sink: Sink
+
+    def run(self) -> None:
+        try:
+            result = self.function()
+        except Exception as error:  # noqa: BLE001 - the caller raises it
+            result = error
+        self.sink(result)
 
 
 class Owner:
     """Runs tasks in a thread of its own."""
 
-    def __init__(self, context: Context, weights: Weights, scheduler: Scheduler) -> None:
+    def __init__(self, weights: Weights, context: Context, scheduler: Scheduler, reader: LazyReader) -> None:
         """Start the thread; from here on it owns what it is given."""
-        self._inbox: SimpleQueue[Task | None] = SimpleQueue()
+        self._inbox: SimpleQueue[Task | _Call | None] = SimpleQueue()
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._scheduler = scheduler
-        arguments = (context, weights, scheduler, self._inbox, self._stopping)
+        arguments = ([reader, context, weights], scheduler, self._inbox, self._stopping)
         self._thread = threading.Thread(target=_serve, args=arguments, name="ragloom-llm", daemon=True)
         self._thread.start()
 
@@ -53,6 +75,16 @@ class Owner:
         self._submit(task)
         return _aread(results, task)
 
+    def call(self, function: Callable[[], T]) -> T:
+        """Do something in the thread, while no task is in the middle of a step; what it returns or raises."""
+        results: SimpleQueue[Any] = SimpleQueue()
+        self._submit(_Call(function, results.put))
+        result = results.get()
+        if isinstance(result, Exception):
+            raise result
+        returned: T = result
+        return returned
+
     def stats(self) -> EngineStats:
         """What was done so far."""
         return self._scheduler.stats
@@ -65,7 +97,7 @@ class Owner:
         if self._thread is not threading.current_thread():
             self._thread.join()
 
-    def _submit(self, task: Task) -> None:
+    def _submit(self, task: Task | _Call) -> None:
         with self._lock:
             if self._stopping.is_set() or not self._thread.is_alive():
                 raise EngineClosed("the model was closed, or loaded before this process was forked; load it again")
@@ -99,23 +131,32 @@ async def _aread(results: asyncio.Queue[Any], task: Task) -> AsyncGenerator[Any]
 
 
 def _serve(
-    context: Context,
-    weights: Weights,
+    owned: Sequence[Context | Weights | LazyReader],
     scheduler: Scheduler,
-    inbox: SimpleQueue[Task | None],
+    inbox: SimpleQueue[Task | _Call | None],
     stopping: threading.Event,
 ) -> None:
-    while not stopping.is_set():
-        while scheduler.idle or not inbox.empty():
-            task = inbox.get()
-            if task is None:
-                break
-            scheduler.add(task)
-        if not stopping.is_set():
-            scheduler.step()
-    while not inbox.empty():
-        if task := inbox.get():
-            scheduler.add(task)
-    scheduler.fail_all(EngineClosed("the model was closed while it answered"))
-    context.close()
-    weights.close()
+    failure: Exception = EngineClosed("the model was closed while it answered")
+    try:
+        while not stopping.is_set():
+            while scheduler.idle or not inbox.empty():
+                task = inbox.get()
+                if task is None:
+                    break
+                if isinstance(task, _Call):
+                    task.run()
+                else:
+                    scheduler.add(task)
+            if not stopping.is_set():
+                scheduler.step()
+    except Exception as error:  # noqa: BLE001 - a defect; whoever waits should hear of it and not wait for ever
+        _log.exception("the engine ends after an error of its own")
+        failure = error
+    finally:
+        stopping.set()
+        while not inbox.empty():
+            if task := inbox.get():
+                task.sink(failure) if isinstance(task, _Call) else task.fail(failure)
+        scheduler.fail_all(failure)
+        for thing in owned:
+            thing.close()

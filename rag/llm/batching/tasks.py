@@ -11,19 +11,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import DeadlineExceeded
+from ..requests import Delta, FinishReason, Request
+from ..text import TextStream
+from ..weights import Weights
 from .context import Context
-from .errors import DeadlineExceeded
-from .requests import Delta, FinishReason, Request
 from .sampler import Sampler, log_softmax, token_logprob
-from .text import TextStream
-from .weights import Weights
 
 Sink = Callable[[Any], None]
 """Takes what a task has to tell, in the engine's thread: results, or the exception that the caller is to raise."""
 
 
 class Task(ABC):
-    """One prompt. All methods but `cancel` are for the engine's thread."""
+    """One prompt. All methods but `cancel` are for the engine's thread.
+
+    What a task tells last it tells in `finish`, when its sequence is free again: whoever hears it finds it so.
+    """
 
     def __init__(self, prompt: Sequence[int], sink: Sink, timeout: float | None = None) -> None:
         """Tell `sink` what comes of `prompt`; fail after `timeout` seconds."""
@@ -52,18 +55,18 @@ class Task(ABC):
         self._cancelled.set()
 
     @property
-    def cancelled(self) -> bool:
-        """Whether nobody wants the result any more."""
-        return self._cancelled.is_set()
+    def has_ended(self) -> bool:
+        """Whether nobody wants the result any more, or it is too late for it."""
+        return self._cancelled.is_set() or (self._deadline is not None and time.monotonic() > self._deadline)
 
-    def check_deadline(self) -> None:
-        """Go on only in time.
+    def tell_deadline(self) -> None:
+        """Tell whoever still waits that it is too late."""
+        if self._timeout is not None:
+            self._sink(DeadlineExceeded(self._timeout))
 
-        Raises:
-            DeadlineExceeded: it is too late.
-        """
-        if self._timeout is not None and self._deadline is not None and time.monotonic() > self._deadline:
-            raise DeadlineExceeded(self._timeout)
+    @abstractmethod
+    def finish(self) -> None:
+        """Tell the rest, after `advance` gave no further token."""
 
     def fail(self, error: Exception) -> None:
         """Tell the caller what went wrong."""
@@ -86,6 +89,7 @@ class Generation(Task):
         self._text = TextStream(request.sampling.stop)
         self._count = 0
         self._sampler: Sampler | None = None
+        self._finish_reason: FinishReason = "stop"
 
     @property
     def most_tokens(self) -> int:
@@ -98,24 +102,27 @@ class Generation(Task):
             self._sampler = Sampler(self._weights, self._request.sampling, self._request.grammar)
         token = self._sampler.draw(context, row)
         if self._weights.is_end(token):
-            self._end("stop")
             return None
         self._count += 1
         top = self._request.top_logprobs
         logprob = None if top is None else token_logprob(self._weights, context, row, token, top)
         self._sink(Delta(self._text.feed(self._weights.piece(token)), self._count, logprob))
-        if self._text.stopped or self._count == self._limit:
-            self._end("stop" if self._text.stopped else "length")
+        if self._text.stopped:
+            return None
+        if self._count == self._limit:
+            self._finish_reason = "length"
             return None
         return token
+
+    def finish(self) -> None:
+        """Tell the last delta."""
+        rest = self._text.finish()
+        self._sink(Delta(rest, self._count, finish_reason=self._finish_reason, reused=self.reused))
 
     def close(self) -> None:
         """Free the sampler."""
         if self._sampler:
             self._sampler.close()
-
-    def _end(self, finish_reason: FinishReason) -> None:
-        self._sink(Delta(self._text.finish(), self._count, finish_reason=finish_reason, reused=self.reused))
 
 
 class Scoring(Task):
@@ -127,7 +134,12 @@ class Scoring(Task):
         """Score the `candidates`, token ids `[n_candidates]`."""
         super().__init__(prompt, sink)
         self._candidates = candidates
+        self._scores = np.empty(0, np.float32)
 
     def advance(self, context: Context, row: int) -> None:
-        """Tell the log-probabilities `[n_candidates]`."""
-        self._sink(log_softmax(context.logits(row))[self._candidates])
+        """Read the log-probabilities `[n_candidates]`."""
+        self._scores = log_softmax(context.logits(row))[self._candidates]
+
+    def finish(self) -> None:
+        """Tell them."""
+        self._sink(self._scores)

@@ -15,8 +15,8 @@ from contextlib import contextmanager
 import llama_cpp
 import numpy as np
 
-from .errors import ModelError
-from .weights import Weights
+from ..errors import ModelError
+from ..weights import Weights
 
 _CANDIDATE = np.dtype([("token", np.int32), ("logit", np.float32), ("p", np.float32)])
 """`llama_token_data`."""

@@ -1,0 +1,59 @@
+"""The key of a document's KV: everything that its numbers depend on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import llama_cpp
+
+from ....settings import read_settings
+from ..digest import file_digest
+from ..errors import ModelError
+from ..weights import Weights
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What computes KV.
+
+    Attributes:
+        model: SHA-256 of the model's file.
+        version: of llama-cpp-python, whose llama.cpp says how KV is laid out.
+        layout: number types and order of keys and values.
+        rope: how positions are turned: the kind, and whether the context is beyond what the model was trained for first
+            (some models then turn them in another way).
+    """
+
+    model: str
+    version: str
+    layout: str
+    rope: str
+
+    @classmethod
+    def of(cls, weights: Weights, *, n_ctx: int, layout: str) -> Origin:
+        """Where KV of `weights` in a context of `n_ctx` tokens comes from; the file is read once.
+
+        Raises:
+            ModelError: the model's file cannot be read any longer.
+        """
+        try:
+            digest = file_digest(weights.path, read_settings().cache / "models")
+        except OSError as error:
+            raise ModelError(f"cannot read {weights.path}, by which documents' KV is kept: {error}") from error
+        architecture = weights.metadata("general.architecture")
+        original = weights.metadata(f"{architecture}.rope.scaling.original_context_length")
+        kind = llama_cpp.llama_model_rope_type(weights.pointer)
+        return cls(
+            model=digest,
+            version=llama_cpp.__version__,
+            layout=layout,
+            rope=f"{kind} long={original is not None and n_ctx > int(original)}",
+        )
+
+    def key(self, preamble: Sequence[int], document: Sequence[int], layers: int) -> str:
+        """The key of a document's KV, evaluated after `preamble` and valid in the first `layers` layers."""
+        parts = [asdict(self), list(preamble), list(document), layers]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,1 @@
+"""Many requests in one context: `scheduler` says what is evaluated next, `owner` is the thread that does it."""
