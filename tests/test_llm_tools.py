@@ -11,8 +11,8 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, Huma
 from langchain_core.tools import tool
 from pydantic import BaseModel
 from ragloom.rag.llm import ChatLocal, ModelError
+from ragloom.rag.llm.batching.constraint import constrained
 from ragloom.rag.llm.calls import CallForm
-from ragloom.rag.llm.constraint import constrained
 from ragloom.rag.llm.grammar import calls_grammar
 from ragloom.rag.llm.messages import to_turns
 from ragloom.rag.llm.template import ChatTemplate
