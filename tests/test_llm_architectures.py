@@ -26,6 +26,22 @@ def test_a_tiny_model_answers_together_as_alone(architecture: str, tmp_path: Pat
     assert reused == [alone[-1]]
 
 
+@pytest.mark.parametrize("architecture", SHAPES)
+def test_what_a_sliding_window_has_forgotten_is_not_reused(architecture: str, tmp_path: Path) -> None:
+    first, second, third = (
+        [20 + (at * step) % 200 for at in range(size)] for step, size in ((3, 60), (7, 120), (11, 100))
+    )
+    asked = [[*second[:40], 25]]
+    candidates = range(20, 320)
+    model = write_tiny(tmp_path, architecture)
+    with LlamaEngine(model, n_ctx=256, n_seqs=1) as fresh:
+        expected = fresh.score_next(asked, candidates)
+    with LlamaEngine(model, n_ctx=256, n_seqs=1) as engine:
+        for prompt in (first, second, third):
+            engine.score_next([prompt], [20])
+        assert np.abs(engine.score_next(asked, candidates) - expected).max() < 0.2
+
+
 def test_a_prompt_of_a_whole_batch_in_a_whole_context_is_answered(tmp_path: Path) -> None:
     prompt = [20 + at * 3 % 200 for at in range(511)]
     with LlamaEngine(write_tiny(tmp_path, "llama"), n_ctx=512, batch_invariant=True) as engine:

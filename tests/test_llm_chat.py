@@ -257,13 +257,15 @@ def test_nothing_is_asked_of_weights_that_were_freed() -> None:
 
 
 def test_a_forgotten_model_is_freed() -> None:
-    before = threading.active_count()
+    before = threading.enumerate()
     llm = ChatLocal(n_ctx=512)
     engine = weakref.ref(llm._engine)
+    (thread,) = [thread for thread in threading.enumerate() if thread.name == "ragloom-llm" and thread not in before]
     del llm
     gc.collect()
     assert engine() is None
-    assert threading.active_count() == before
+    thread.join(60)
+    assert not thread.is_alive()
 
 
 def test_a_path_is_a_model(llm: ChatLocal) -> None:

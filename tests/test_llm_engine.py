@@ -199,6 +199,8 @@ def test_a_prompt_that_does_not_fit_is_refused_before_anything_is_evaluated(engi
         (lambda engine: engine.generate(["a"], max_tokens=0), "max_tokens should be greater than or equal to 1"),
         (lambda engine: engine.generate([Request("a")], temperature=1), "a Request has its own sampling"),
         (lambda engine: LlamaEngine(n_seqs=0), "n_seqs should be from 1 to 127, not 0"),
+        (lambda engine: LlamaEngine(n_ctx=-5), "n_ctx should be at least 1, not -5"),
+        (lambda engine: engine.generate([Request("a", top_logprobs=10**6)]), "top_logprobs should be from 0 to 49152"),
         (lambda engine: LlamaEngine(n_ctx=10**6), "n_ctx=1000000 is more than the 8192 tokens"),
         (lambda engine: LlamaEngine(batch_invariant=True, n_gpu_layers=1), "batch_invariant is for the CPU"),
     ],

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import subprocess
 import sys
+import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from ragloom.rag.llm import LlamaEngine, ModelError
+from ragloom.rag.llm import DeadlineExceeded, EngineClosed, LlamaEngine, ModelError, Request, Sampling
 from ragloom.rag.llm.models import find_model
 
 pytestmark = pytest.mark.model
@@ -77,3 +81,101 @@ def test_a_process_ends_without_a_crash_while_a_thread_waits_for_answers() -> No
         "threading.Thread(target=engine.generate, args=(['Once'] * 40,), daemon=True).start()"
     )
     assert done.returncode == 0
+
+
+ENDLESS = Request("Once upon a time", Sampling(temperature=3.0, seed=1, max_tokens=None, logit_bias={0: -100, 2: -100}))
+
+
+def idle(engine: LlamaEngine) -> bool:
+    """Whether nothing else is under way after a few short requests; an endless one would be."""
+    for _ in range(4):
+        engine.generate(["Hi"], max_tokens=1)
+    return not engine.stats().running
+
+
+def test_a_stream_that_nobody_began_to_read_is_cancelled_too() -> None:
+    with LlamaEngine(n_ctx=4096) as engine:
+        engine.stream(ENDLESS).close()
+        assert idle(engine)
+        engine.stream(ENDLESS)
+        gc.collect()
+        assert idle(engine)
+        with pytest.raises(DeadlineExceeded):
+            engine.generate([replace(ENDLESS, timeout=0.01), ENDLESS])
+        assert idle(engine)
+
+
+async def test_async_calls_fail_as_the_others_and_cancel_the_rest() -> None:
+    with LlamaEngine(n_ctx=4096) as engine:
+        with pytest.raises(DeadlineExceeded):
+            await engine.agenerate([replace(ENDLESS, timeout=0.01), ENDLESS])
+        stream = engine.astream(ENDLESS)
+        await stream.aclose()
+        assert idle(engine)
+
+
+def test_an_event_loop_that_was_closed_ends_its_requests() -> None:
+    with LlamaEngine(n_ctx=4096) as engine:
+        loop = asyncio.new_event_loop()
+
+        async def begin() -> object:
+            stream = engine.astream(ENDLESS)
+            await anext(stream)
+            return stream
+
+        stream = loop.run_until_complete(begin())
+        loop.close()
+        assert idle(engine)
+        assert stream
+
+
+def test_a_stream_keeps_its_engine() -> None:
+    stream = LlamaEngine(n_ctx=512).stream("Once upon a time", max_tokens=4)
+    gc.collect()
+    assert [delta.tokens for delta in stream] == [1, 2, 3, 4, 4]
+
+
+def test_readers_of_attention_leave_turns_to_the_others() -> None:
+    done = threading.Event()
+    with LlamaEngine(n_ctx=512) as engine:
+
+        def read() -> None:
+            while not done.is_set():
+                engine.attention([" Cats purr. " * 5], [" What do cats do?"])
+
+        readers = [threading.Thread(target=read) for _ in range(3)]
+        for reader in readers:
+            reader.start()
+        answer = engine.generate([Request("Once upon a time", Sampling(max_tokens=3), timeout=60)])[0]
+        done.set()
+        for reader in readers:
+            reader.join()
+    assert answer.tokens == 3
+
+
+def test_an_error_of_the_engines_own_reaches_whoever_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    with LlamaEngine(n_ctx=512) as engine:
+        stream = engine.stream(ENDLESS)
+        next(stream)
+        monkeypatch.setattr(engine._owner._scheduler, "step", lambda: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            list(stream)
+        with pytest.raises(EngineClosed):
+            engine.generate(["Hi"])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no fork")
+def test_a_forked_child_is_told_and_does_not_wait() -> None:
+    done = in_a_new_process(
+        "import os; from ragloom.rag.llm import EngineClosed, LlamaEngine\n"
+        "engine = LlamaEngine(n_ctx=512); stream = engine.stream('Once', max_tokens=400); next(stream)\n"
+        "if os.fork() == 0:\n"
+        "    uses = lambda: next(stream), lambda: engine.generate(['Hi']), lambda: engine.score_next(['Hi'], [1])\n"
+        "    for use in uses:\n"
+        "        try: use()\n"
+        "        except EngineClosed as error: print('forked' in str(error), flush=True)\n"
+        "    os._exit(0)\n"
+        "os.wait()\n"
+    )
+    assert done.returncode == 0
+    assert done.stdout.split() == ["True"] * 3

@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 import os
 import weakref
-from collections.abc import AsyncGenerator, Generator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack, aclosing, closing
 from functools import cached_property, partial
 from types import TracebackType
@@ -33,6 +33,7 @@ from .attention.flash import Attention, Head
 from .attention.reader import LazyReader
 from .batching.context import Context
 from .batching.owner import Owner
+from .batching.results import AsyncResults, Results
 from .batching.scheduler import Scheduler
 from .batching.sequences import SequenceCache
 from .batching.tasks import Generation, Scoring
@@ -91,6 +92,8 @@ class LlamaEngine:
             undo.callback(weights.close)
             self.weights = weights
             self.n_ctx = _room(weights, n_ctx, file.name)
+            if batch_invariant and not weights.keeps_every_token:
+                raise ModelError(f"batch_invariant cannot be had: {file.name} sums up what it has read")
             self.n_seqs = n_seqs
             context = Context(
                 weights,
@@ -101,14 +104,11 @@ class LlamaEngine:
             )
             undo.pop_all()
         reuse = weights.keeps_every_token
-        cache = SequenceCache(
-            context, n_seqs=2 * n_seqs, n_cells=self.n_ctx, reuse=reuse, ordered=batch_invariant and reuse
-        )
+        cache = SequenceCache(context, n_seqs=2 * n_seqs, n_cells=self.n_ctx, reuse=reuse, ordered=batch_invariant)
         self._reader = LazyReader(weights, n_ctx=self.n_ctx, threads=threads)
         owner = Owner(weights, context, Scheduler(context, cache, n_seqs=n_seqs), self._reader)
         self._owner = owner
-        # Runs when the engine is collected, and at exit before Python dismantles itself.
-        self._close = weakref.finalize(self, owner.stop)
+        weakref.finalize(self, owner.abandon).atexit = False  # at exit the owner stops itself
 
     def generate(
         self, requests: Sequence[Request | str | Sequence[int]], **sampling: Unpack[SamplingOptions]
@@ -141,11 +141,15 @@ class LlamaEngine:
             async with aclosing(self._abegin(prompt, request)) as deltas:
                 return Completion.of(len(prompt), [delta async for delta in deltas])
 
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(answer(*job)) for job in asked]
-        return [task.result() for task in tasks]
+        tasks = [asyncio.ensure_future(answer(*job)) for job in asked]
+        try:
+            return await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
-    def stream(self, request: Request | str | Sequence[int], **sampling: Unpack[SamplingOptions]) -> Generator[Delta]:
+    def stream(self, request: Request | str | Sequence[int], **sampling: Unpack[SamplingOptions]) -> Results[Delta]:
         """Answer one request, bit by bit; the last delta carries the `finish_reason`. See `generate`.
 
         Closing the iterator, or forgetting it, frees the sequence.
@@ -154,7 +158,7 @@ class LlamaEngine:
 
     def astream(
         self, request: Request | str | Sequence[int], **sampling: Unpack[SamplingOptions]
-    ) -> AsyncGenerator[Delta]:
+    ) -> AsyncResults[Delta]:
         """Answer as `stream` does, without blocking the event loop."""
         return self._abegin(*self._prepared(request, sampling))
 
@@ -174,11 +178,13 @@ class LlamaEngine:
             EngineClosed: the engine was closed.
             ModelError: a candidate is not one token, or llama.cpp failed.
         """
+        self._owner.check_alive()
         ids = np.array([self._candidate(candidate) for candidate in candidates], np.intp)
         asked = [self._fitting(self._tokens(prompt), answer=0) for prompt in prompts]
         with ExitStack() as under_way:
             scores = [
-                under_way.enter_context(closing(self._owner.run(partial(Scoring, prompt, ids)))) for prompt in asked
+                under_way.enter_context(closing(self._owner.run(partial(Scoring, prompt, ids), self)))
+                for prompt in asked
             ]
             rows = [next(score) for score in scores]
         return np.array(rows, np.float32).reshape(len(asked), len(ids))
@@ -251,7 +257,7 @@ class LlamaEngine:
 
     def close(self) -> None:
         """Free the memory; requests under way end with `EngineClosed`. A second call does nothing."""
-        self._close()
+        self._owner.stop()
 
     def __enter__(self) -> Self:
         return self
@@ -260,17 +266,20 @@ class LlamaEngine:
         self.close()
 
     def _prepared(self, request: Request | str | Sequence[int], sampling: SamplingOptions) -> tuple[list[int], Request]:
+        self._owner.check_alive()
         if not isinstance(request, Request):
             request = Request(request, Sampling.of(sampling))
         elif sampling:
             raise ModelError(f"a Request has its own sampling; give it {', '.join(sampling)} there")
+        if request.top_logprobs is not None and not 0 <= request.top_logprobs <= self.weights.n_vocab:
+            raise ModelError(f"top_logprobs should be from 0 to {self.weights.n_vocab}, not {request.top_logprobs}")
         return self._fitting(self._tokens(request.prompt), answer=1), request
 
-    def _begin(self, prompt: list[int], request: Request) -> Generator[Delta]:
-        return self._owner.run(partial(Generation, self.weights, prompt, request, self.n_ctx - len(prompt)))
+    def _begin(self, prompt: list[int], request: Request) -> Results[Delta]:
+        return self._owner.run(partial(Generation, self.weights, prompt, request, self.n_ctx - len(prompt)), self)
 
-    def _abegin(self, prompt: list[int], request: Request) -> AsyncGenerator[Delta]:
-        return self._owner.arun(partial(Generation, self.weights, prompt, request, self.n_ctx - len(prompt)))
+    def _abegin(self, prompt: list[int], request: Request) -> AsyncResults[Delta]:
+        return self._owner.arun(partial(Generation, self.weights, prompt, request, self.n_ctx - len(prompt)), self)
 
     def _tokens(self, prompt: str | Sequence[int]) -> list[int]:
         tokens = self.tokenize(prompt) if isinstance(prompt, str) else list(prompt)
@@ -295,6 +304,8 @@ class LlamaEngine:
 
 def _room(weights: Weights, n_ctx: int | None, name: str) -> int:
     trained = weights.trained_context
+    if n_ctx is not None and n_ctx < 1:
+        raise ModelError(f"n_ctx should be at least 1, not {n_ctx}")
     if n_ctx is not None and n_ctx > trained:
         raise ModelError(f"n_ctx={n_ctx} is more than the {trained} tokens that {name} was trained for")
     return n_ctx or min(trained, _DEFAULT_CONTEXT)

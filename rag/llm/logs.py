@@ -30,33 +30,36 @@ def _to_logging(level: int, text: bytes, _user_data: ctypes.c_void_p) -> None:
 
 def route_logs() -> None:
     """Send llama.cpp's lines to `logging`; an application that has not configured it sees none of them."""
-    if not _log.handlers:
-        _log.addHandler(logging.NullHandler())
+    if _errors not in _log.handlers:
+        _log.addHandler(_errors)
     llama_cpp.llama_log_set(_to_logging, ctypes.c_void_p(0))
 
 
 class _Errors(logging.Handler):
-    """Keeps the errors of one thread, to tell the user why a call of llama.cpp returned nothing."""
+    """Keeps the errors of each thread that collects them, to tell the user why a call of llama.cpp returned nothing."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
-        self.lines: list[str] = []
-        self._thread = threading.get_ident()
+        self.collected = threading.local()
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.thread == self._thread:
-            self.lines.append(record.getMessage())
+        for lines in getattr(self.collected, "lists", ()):  # the line is handled in the thread that caused it
+            lines.append(record.getMessage())
+
+
+_errors = _Errors()
 
 
 @contextmanager
 def collect_errors() -> Iterator[list[str]]:
     """Collect what llama.cpp complains about in this thread; the list grows while the `with` block runs."""
-    handler = _Errors()
-    _log.addHandler(handler)
+    lines: list[str] = []
+    lists: list[list[str]] = getattr(_errors.collected, "lists", [])
+    _errors.collected.lists = [*lists, lines]
     try:
-        yield handler.lines
+        yield lines
     finally:
-        _log.removeHandler(handler)
+        _errors.collected.lists = lists
 
 
 def reason(errors: list[str]) -> str:

@@ -72,7 +72,7 @@ class Completion:
 
     Attributes:
         text: what the model wrote, without the stop string.
-        tokens: how many tokens it generated, including the one that ended the answer.
+        tokens: how many tokens it generated; the one by which the model says that it is done does not count.
         finish_reason: whether the model or a stop string ended the answer, or a limit did.
         prompt_tokens: length of the prompt.
         reused: how many of the prompt's tokens were there already and not evaluated again.

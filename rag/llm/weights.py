@@ -107,6 +107,12 @@ class Weights:
         return int(rows * sum(self.head_sizes))
 
     @cached_property
+    def window(self) -> int:
+        """How many tokens back the layers with a sliding window look; 0 if there are none."""
+        with self._in_use() as pointer:
+            return int(llama_cpp.llama_model_n_swa(pointer))
+
+    @cached_property
     def has_encoder(self) -> bool:
         """Whether one half of the model reads and the other one writes, as in T5."""
         with self._in_use() as pointer:

@@ -80,6 +80,7 @@ class Context:
         self._pointer: llama_cpp.llama_context_p = pointer
         self._batch = llama_cpp.llama_batch_init(N_BATCH + 1, 0, 1)
         self._n_vocab = weights.n_vocab
+        self.window = weights.window
         self._beside: Row | None = None
         if batch_invariant:
             try:
@@ -145,6 +146,10 @@ class Context:
     def copy(self, source: int, target: int, length: int) -> None:
         """Give the first `length` tokens of a sequence to another one too; nothing is copied in memory."""
         llama_cpp.llama_memory_seq_cp(self._memory, source, target, 0, length)
+
+    def first_position(self, sequence: int) -> int:
+        """The position of the first token that all layers still have of a sequence; -1 if it has none."""
+        return int(llama_cpp.llama_memory_seq_pos_min(self._memory, sequence))
 
     def clear_sequence(self, sequence: int) -> None:
         """Forget a sequence; tokens that it shares with others stay there."""

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import logging
+import os
 import threading
-from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from ..attention.reader import LazyReader
 from ..errors import EngineClosed
-from ..requests import Delta, EngineStats
+from ..requests import EngineStats
 from ..weights import Weights
 from .context import Context
+from .results import AsyncResults, Results
 from .scheduler import Scheduler
 from .tasks import Sink, Task
 
@@ -46,34 +49,38 @@ class Owner:
         """Start the thread; from here on it owns what it is given."""
         self._inbox: SimpleQueue[Task | _Call | None] = SimpleQueue()
         self._stopping = threading.Event()
-        self._lock = threading.Lock()
+        self._ended = threading.Event()
+        self._process = os.getpid()
         self._scheduler = scheduler
-        arguments = ([reader, context, weights], scheduler, self._inbox, self._stopping)
+        arguments = ([reader, context, weights], scheduler, self._inbox, self._stopping, self._ended)
         self._thread = threading.Thread(target=_serve, args=arguments, name="ragloom-llm", daemon=True)
         self._thread.start()
+        atexit.register(self.stop)  # before Python dismantles itself
 
-    def run(self, make: Callable[[Sink], Task]) -> Generator[Any]:
-        """What a task tells, as it comes; closing the generator cancels the task.
+    def run(self, make: Callable[[Sink], Task], keep: object) -> Results[Any]:
+        """What a task tells, as it comes.
 
-        The task is under way when this returns, not only when somebody begins to read.
+        The task is under way when this returns, not only when somebody begins to read. `keep` is kept until the end.
         """
         results: SimpleQueue[Any] = SimpleQueue()
         task = make(results.put)
         self._submit(task)
-        return _read(results, task)
+        return Results(task, results, keep)
 
-    def arun(self, make: Callable[[Sink], Task]) -> AsyncGenerator[Any]:
-        """What a task tells, for the running event loop; closing the generator cancels the task."""
+    def arun(self, make: Callable[[Sink], Task], keep: object) -> AsyncResults[Any]:
+        """What a task tells, for the running event loop; as `run`."""
         loop = asyncio.get_running_loop()
         results: asyncio.Queue[Any] = asyncio.Queue()
 
         def sink(result: Any) -> None:
-            with suppress(RuntimeError):  # the loop was closed: nobody is there to read
+            try:
                 loop.call_soon_threadsafe(results.put_nowait, result)
+            except RuntimeError:  # the loop was closed: nobody is there to read
+                task.cancel()
 
         task = make(sink)
         self._submit(task)
-        return _aread(results, task)
+        return AsyncResults(task, results, keep)
 
     def call(self, function: Callable[[], T]) -> T:
         """Do something in the thread, while no task is in the middle of a step; what it returns or raises."""
@@ -91,43 +98,33 @@ class Owner:
 
     def stop(self) -> None:
         """Cancel what runs, free the memory and end the thread."""
-        with self._lock:
-            self._stopping.set()
-            self._inbox.put(None)
-        if self._thread is not threading.current_thread():
+        self.abandon()
+        atexit.unregister(self.stop)
+        if self._thread is not threading.current_thread() and self._process == os.getpid():
             self._thread.join()
 
+    def abandon(self) -> None:
+        """Let the thread end and free the memory, but do not wait for it.
+
+        The garbage collector may call this in any thread, also in one that holds a lock which ours waits for.
+        """
+        self._stopping.set()
+        self._inbox.put(None)
+
+    def check_alive(self) -> None:
+        """Whether the thread is there; it is not where this process was forked off from the one that made it.
+
+        Raises:
+            EngineClosed: it is not.
+        """
+        if self._stopping.is_set() or self._process != os.getpid() or not self._thread.is_alive():
+            raise EngineClosed("the model was closed, or loaded before this process was forked; load it again")
+
     def _submit(self, task: Task | _Call) -> None:
-        with self._lock:
-            if self._stopping.is_set() or not self._thread.is_alive():
-                raise EngineClosed("the model was closed, or loaded before this process was forked; load it again")
-            self._inbox.put(task)
-
-
-def _read(results: SimpleQueue[Any], task: Task) -> Generator[Any]:
-    try:
-        while True:
-            result = results.get()
-            if isinstance(result, Exception):
-                raise result
-            yield result
-            if not isinstance(result, Delta) or result.finish_reason:
-                return
-    finally:
-        task.cancel()
-
-
-async def _aread(results: asyncio.Queue[Any], task: Task) -> AsyncGenerator[Any]:
-    try:
-        while True:
-            result = await results.get()
-            if isinstance(result, Exception):
-                raise result
-            yield result
-            if not isinstance(result, Delta) or result.finish_reason:
-                return
-    finally:
-        task.cancel()
+        self.check_alive()
+        self._inbox.put(task)
+        if self._ended.is_set():  # meanwhile, and it may not have seen the task
+            _refuse(self._inbox, EngineClosed("the model was closed"))
 
 
 def _serve(
@@ -135,18 +132,12 @@ def _serve(
     scheduler: Scheduler,
     inbox: SimpleQueue[Task | _Call | None],
     stopping: threading.Event,
+    ended: threading.Event,
 ) -> None:
     failure: Exception = EngineClosed("the model was closed while it answered")
     try:
         while not stopping.is_set():
-            while scheduler.idle or not inbox.empty():
-                task = inbox.get()
-                if task is None:
-                    break
-                if isinstance(task, _Call):
-                    task.run()
-                else:
-                    scheduler.add(task)
+            _take(inbox, scheduler)
             if not stopping.is_set():
                 scheduler.step()
     except Exception as error:  # noqa: BLE001 - a defect; whoever waits should hear of it and not wait for ever
@@ -154,9 +145,31 @@ def _serve(
         failure = error
     finally:
         stopping.set()
-        while not inbox.empty():
-            if task := inbox.get():
-                task.sink(failure) if isinstance(task, _Call) else task.fail(failure)
         scheduler.fail_all(failure)
+        ended.set()
+        _refuse(inbox, failure)
         for thing in owned:
             thing.close()
+
+
+def _take(inbox: SimpleQueue[Task | _Call | None], scheduler: Scheduler) -> None:
+    """Let in who came; wait if there is nothing to do. At most one call is made, so that tasks go on between two."""
+    while scheduler.idle or not inbox.empty():
+        item = inbox.get()
+        if isinstance(item, Task):
+            scheduler.add(item)
+        else:
+            if item is not None:
+                item.run()
+            return
+
+
+def _refuse(inbox: SimpleQueue[Task | _Call | None], error: Exception) -> None:
+    """Tell everybody who came too late."""
+    with suppress(Empty):
+        while True:
+            item = inbox.get_nowait()
+            if isinstance(item, Task):
+                item.fail(error)
+            elif item is not None:
+                item.sink(error)

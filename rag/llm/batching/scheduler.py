@@ -127,25 +127,29 @@ class Scheduler:
             task, tokens = waiting
             if len(self._running) == self._n_seqs:
                 return
-            reusable = self._cache.reusable(tokens)
-            if any(
-                common_prefix([*run.sequence.tokens, *run.pending], tokens) >= reusable + _WORTH_WAITING
-                for run in self._running
-                if len(run.pending) > 1
-            ):
+            source, reusable = self._cache.longest_prefix(tokens)
+            if self._cache.reuse and self._is_coming(tokens, reusable + _WORTH_WAITING):
                 continue
-            needed = len(tokens) - reusable + min(_HEADROOM, task.most_tokens) + _HEADROOM * len(self._running)
+            shared = reusable if source is not None and source.busy else 0  # an idle one's cells count as free
+            ahead = [task, *(run.task for run in self._running)]
+            needed = len(tokens) - shared + sum(min(_HEADROOM, other.most_tokens) for other in ahead)
             pending = sum(len(run.pending) for run in self._running)
             if not self._running:
-                self._cache.make_room(needed)
+                self._cache.prepare(needed, worth=reusable / len(tokens))
             elif needed + pending > self._cache.free:
                 return
             self._waiting.remove(waiting)
             sequence = self._cache.begin(tokens)
             held = len(sequence.tokens)
-            task.reused = task.reused or held
-            self._stats = replace(self._stats, reused=self._stats.reused + held)
+            if task.reused is None:
+                task.reused = held
+                self._stats = replace(self._stats, reused=self._stats.reused + held)
             self._running.append(_Run(task, sequence, tokens[held:]))
+
+    def _is_coming(self, tokens: list[int], length: int) -> bool:
+        """Whether somebody is about to evaluate at least `length` of the same first tokens."""
+        prompts = ([*run.sequence.tokens, *run.pending] for run in self._running if len(run.pending) > 1)
+        return any(common_prefix(prompt, tokens) >= length for prompt in prompts)
 
     def _plan(self) -> list[tuple[_Run, list[int]]]:
         """Which tokens each run evaluates in this step."""

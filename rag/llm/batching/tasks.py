@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -31,11 +30,11 @@ class Task(ABC):
     def __init__(self, prompt: Sequence[int], sink: Sink, timeout: float | None = None) -> None:
         """Tell `sink` what comes of `prompt`; fail after `timeout` seconds."""
         self.prompt = list(prompt)
-        self.reused = 0
+        self.reused: int | None = None  # until it is let in
         self._sink = sink
         self._timeout = timeout
         self._deadline = None if timeout is None else time.monotonic() + timeout
-        self._cancelled = threading.Event()
+        self._cancelled = False
 
     @property
     @abstractmethod
@@ -52,12 +51,12 @@ class Task(ABC):
 
     def cancel(self) -> None:
         """Nobody wants the result any more; from any thread."""
-        self._cancelled.set()
+        self._cancelled = True
 
     @property
     def has_ended(self) -> bool:
         """Whether nobody wants the result any more, or it is too late for it."""
-        return self._cancelled.is_set() or (self._deadline is not None and time.monotonic() > self._deadline)
+        return self._cancelled or (self._deadline is not None and time.monotonic() > self._deadline)
 
     def tell_deadline(self) -> None:
         """Tell whoever still waits that it is too late."""
@@ -117,7 +116,7 @@ class Generation(Task):
     def finish(self) -> None:
         """Tell the last delta."""
         rest = self._text.finish()
-        self._sink(Delta(rest, self._count, finish_reason=self._finish_reason, reused=self.reused))
+        self._sink(Delta(rest, self._count, finish_reason=self._finish_reason, reused=self.reused or 0))
 
     def close(self) -> None:
         """Free the sampler."""

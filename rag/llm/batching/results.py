@@ -1,0 +1,84 @@
+"""What a task tells, as an iterator for its caller. Whoever closes it, or forgets it, cancels the task.
+
+These are classes and no generators: closing a generator that nobody has begun to read does nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterator
+from queue import SimpleQueue
+from typing import Any, Generic, Self, TypeVar
+
+from ..errors import EngineClosed
+from ..requests import Delta
+from .tasks import Task
+
+T = TypeVar("T")
+
+
+class _Results(Generic[T]):
+    """Keeps what the results come from: an engine that is still read from is not collected."""
+
+    def __init__(self, task: Task, results: Any, keep: object) -> None:
+        self._task = task
+        self._results = results
+        self._keep = keep
+        self._process = os.getpid()
+        self._ended = False
+
+    def __del__(self) -> None:
+        self._task.cancel()
+
+    def _check_process(self) -> None:
+        if os.getpid() != self._process:
+            self._ended = True
+            raise EngineClosed("the model was loaded before this process was forked; load it again")
+
+    def _taken(self, result: Any) -> T:
+        self._ended = not isinstance(result, Delta) or bool(result.finish_reason)
+        if isinstance(result, Exception):
+            raise result
+        taken: T = result
+        return taken
+
+
+class Results(_Results[T], Iterator[T]):
+    """Results for a thread, which waits for them."""
+
+    _results: SimpleQueue[Any]
+
+    def __next__(self) -> T:
+        if self._ended:
+            raise StopIteration
+        self._check_process()
+        return self._taken(self._results.get())
+
+    def __iter__(self) -> Self:
+        return self
+
+    def close(self) -> None:
+        """Cancel the task; there are no more results. A second call does nothing."""
+        self._ended = True
+        self._task.cancel()
+
+
+class AsyncResults(_Results[T], AsyncIterator[T]):
+    """Results for an event loop, which goes on meanwhile."""
+
+    _results: asyncio.Queue[Any]
+
+    async def __anext__(self) -> T:
+        if self._ended:
+            raise StopAsyncIteration
+        self._check_process()
+        return self._taken(await self._results.get())
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def aclose(self) -> None:
+        """Cancel the task; there are no more results. A second call does nothing."""
+        self._ended = True
+        self._task.cancel()
