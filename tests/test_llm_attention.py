@@ -9,7 +9,7 @@ from pydoc_data.topics import topics
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from ragloom.rag.llm import ggml
+from ragloom.rag.llm.attention import ggml
 from ragloom.rag.llm.attention.flash import Attention, FlashAttention, Head
 from ragloom.rag.llm.attention.ggml import Tensor
 from ragloom.rag.llm.attention.reader import Reader
