@@ -31,7 +31,7 @@ QUESTION = "Name three colours."
 
 @pytest.fixture(scope="module")
 def llm() -> Iterator[ChatLocal]:
-    with ChatLocal(n_ctx=512, max_tokens=12) as llm:
+    with ChatLocal(n_ctx=512, max_tokens=12, batch_invariant=True) as llm:
         yield llm
 
 
