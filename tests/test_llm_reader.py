@@ -181,7 +181,7 @@ def test_an_entry_that_llama_cpp_refuses_is_computed_again(reader: Reader, caplo
 def test_after_an_error_the_next_read_is_right(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
     first = reader.read(DOCUMENTS, TAILS, preamble=PREAMBLE)
     with monkeypatch.context() as patched:
-        patched.setattr("ragloom.rag.llm.tails.FlashAttention", None)
+        patched.setattr("ragloom.rag.llm.attention.tails.FlashAttention", None)
         with pytest.raises(TypeError):
             reader.read(DOCUMENTS, TAILS, preamble=PREAMBLE)
     np.testing.assert_array_equal(reader.read(DOCUMENTS, TAILS, preamble=PREAMBLE).weights, first.weights)
