@@ -7,11 +7,13 @@ the engine's favour.
 - throughput: 16 requests of 40 own tokens and 48 answer tokens after a shared beginning of 200 tokens, greedy
 - score_next: 20 prompts of 100 own tokens after a shared beginning of 300, log-probabilities of the next token
 - single stream: a prompt of 200 tokens, 96 answer tokens, without the first one
-- first token: of a prompt of 2,000 tokens, and again with all but its last 10 tokens known
-- memory: most that a process of its own had after 8,000 tokens; `Llama` needs `logits_all` for log-probabilities
+- first token: of a prompt of 2,000 tokens, and of one of which all but the last 10 tokens were just evaluated
+- memory: most that a process of its own had after 8,000 tokens, on Linux; `Llama` has `logits_all`, which it needs for
+  log-probabilities
 - threads: 64 of them ask for 30 seconds, `batch_invariant`; answers that are not those given alone, and how many
   answers the least and the best served thread got
-- flips: how many greedy answers of 48 tokens differ in a batch of 16 from those given alone
+- flips: how many greedy answers of 48 tokens differ in a batch of 16 from those given alone, per 1,000 tokens before
+  that, and by how much at most the likeliest token was ahead of the second where it happened (in log-probability)
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from typing import Any
 
 import data
 import numpy as np
-from ragloom.rag.llm import LlamaEngine, Request, Sampling
+from ragloom.rag.llm import Completion, LlamaEngine, Request, Sampling
 from ragloom.rag.llm.models import find_model
 from ragloom.settings import read_settings
 from report import interval, table, write
@@ -39,11 +41,13 @@ TARGETS = {"throughput": 2.0, "score_next": 1.5, "single stream": 0.95}
 PARTS = ("times", "memory", "threads", "flips")
 YES_NO = (" Yes", " No")
 MEMORY = """
-import resource, sys
+import re, sys
+from pathlib import Path
 sys.path[:0] = {path!r}
 model, tokens = {model!r}, {tokens!r}
 {code}
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+status = Path("/proc/self/status").read_text()  # `ru_maxrss` would begin with what the parent has
+print(int(re.search(r"VmHWM:\\s+([0-9]+) kB", status)[1]) / 1024)
 """
 PLAIN = (
     "import ragloom.rag.llm, llama_cpp; llama_cpp.Llama(model, n_ctx=8192, logits_all=True, verbose=False).eval(tokens)"
@@ -63,7 +67,10 @@ def main() -> None:
         "threads": lambda: [_threads(model, texts)],
         "flips": lambda: _flips(model, texts),
     }
-    rows = [row for part in given.only or PARTS for row in parts[part]()]
+    rows = []
+    for row in (row for part in given.only or PARTS for row in parts[part]()):
+        print(row, file=sys.stderr, flush=True)  # the whole takes a quarter of an hour
+        rows.append(row)
     if given.only:
         print(table(rows))
     else:
@@ -108,13 +115,14 @@ def _timed(model: str, texts: list[str], rounds: int) -> Iterator[dict[str, Any]
                 "ms",
             ),
             "first token, known but 10": (
-                lambda i: _plain_stream(plain, [*tokens.one(i, 1990), *tokens.one(i + 1, 10)], 1)[0],
-                lambda i: _stream(engine, [*tokens.one(i, 1990), *tokens.one(i + 1, 10)], 1)[0],
+                lambda i: _known(lambda prompt: _plain_stream(plain, prompt, 1)[0], tokens, i),
+                lambda i: _known(lambda prompt: _stream(engine, prompt, 1)[0], tokens, i),
                 "ms",
             ),
         }
         for name, (theirs, ours, unit) in pairs.items():
-            turns = [_turn(i, theirs, ours) for i in range(rounds + 1)][1:]  # the first warms up
+            more = 3 if name == "single stream" else 1  # its target is the closest, and its turns are the shortest
+            turns = [_turn(i, theirs, ours) for i in range(more * rounds + 1)][1:]  # the first warms up
             ratios = [turn[0] / turn[1] for turn in turns]
             low, high = interval(ratios)
             yield {
@@ -191,6 +199,12 @@ def _plain_stream(llama: Any, prompt: list[int], length: int) -> tuple[float, fl
     return (times[0] - started) * 1000, (times[-1] - times[0]) * 1000 / max(len(times) - 2, 1)
 
 
+def _known(first_token: Callable[[list[int]], float], tokens: _Tokens, number: int) -> float:
+    beginning = tokens.one(number, 1990)
+    first_token(beginning)
+    return first_token([*beginning, *tokens.one(number + 1, 10)])
+
+
 def _memory(model: str, texts: list[str]) -> dict[str, Any]:
     with LlamaEngine(model, n_ctx=8192) as engine:
         tokens = _Tokens(engine, texts).one(0, 8000)
@@ -237,14 +251,26 @@ def _flips(model: str, texts: list[str]) -> Iterator[dict[str, Any]]:
     for invariant in (False, True):
         with LlamaEngine(model, n_ctx=8192, batch_invariant=invariant) as engine:
             tokens = _Tokens(engine, texts)
-            requests = [Request(tokens.one(i, 150), Sampling(max_tokens=ANSWER)) for i in range(32)]
+            requests = [Request(tokens.one(i, 150), Sampling(max_tokens=ANSWER), top_logprobs=2) for i in range(32)]
+            together = engine.generate(requests)
         with LlamaEngine(model, n_ctx=8192, n_seqs=1, batch_invariant=invariant) as engine:
-            alone = [engine.generate([request])[0].text for request in requests]
-        with LlamaEngine(model, n_ctx=8192, batch_invariant=invariant) as engine:
-            together = [answer.text for answer in engine.generate(requests)]
-        differ = sum(one != other for one, other in zip(alone, together, strict=True))
-        name = "flips, batch_invariant" if invariant else "flips"
-        yield {"what": name, "unit": f"answers of {len(requests)}", "engine": differ}
+            alone = [engine.generate([request])[0] for request in requests]
+        flips = [_flip(one, other) for one, other in zip(alone, together, strict=True)]
+        ahead = [gap for _, gap in flips if gap is not None]
+        rate = 1000 * len(ahead) / sum(compared for compared, _ in flips)
+        yield {
+            "what": "flips, batch_invariant" if invariant else "flips",
+            "unit": f"answers of {len(requests)}; {rate:.1f} per 1,000 tokens, at most {max(ahead, default=0):.2f}",
+            "engine": len(ahead),
+        }
+
+
+def _flip(alone: Completion, together: Completion) -> tuple[int, float | None]:
+    """How many tokens were compared, and how far the likeliest one was ahead where they part."""
+    for at, (one, other) in enumerate(zip(alone.logprobs, together.logprobs, strict=False)):
+        if one.token != other.token:
+            return at + 1, one.top[0].logprob - one.top[1].logprob
+    return min(len(alone.logprobs), len(together.logprobs)), None
 
 
 if __name__ == "__main__":

@@ -80,7 +80,7 @@ class LlamaEngine:
         Raises:
             ModelError: the model cannot be found or loaded, the memory does not suffice, or an option is out of range.
         """
-        file = find_model(model)
+        self.file = file = find_model(model)
         self.name = file.name
         if not 1 <= n_seqs <= _MOST_SEQS:
             raise ModelError(f"n_seqs should be from 1 to {_MOST_SEQS}, not {n_seqs}")
@@ -237,6 +237,15 @@ class LlamaEngine:
             cache=cache,
         )
         return self._owner.call(read)
+
+    def check_attention(self) -> None:
+        """Find out whether there is attention to read, which takes a second context.
+
+        Raises:
+            AttentionUnavailable: there is none, or the memory does not suffice.
+            EngineClosed: the engine was closed.
+        """
+        self._owner.call(self._reader.check)
 
     @cached_property
     def document_kv(self) -> DocumentKV:

@@ -27,10 +27,12 @@ class ModelFile:
     Attributes:
         name: what the model is called in answers and traces.
         path: where the file is.
+        made_from: the file that was requantised, where this is the result.
     """
 
     name: str
     path: Path
+    made_from: Path | None = None
 
 
 def find_model(model: str | os.PathLike[str]) -> ModelFile:

@@ -43,7 +43,7 @@ def requantize(source: ModelFile, folder: Path) -> ModelFile:
     except (OSError, Timeout, ModelError) as error:
         _log.warning("using %s as shipped, which is slower; cannot prepare it in %s: %s", source.name, folder, error)
         return source
-    return ModelFile(f"{base}-{_TYPE}", prepared)
+    return ModelFile(f"{base}-{_TYPE}", prepared, source.path)
 
 
 def prepared_files(folder: Path) -> list[Path]:

@@ -92,6 +92,21 @@ class ChatTemplate:
             tokens.insert(0, begin)
         return Prompt(tokens, self._form, True) if native and self._form else Prompt(tokens)
 
+    def frame(self) -> tuple[list[int], list[int]]:
+        """What stands before and after the content of a conversation that is one user's message.
+
+        Raises:
+            ModelError: the template changes the message, or refuses it.
+        """
+        content = f"\ue000{secrets.token_hex(8)}\ue001"
+        before, found, after = self._render([Turn("user", content)], [])[0].partition(content)
+        if not found:
+            raise ModelError(f"the chat template of {self._weights.path.name} does not tell a message as it is")
+        start = self._weights.tokenize(before, special=True)
+        if self._weights.wants_begin and start[:1] != [self._weights.begin[0]]:
+            start.insert(0, self._weights.begin[0])
+        return start, self._weights.tokenize(after, special=True)
+
     @cached_property
     def _control_text(self) -> re.Pattern[str] | None:
         texts = self._weights.control_texts

@@ -165,12 +165,23 @@ class LazyReader:
         self._make = partial(Reader, weights, n_ctx=n_ctx, threads=threads)
         self._made: Reader | AttentionUnavailable | None = None
 
+    def check(self) -> None:
+        """Find out whether there is attention to read.
+
+        Raises:
+            AttentionUnavailable: the model has none that can be read, or the memory does not suffice.
+        """
+        self._reader()
+
     def read(self, *parts: Any, **options: Any) -> Attention:
         """Read as `Reader.read` does.
 
         Raises:
-            AttentionUnavailable: the model has no attention that can be read, or the memory does not suffice.
+            AttentionUnavailable: the model has none that can be read, or the memory does not suffice.
         """
+        return self._reader().read(*parts, **options)
+
+    def _reader(self) -> Reader:
         if self._made is None:
             try:
                 self._made = self._make()
@@ -178,7 +189,7 @@ class LazyReader:
                 self._made = error
         if isinstance(self._made, AttentionUnavailable):
             raise self._made
-        return self._made.read(*parts, **options)
+        return self._made
 
     def close(self) -> None:
         """Free what was made."""

@@ -1,0 +1,117 @@
+"""What every reranker is: one verb, `rank`, and LangChain's document compressor on top of it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+from langchain_core.callbacks import Callbacks
+from langchain_core.documents import BaseDocumentCompressor, Document
+from langchain_core.runnables import Runnable, RunnableLambda
+from pydantic import ConfigDict, Field
+
+from .errors import RerankError
+from .fusing import with_first_stage
+from .types import Highlight, Passage, Ranked, Ranking, Scores
+
+_log = logging.getLogger(__name__)
+
+
+class Reranker(BaseDocumentCompressor):
+    """Puts documents into the order of their relevance for a query.
+
+    A subclass scores passages; the rest is here. Passages are distinct and none is empty: documents that say the same
+    are scored once and keep the order in which they were given, and those that say nothing come last.
+
+    Attributes:
+        keep: how many of the best to return; None: all.
+        first_stage: weight of the order in which the documents came, from 0 (it does not matter) to 1 (nothing else
+            does). It decides between equals in any case. See `fusing.with_first_stage`.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+    keep: int | None = Field(default=None, ge=1)
+    first_stage: Annotated[float, Field(ge=0, le=1)] = 0.0
+
+    @abstractmethod
+    def _score(self, query: str, passages: Sequence[Passage]) -> Scores:
+        """Score at least one passage, each different and not empty, in the order in which they came."""
+
+    def rank(self, query: str, documents: Sequence[Document | str]) -> Ranking:
+        """Rank documents, or texts; a document's `title` in its metadata is read before its text.
+
+        Args:
+            query: what they should be relevant for.
+            documents: in the order of the first stage, best first.
+
+        Raises:
+            RerankError: the query is empty, or this reranker cannot rank these documents.
+            ModelError: the model failed.
+        """
+        if not query.strip():
+            raise RerankError("the query is empty; documents are ranked for a query")
+        given = [Document(page_content=each) if isinstance(each, str) else each for each in documents]
+        passages = [Passage.of(document) for document in given]
+        distinct = list(dict.fromkeys(passage for passage in passages if passage.text.strip()))
+        scored = self._score(query, distinct) if distinct else Scores([])
+        places = {passage: place for place, passage in enumerate(distinct)}
+        lowest = min(scored.scores, default=0.0)
+        scores = [scored.scores[places[passage]] if passage in places else lowest for passage in passages]
+        if self.first_stage:
+            scores = with_first_stage(scores, self.first_stage)
+        empty = [passage not in places for passage in passages]
+        order = sorted(range(len(given)), key=lambda at: (empty[at], -scores[at]))
+        ranked = [
+            Ranked(given[at], scores[at], rank, at + 1, _highlights(scored, places.get(passages[at]), passages[at]))
+            for rank, at in enumerate(order[: self.keep], start=1)
+        ]
+        return Ranking(ranked, evaluated=scored.evaluated, reused=scored.reused, notes=scored.notes)
+
+    async def arank(self, query: str, documents: Sequence[Document | str]) -> Ranking:
+        """Rank as `rank` does, without blocking the event loop."""
+        return await asyncio.to_thread(self.rank, query, documents)
+
+    def compress_documents(
+        self,
+        documents: Sequence[Document],
+        query: str,
+        callbacks: Callbacks | None = None,  # noqa: ARG002 - models that are called report by themselves
+    ) -> list[Document]:
+        """Rank as `rank` does; copies of the documents, with `relevance_score` in their metadata.
+
+        What `Ranking.notes` says, such as that documents were cut, is logged as a warning.
+        """
+        ranking = self.rank(query, documents)
+        for note in ranking.notes:
+            _log.warning("%s: %s", type(self).__name__, note)
+        return [ranked.as_document() for ranked in ranking]
+
+    async def acompress_documents(
+        self, documents: Sequence[Document], query: str, callbacks: Callbacks | None = None
+    ) -> list[Document]:
+        """Compress as `compress_documents` does, without blocking the event loop."""
+        return await asyncio.to_thread(self.compress_documents, documents, query, callbacks)
+
+    def as_runnable(self) -> Runnable[Mapping[str, Any], list[Document]]:
+        """A Runnable of `{"query": ..., "documents": ...}` to documents, for a chain with `|`."""
+
+        def compress(asked: Mapping[str, Any]) -> list[Document]:
+            return self.compress_documents(asked["documents"], asked["query"])
+
+        async def acompress(asked: Mapping[str, Any]) -> list[Document]:
+            return await self.acompress_documents(asked["documents"], asked["query"])
+
+        return RunnableLambda(compress, acompress, name=type(self).__name__)
+
+
+def _highlights(scored: Scores, place: int | None, passage: Passage) -> tuple[Highlight, ...]:
+    """Highlights in the document's own text; those in the title have no place there."""
+    if place is None or not scored.highlights:
+        return ()
+    start = passage.text_start
+    own = (each._replace(start=each.start - start, end=each.end - start) for each in scored.highlights[place])
+    return tuple(each for each in own if each.start >= 0)

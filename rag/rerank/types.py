@@ -1,0 +1,107 @@
+"""The values that rerankers take and give."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from langchain_core.documents import Document
+
+
+class Highlight(NamedTuple):
+    """A span of a document's text that drew attention.
+
+    Attributes:
+        start: offset of its first character in `page_content`.
+        end: offset after its last character.
+        weight: how much of the document's score it is; what lowers the score is below 0.
+    """
+
+    start: int
+    end: int
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """A document and its place.
+
+    Attributes:
+        document: as it was given.
+        score: higher is better; what it means depends on the reranker.
+        rank: 1 for the best.
+        given: its place in the list that was ranked, from 1: its rank in the first stage.
+        highlights: what drew attention, the most first, where that was asked for.
+    """
+
+    document: Document
+    score: float
+    rank: int
+    given: int
+    highlights: tuple[Highlight, ...] = ()
+
+    def as_document(self) -> Document:
+        """A copy of the document that says in its metadata how it was ranked, under LangChain's `relevance_score`."""
+        told: dict[str, Any] = {"relevance_score": self.score}
+        if self.highlights:
+            told["highlights"] = [list(highlight) for highlight in self.highlights]
+        return self.document.model_copy(update={"metadata": {**self.document.metadata, **told}})
+
+
+class Ranking(list[Ranked]):
+    """Documents, best first, and what ranking them cost.
+
+    Attributes:
+        evaluated: tokens that a model read for this.
+        reused: tokens whose KV was there already.
+        notes: what a user should know of it, such as how many documents were cut.
+    """
+
+    def __init__(
+        self, ranked: Iterable[Ranked] = (), *, evaluated: int = 0, reused: int = 0, notes: Iterable[str] = ()
+    ) -> None:
+        """Hold what was ranked, best first."""
+        super().__init__(ranked)
+        self.evaluated = evaluated
+        self.reused = reused
+        self.notes = tuple(notes)
+
+
+class Passage(NamedTuple):
+    """What a model reads of a document."""
+
+    title: str
+    text: str
+
+    @classmethod
+    def of(cls, document: Document) -> Passage:
+        """The document's text, and its `title` from the metadata, if there is one."""
+        return cls(" ".join(str(document.metadata.get("title") or "").split()), document.page_content)
+
+    def __str__(self) -> str:
+        return f"{self.title}\n{self.text}" if self.title else self.text
+
+    @property
+    def text_start(self) -> int:
+        """Where the text begins in the whole."""
+        return len(self.title) + 1 if self.title else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What a reranker found out about some passages.
+
+    Attributes:
+        scores: one for each, higher is better.
+        evaluated: tokens that a model read for this.
+        reused: tokens whose KV was there already.
+        notes: what a user should know of it.
+        highlights: of each passage, spans of its `str`; none where they were not asked for.
+    """
+
+    scores: list[float]
+    evaluated: int = 0
+    reused: int = 0
+    notes: tuple[str, ...] = ()
+    highlights: tuple[tuple[Highlight, ...], ...] = ()
