@@ -24,27 +24,22 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Annotated, Literal, Self
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field, model_validator
 
 from ..._explain import count
 from ...prompts import load_prompt
 from ..llm.attention.document_kv import DocumentKV
-from ..llm.attention.flash import Attention, Head
+from ..llm.attention.flash import Head
 from ..llm.base import ChatModel
 from ..llm.errors import ContextOverflow
 from .explaining import highlights
 from .heads import as_heads, load_heads
 from .icr_prompt import IcrPrompt, PassageTokens
+from .icr_reading import NOTHING, Tokens, read_passages
 from .reranker import Reranker
 from .types import Highlight, Passage, Scores
 from .windows import Window, in_windows
 
-NOTHING = "N/A"
-"""The query that asks for nothing, by which attention is calibrated."""
-
-_OUTLIERS = 2  # standard deviations below the mean
 _AT_LEAST = 4  # passages have room in a window, so none is longer than a quarter of it
 _SHORTEST = 16  # tokens of a passage that tell anything
 
@@ -104,18 +99,21 @@ class IcrReranker(Reranker):
     def _prompt(self) -> IcrPrompt:
         return IcrPrompt(self.llm.engine, load_prompt(f"icr_{self.task}"))
 
+    @property
+    def _cache(self) -> DocumentKV | None:
+        return self.llm.engine.document_kv if self.cached is True else self.cached or None
+
     def _score(self, query: str, passages: Sequence[Passage]) -> Scores:
-        prompt = self._prompt
-        tails = [prompt.tail(query), prompt.tail(NOTHING)]
-        room = self.llm.context_size - prompt.taken(tails)
+        taken = self._prompt.taken([query, NOTHING])
+        room = self.llm.context_size - taken
         longest = room // _AT_LEAST
         if longest < _SHORTEST:
-            raise ContextOverflow(prompt.taken(tails) + _AT_LEAST * _SHORTEST, self.llm.context_size, "the query")
-        lengths = [len(self._passage(passage, len(passages))) for passage in passages]
+            raise ContextOverflow(taken + _AT_LEAST * _SHORTEST, self.llm.context_size, "the query")
+        lengths = [len(self._prompt.passage(passage, len(passages))) for passage in passages]
         cut = sum(length > longest for length in lengths)
 
         def read(places: Sequence[int]) -> Window[tuple[Highlight, ...]]:
-            return self._read([passages[place] for place in places], tails, longest)
+            return self._read(query, [passages[place] for place in places], longest)
 
         merged = in_windows([min(length, longest) for length in lengths], read, room=room, most=self.window)
         notes = []
@@ -125,49 +123,22 @@ class IcrReranker(Reranker):
             notes.append(f"{len(passages)} documents ranked in {merged.windows} windows")
         return Scores(merged.scores, merged.evaluated, merged.reused, tuple(notes), tuple(merged.details))
 
-    def _passage(self, passage: Passage, number: int) -> PassageTokens:
-        """A passage that is kept for other queries has no number: there it would have another one."""
-        return self._prompt.passage(passage, None if self.cached else number)
-
-    def _read(
-        self, passages: Sequence[Passage], tails: Sequence[Sequence[int]], longest: int
-    ) -> Window[tuple[Highlight, ...]]:
-        """Read the passages of one window, the best candidate last."""
+    def _read(self, query: str, passages: Sequence[Passage], longest: int) -> Window[tuple[Highlight, ...]]:
+        """Read the passages of one window."""
         engine = self.llm.engine
-        parts = [self._passage(passage, number).cut(longest) for number, passage in enumerate(passages[::-1], start=1)]
-        attention = engine.attention(
-            [part.tokens for part in parts],
-            tails,
-            preamble=self._prompt.preamble,
+        reading = read_passages(
+            engine,
+            self._prompt,
+            query,
+            passages,
             heads=self._heads,
             layers=self.layers,
-            independent=bool(self.cached),
-            cache=engine.document_kv if self.cached is True else self.cached or None,
+            cache=self._cache,
+            longest=longest,
         )
-        calibrated = calibrate(attention)
-        own = [
-            calibrated[span.start : span.start + part.own]
-            for span, part in zip(attention.documents, parts, strict=True)
-        ]
-        details = []
-        if self.explain:
-            pieces = [list(map(engine.weights.piece, part.tokens[: part.own])) for part in parts]
-            details = [
-                highlights(str(passage), bytes_, scores, skipped=part.before)
-                for passage, bytes_, scores, part in zip(passages[::-1], pieces, own, parts, strict=True)
-            ]
-        scores = [passage_score(tokens) for tokens in own]
-        return Window(scores[::-1], attention.evaluated, attention.reused, details[::-1])
+        details = [*map(self._highlights, passages, reading.parts[::-1], reading.tokens())] if self.explain else []
+        return Window(reading.scores(), reading.attention.evaluated, reading.attention.reused, details)
 
-
-def calibrate(attention: Attention) -> NDArray[np.float32]:
-    """Each token's `s`, `[n_tokens]`, of attention whose tails are the query and the content-free one."""
-    real, nothing = attention.weights.sum(axis=1)
-    calibrated: NDArray[np.float32] = real - nothing
-    return calibrated
-
-
-def passage_score(tokens: NDArray[np.float32]) -> float:
-    """The sum of a passage's calibrated tokens, without those far below their mean."""
-    deviation = tokens.std(ddof=1) if len(tokens) > 1 else 0.0
-    return float(tokens[tokens >= tokens.mean() - _OUTLIERS * deviation].sum())
+    def _highlights(self, passage: Passage, part: PassageTokens, tokens: Tokens) -> tuple[Highlight, ...]:
+        pieces = [self.llm.engine.weights.piece(token) for token in part.tokens[: part.own]]
+        return highlights(str(passage), pieces, tokens, skipped=part.before)

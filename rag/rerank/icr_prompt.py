@@ -71,6 +71,6 @@ class IcrPrompt:
         """What follows the passages: instruction, query, and what the chat template adds."""
         return [*self._tokenize(self._after.substitute(query=query.strip())), *self._end]
 
-    def taken(self, tails: Sequence[Sequence[int]]) -> int:
-        """How many tokens there are beside the passages."""
-        return len(self.preamble) + sum(map(len, tails))
+    def taken(self, queries: Sequence[str]) -> int:
+        """How many tokens there are beside the passages, with a tail for each of the queries."""
+        return len(self.preamble) + sum(len(self.tail(query)) for query in queries)
