@@ -38,12 +38,14 @@ SHAPES = {
 }
 
 
-def write_tiny(folder: Path, architecture: str, seed: int = 0) -> Path:
+def write_tiny(folder: Path, architecture: str, seed: int = 0, chat_template: str | None = None) -> Path:
     """Write a model of the `architecture`, one of `SHAPES` or `mpt`, whose positions are a bias of the attention."""
     shape, random = SHAPES.get(architecture, SHAPES["llama"]), np.random.default_rng(seed)
     path = folder / f"tiny-{architecture}.gguf"
     writer = GGUFWriter(path, architecture)
     _write_metadata(writer, shape)
+    if chat_template:
+        writer.add_chat_template(chat_template)
 
     def matrix(name: str, rows: int, columns: int, strength: float = 1.0) -> None:
         numbers = random.normal(0, strength / columns**0.5, (rows, columns))

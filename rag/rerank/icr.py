@@ -136,7 +136,7 @@ class IcrReranker(Reranker):
             cache=self._cache,
             longest=longest,
         )
-        details = [*map(self._highlights, passages, reading.parts[::-1], reading.tokens())] if self.explain else []
+        details = [*map(self._highlights, passages, reading.parts, reading.tokens())] if self.explain else []
         return Window(reading.scores(), reading.attention.evaluated, reading.attention.reused, details)
 
     def _highlights(self, passage: Passage, part: PassageTokens, tokens: Tokens) -> tuple[Highlight, ...]:

@@ -33,9 +33,9 @@ class PassageTokens:
     def __len__(self) -> int:
         return len(self.tokens)
 
-    def cut(self, length: int) -> PassageTokens:
-        """The passage without the end of its text, at most `length` tokens long."""
-        over = len(self.tokens) - length
+    def cut(self, length: int | None) -> PassageTokens:
+        """The passage without the end of its text, at most `length` tokens long; None: as it is."""
+        over = 0 if length is None else len(self.tokens) - length
         if over <= 0:
             return self
         own = self.own - over
@@ -52,8 +52,8 @@ class IcrPrompt:
             ModelError: the model has no chat template.
             RerankError: the prompt has no `$paragraphs`, with `$query` after it.
         """
-        before, _, after = prompt.user.partition(_GAP)
-        if not Template(after).is_valid() or set(Template(before + after).get_identifiers()) != {"query"}:
+        before, found, after = prompt.user.partition(_GAP)
+        if not found or not Template(after).is_valid() or set(Template(before + after).get_identifiers()) != {"query"}:
             raise RerankError(f"the prompt {prompt.name!r} should have {_GAP} and after it $query, and nothing else")
         self._tokenize = engine.tokenize
         begin, self._end = ChatTemplate(engine.weights).frame()

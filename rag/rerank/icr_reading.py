@@ -29,25 +29,24 @@ class IcrReading:
 
     Attributes:
         attention: of the two tails, in the order in which the passages stood in the prompt.
-        parts: the passages' tokens, in that order.
+        parts: the passages' tokens, in the order in which they were given.
+        places: where each of these stood in the prompt.
     """
 
     attention: Attention
     parts: tuple[PassageTokens, ...]
+    places: tuple[int, ...]
 
     def tokens(self, heads: Sequence[Head] | None = None) -> list[Tokens]:
-        """Calibrated scores of each passage's tokens, summed over `heads` (default: all that were read).
-
-        The passages are in the order in which they were given: the last one stood first.
-        """
+        """Calibrated scores of each passage's tokens, summed over `heads` (default: all that were read)."""
         rows = slice(None) if heads is None else [self.attention.heads.index(head) for head in heads]
         real, nothing = self.attention.weights[:, rows].sum(axis=1)
         calibrated = real - nothing
-        spans = zip(self.attention.documents, self.parts, strict=True)
-        return [calibrated[span.start : span.start + part.own] for span, part in spans][::-1]
+        starts = [self.attention.documents[place].start for place in self.places]
+        return [calibrated[start : start + part.own] for start, part in zip(starts, self.parts, strict=True)]
 
     def scores(self, heads: Sequence[Head] | None = None) -> list[float]:
-        """The score of each passage, in the order in which they were given."""
+        """The score of each passage."""
         return [passage_score(tokens) for tokens in self.tokens(heads)]
 
 
@@ -77,19 +76,22 @@ def read_passages(  # noqa: PLR0913 - all but three have a default
         passages: they stand in the prompt from the last to the first, so that the best candidate is next to the query.
         heads: which heads to read; None: all of the layers that are read.
         layers: read the first ones only; None: as many as the heads need.
-        cache: read each passage on its own and keep its KV there; it then has no number, which depends on the others.
+        cache: read each passage on its own and keep its KV there. It has no number then, which would depend on the
+            others, and its place says nothing; so that not even the last bits do, passages are put in the order of
+            their tokens.
         longest: cut passages to so many tokens.
 
     Raises:
         AttentionUnavailable: the model has no attention that can be read.
         ContextOverflow: they do not fit; nothing was evaluated.
     """
-    numbers = [None if cache else number for number in range(1, len(passages) + 1)]
-    parts = [prompt.passage(passage, number) for passage, number in zip(passages[::-1], numbers, strict=True)]
-    if longest is not None:
-        parts = [part.cut(longest) for part in parts]
+    last = len(passages)
+    parts = [
+        prompt.passage(passage, None if cache else last - place).cut(longest) for place, passage in enumerate(passages)
+    ]
+    order = sorted(range(last), key=lambda at: parts[at].tokens) if cache else range(last)[::-1]
     attention = engine.attention(
-        [part.tokens for part in parts],
+        [parts[at].tokens for at in order],
         [prompt.tail(query), prompt.tail(NOTHING)],
         preamble=prompt.preamble,
         heads=heads,
@@ -97,4 +99,5 @@ def read_passages(  # noqa: PLR0913 - all but three have a default
         independent=cache is not None,
         cache=cache,
     )
-    return IcrReading(attention, tuple(parts))
+    places = sorted(range(last), key=lambda at: order[at])
+    return IcrReading(attention, tuple(parts), tuple(places))
