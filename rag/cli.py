@@ -26,6 +26,7 @@ from .._explain import count
 from .._paths import expand_user
 from ..errors import RagloomError
 from .cli_graph import graph_app
+from .cli_heads import heads_app
 from .cli_parts import (
     FAULT,
     INTERRUPTED,
@@ -73,6 +74,7 @@ app = typer.Typer(
 corpus_app = typer.Typer(help="Look after an index.", rich_markup_mode=None)
 cache_app = typer.Typer(help="Look after the cache of prepared models and demo data.", rich_markup_mode=None)
 app.add_typer(graph_app, name="graph")
+app.add_typer(heads_app, name="heads")
 app.add_typer(corpus_app, name="corpus")
 app.add_typer(cache_app, name="cache")
 
@@ -114,6 +116,7 @@ def _fault(message: str) -> int:
 
 @app.callback(invoke_without_command=True)
 @graph_app.callback(invoke_without_command=True)
+@heads_app.callback(invoke_without_command=True)
 @corpus_app.callback(invoke_without_command=True)
 @cache_app.callback(invoke_without_command=True)
 def _help(context: typer.Context) -> None:
@@ -220,13 +223,24 @@ def search_command(
     k: TopK = 10,
     mode: Mode = "hybrid",
     where: Where = "",
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Let the LLM read what was found, and mark what it attends to.")
+    ] = False,
+    model: Model = "embedded",
+    gpu_layers: GpuLayers = 0,
     as_json: AsJson = False,
 ) -> None:
     """Find chunks in an index."""
     display = make_display(as_json)
     conditions = read_where(where)
+    load = begin_loading(model, gpu_layers) if explain else None
     with open_corpus(index) as corpus:
-        hits = corpus.search(query, k=k, mode=mode, where=conditions)  # type: ignore[arg-type]  # checked above  # type: ignore[arg-type]  # search checks it
+        hits = corpus.search(query, k=k, mode=mode, where=conditions)  # type: ignore[arg-type]  # search checks it
+    if load and hits:
+        from .rerank.marking import mark
+
+        with load() as llm:
+            hits = mark(query, hits, llm)
     display.hits(hits)
     if not hits:
         display.line("nothing found")

@@ -28,6 +28,8 @@ WIDTH = 100
 NEAREST = 3
 """How many places are shown beside "I don't know"."""
 
+_MARKED = re.compile(r"\*\*(\S+?)\*\*")
+
 
 class Display:
     """Where output goes and in which form."""
@@ -131,7 +133,17 @@ class Display:
             placeholder=" …",
         )
         for row in wrapped:
-            self.line(row)
+            if self.terminal and _MARKED.search(row):
+                self._print_marked(row)
+            else:
+                self.line(row)
+
+    def _print_marked(self, row: str) -> None:
+        """A row whose marked words are bold."""
+        from rich.console import Console
+        from rich.markup import escape
+
+        Console().print(_MARKED.sub(r"[bold yellow]\1[/bold yellow]", escape(row)), highlight=False)
 
     def trace(self, trace: Sequence[NodeTrace], *, milliseconds: float) -> None:
         """What each node did and cost, and what the run took; columns that say nothing are left out."""
@@ -190,7 +202,10 @@ class Display:
             metadata = hit.document.metadata
             where = _place(metadata.get("source", ""), metadata.get("title", ""), metadata.get("heading", ()))
             self.heading(f"{hit.rank}. {where} [{metadata['start']}:{metadata['end']}]  score {hit.score:.4f}")
-            self.text(hit.document.page_content, indent=4, rows=rows)
+            if marks := metadata.get("highlights"):
+                self.text(_marked(hit.document.page_content, marks), indent=4)
+            else:
+                self.text(hit.document.page_content, indent=4, rows=rows)
 
     @contextmanager
     def progress(self, what: str) -> Iterator[Callable[[int, int | None, str], None]]:
@@ -200,6 +215,13 @@ class Display:
                 yield update
         else:
             yield _Lines(self, what)
+
+
+def _marked(text: str, highlights: Sequence[Sequence[float]]) -> str:
+    """The text with `**` around the words that are highlighted."""
+    for start, end in sorted(((int(start), int(end)) for start, end, _ in highlights), reverse=True):
+        text = f"{text[:start]}**{text[start:end]}**{text[end:]}"
+    return text
 
 
 class _Lines:

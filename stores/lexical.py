@@ -81,16 +81,7 @@ class LexicalIndex(DerivedIndex[tantivy.Index]):
 
     def search(self, query: str, k: int, keys: Sequence[int] | None = None) -> list[tuple[int, float]]:
         """The best `k` chunks as `(key, BM25 score)`, best first; only among `keys`, if given."""
-        terms = self._tantivy.analyzer.analyze(normal(query))
-        clauses = [(tantivy.Occur.Should, self._term(term)) for term in terms]
-        if not clauses:
-            return []
-        parsed = tantivy.Query.boolean_query(clauses)
-        if keys is not None:
-            wanted = tantivy.Query.term_set_query(self._tantivy.schema, "key", list(keys))
-            among = tantivy.Query.const_score_query(wanted, 0.0)
-            parsed = tantivy.Query.boolean_query([(tantivy.Occur.Must, parsed), (tantivy.Occur.Must, among)])
-        return self.read(lambda index: _best(index.searcher(), parsed, k), [])
+        return self.read(lambda index: bm25(self._tantivy, index, query, k, keys), [])
 
     def keys(self) -> set[int]:
         """Every key in the index."""
@@ -101,8 +92,24 @@ class LexicalIndex(DerivedIndex[tantivy.Index]):
 
         return self.read(all_of, set())
 
-    def _term(self, term: str) -> tantivy.Query:
-        return tantivy.Query.term_query(self._tantivy.schema, "text", term, index_option="freq")
+
+def bm25(
+    engine: Tantivy, index: tantivy.Index, query: str, k: int, keys: Sequence[int] | None = None
+) -> list[tuple[int, float]]:
+    """The best `k` entries as `(key, BM25 score)`, best first; only among `keys`, if given."""
+    schema = engine.schema
+    terms = engine.analyzer.analyze(normal(query))
+    clauses = [
+        (tantivy.Occur.Should, tantivy.Query.term_query(schema, "text", term, index_option="freq")) for term in terms
+    ]
+    if not clauses:
+        return []
+    parsed = tantivy.Query.boolean_query(clauses)
+    if keys is not None:
+        wanted = tantivy.Query.term_set_query(schema, "key", list(keys))
+        among = tantivy.Query.const_score_query(wanted, 0.0)
+        parsed = tantivy.Query.boolean_query([(tantivy.Occur.Must, parsed), (tantivy.Occur.Must, among)])
+    return _best(index.searcher(), parsed, k)
 
 
 def _best(searcher: tantivy.Searcher, query: tantivy.Query, k: int) -> list[tuple[int, float]]:

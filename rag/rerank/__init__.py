@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ..._lazy import lazy
 
 if TYPE_CHECKING:
+    from .compressing import IcrCompressor as IcrCompressor
     from .errors import RerankError as RerankError
     from .icr import IcrReranker as IcrReranker
     from .reranker import Reranker as Reranker
@@ -14,10 +15,11 @@ if TYPE_CHECKING:
     from .types import Ranked as Ranked
     from .types import Ranking as Ranking
 
-__all__ = ["Highlight", "IcrReranker", "Ranked", "Ranking", "RerankError", "Reranker"]
+__all__ = ["Highlight", "IcrCompressor", "IcrReranker", "Ranked", "Ranking", "RerankError", "Reranker"]
 
 _HOMES = {
     "Highlight": ".types",
+    "IcrCompressor": ".compressing",
     "IcrReranker": ".icr",
     "Ranked": ".types",
     "Ranking": ".types",

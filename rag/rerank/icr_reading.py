@@ -42,8 +42,12 @@ class IcrReading:
         rows = slice(None) if heads is None else [self.attention.heads.index(head) for head in heads]
         real, nothing = self.attention.weights[:, rows].sum(axis=1)
         calibrated = real - nothing
-        starts = [self.attention.documents[place].start for place in self.places]
-        return [calibrated[start : start + part.own] for start, part in zip(starts, self.parts, strict=True)]
+        return [calibrated[self.span(at)] for at in range(len(self.parts))]
+
+    def span(self, at: int) -> slice:
+        """Where the own tokens of a passage are among those of the documents."""
+        start = self.attention.documents[self.places[at]].start
+        return slice(start, start + self.parts[at].own)
 
     def scores(self, heads: Sequence[Head] | None = None) -> list[float]:
         """The score of each passage."""

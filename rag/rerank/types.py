@@ -8,6 +8,9 @@ from typing import Any, NamedTuple
 
 from langchain_core.documents import Document
 
+TOLD = 10
+"""How many highlights a document's metadata has; a `Ranked` has all."""
+
 
 class Highlight(NamedTuple):
     """A span of a document's text that drew attention.
@@ -32,7 +35,7 @@ class Ranked:
         score: higher is better; what it means depends on the reranker.
         rank: 1 for the best.
         given: its place in the list that was ranked, from 1: its rank in the first stage.
-        highlights: what drew attention, the most first, where that was asked for.
+        highlights: each word and what attention it drew, the most first, where that was asked for.
     """
 
     document: Document
@@ -43,10 +46,14 @@ class Ranked:
 
     def as_document(self) -> Document:
         """A copy of the document that says in its metadata how it was ranked, under LangChain's `relevance_score`."""
-        told: dict[str, Any] = {"relevance_score": self.score}
-        if self.highlights:
-            told["highlights"] = [list(highlight) for highlight in self.highlights]
+        told = {"relevance_score": self.score, **self.told}
         return self.document.model_copy(update={"metadata": {**self.document.metadata, **told}})
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """The highlights as a document's metadata has them: `{"highlights": [[start, end, weight], ...]}`, or `{}`."""
+        most = [list(each) for each in self.highlights[:TOLD] if each.weight > 0]
+        return {"highlights": most} if most else {}
 
 
 class Ranking(list[Ranked]):

@@ -1,0 +1,147 @@
+"""Compressing documents: of a context that is too long, keep the sentences to which the query attends.
+
+What ICR reads for ranking says also which sentences of a document matter: a sentence's weight is the sum of the
+calibrated scores of its words. Sentences are taken by weight, the heaviest first, until the budget is full, and stay in
+their order. ILRe (Liang et al. 2025, "Intermediate Layer Retrieval for Context Compression in Causal LLMs") keeps
+tokens by the attention of one layer in the same way; we keep whole sentences, which can be cited.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+
+from langchain_core.callbacks import Callbacks
+from langchain_core.documents import BaseDocumentCompressor, Document
+from pydantic import ConfigDict, Field
+
+from ..ingest.sentences import sentences
+from ..ingest.span import Span, trimmed
+from .icr import IcrReranker
+from .types import Ranked
+
+
+class IcrCompressor(BaseDocumentCompressor):
+    """Keeps the sentences that matter for a query, within a budget of tokens.
+
+    What is kept of a document becomes one document for each run of neighbouring sentences, with the metadata of the
+    whole one; `start` and `end` there are moved, so that a citation points to the right place.
+
+    ```python
+    from langchain_core.documents import Document
+    from ragloom import load
+    from ragloom.rag.rerank import IcrCompressor, IcrReranker
+
+    text = "Rain is wet. The cat sleeps all day. Trains run late in winter."
+    with load("embedded", n_ctx=1024) as llm:
+        compressor = IcrCompressor(reranker=IcrReranker(llm=llm), max_tokens=10)
+        kept = compressor.compress_documents([Document(page_content=text)], "What does the cat do?")
+        print(kept[0].page_content)  # -> The cat sleeps all day.
+    ```
+
+    Attributes:
+        reranker: reads the attention; its `keep` says of how many documents at most something is kept.
+        max_tokens: the budget, in tokens of the reranker's model.
+        language: of the documents, for finding their sentences.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+    reranker: IcrReranker
+    max_tokens: int = Field(default=1000, ge=1)
+    language: str = "en"
+
+    def compress_documents(
+        self,
+        documents: Sequence[Document],
+        query: str,
+        callbacks: Callbacks | None = None,  # noqa: ARG002 - nothing of LangChain is called
+    ) -> list[Document]:
+        """Keep what matters, documents by rank and sentences in their order; empty where no sentence fits.
+
+        Raises:
+            RerankError: the query is empty.
+            ModelError: the model failed.
+        """
+        ranking = self.reranker.model_copy(update={"explain": True}).rank(query, documents)
+        return compress(ranking, self.max_tokens, self.reranker.llm.count_tokens, language=self.language)
+
+    async def acompress_documents(
+        self, documents: Sequence[Document], query: str, callbacks: Callbacks | None = None
+    ) -> list[Document]:
+        """Compress as `compress_documents` does, without blocking the event loop."""
+        return await asyncio.to_thread(self.compress_documents, documents, query, callbacks)
+
+
+def compress(
+    ranking: Sequence[Ranked], max_tokens: int, count_tokens: Callable[[str], int], *, language: str = "en"
+) -> list[Document]:
+    """The sentences of a ranking with highlights that weigh most, as documents.
+
+    Args:
+        ranking: ranked documents, each with highlights for all its words.
+        max_tokens: how many tokens may be kept.
+        count_tokens: how many tokens a text is.
+        language: of the documents.
+    """
+    units = [list(_units(ranked.document.page_content, language)) for ranked in ranking]
+    weighed = [
+        (weight, place, span)
+        for place, ranked in enumerate(ranking)
+        for span, weight in zip(units[place], _weights(ranked, units[place]), strict=True)
+    ]
+    kept: list[list[Span]] = [[] for _ in ranking]
+    left = max_tokens
+    for _, place, span in sorted(weighed, key=lambda each: (-each[0], each[1], each[2])):
+        size = count_tokens(ranking[place].document.page_content[span.start : span.end])
+        if size <= left:
+            left -= size
+            kept[place].append(span)
+    return [
+        _part(ranked.document, run)
+        for ranked, spans, known in zip(ranking, kept, units, strict=True)
+        for run in _runs(sorted(spans), known)
+    ]
+
+
+def _units(text: str, language: str) -> Iterator[Span]:
+    """The sentences, and what stands between them: code, tables, headings."""
+    end = 0
+    for sentence in [*sentences(text, language=language), Span(len(text), len(text))]:
+        between = trimmed(text, end, sentence.start)
+        if between.start < between.end:
+            yield between
+        if sentence.start < sentence.end:
+            yield sentence
+        end = sentence.end
+
+
+def _weights(ranked: Ranked, units: Sequence[Span]) -> list[float]:
+    """What the words of each unit weigh; a word counts where it begins."""
+    words = sorted(ranked.highlights)
+    return [sum(word.weight for word in words if unit.start <= word.start < unit.end) for unit in units]
+
+
+def _runs(spans: Sequence[Span], units: Sequence[Span]) -> list[Span]:
+    """Neighbouring units as one span."""
+    place = {unit: at for at, unit in enumerate(units)}
+    runs: list[Span] = []
+    last = -2
+    for span in spans:
+        if place[span] == last + 1:
+            runs[-1] = Span(runs[-1].start, span.end)
+        else:
+            runs.append(span)
+        last = place[span]
+    return runs
+
+
+def _part(document: Document, span: Span) -> Document:
+    """A stretch of a document, as a document."""
+    metadata = dict(document.metadata)
+    start = metadata.get("start")
+    if isinstance(start, int):
+        metadata |= {"start": start + span.start, "end": start + span.end}
+    whole = span == (0, len(document.page_content))
+    name = document.id if whole or not document.id else f"{document.id}[{span.start}:{span.end}]"
+    return Document(id=name, page_content=document.page_content[span.start : span.end], metadata=metadata)

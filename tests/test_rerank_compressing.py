@@ -1,0 +1,98 @@
+"""What the query attends to is kept, within a budget; the rest is left out."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from command import here
+from hypothesis import given
+from hypothesis import strategies as st
+from langchain_core.documents import Document
+from ragloom import Chunk, Corpus, Source, load
+from ragloom.rag.rerank import Highlight, IcrCompressor, IcrReranker, Ranked
+from ragloom.rag.rerank.compressing import compress
+
+TEXT = "Rain is wet. The cat sleeps all day. Trains run late in winter.\n\n    print('a cat')\n\nBread is baked."
+
+
+def ranked(text: str, weights: dict[str, float], *, rank: int = 1, **metadata: object) -> Ranked:
+    """A document whose words weigh nothing but where it is said."""
+    words = re.finditer(r"\S+", text)
+    highlights = tuple(Highlight(word.start(), word.end(), weights.get(word[0], 0.0)) for word in words)
+    return Ranked(Document(id="d", page_content=text, metadata=metadata), 1.0, rank, rank, highlights)
+
+
+def count_words(text: str) -> int:
+    return len(text.split())
+
+
+def test_the_heaviest_sentences_are_kept_in_their_order() -> None:
+    (first, second) = compress([ranked(TEXT, {"cat": 1.0, "baked.": 2.0})], 8, count_words)
+    assert (first.page_content, second.page_content) == ("The cat sleeps all day.", "Bread is baked.")
+
+
+def test_neighbours_are_one_document_with_their_place() -> None:
+    (part,) = compress([ranked(TEXT, {"cat": 1.0, "late": 2.0}, start=100, end=203, title="t")], 11, count_words)
+    assert part.page_content == "The cat sleeps all day. Trains run late in winter."
+    at = TEXT.index("The cat")
+    assert part.metadata == {"start": 100 + at, "end": 100 + at + len(part.page_content), "title": "t"}
+    assert part.id == f"d[{at}:{at + len(part.page_content)}]"
+
+
+def test_code_between_sentences_can_be_kept_too() -> None:
+    assert [each.page_content for each in compress([ranked(TEXT, {"print('a": 1.0})], 2, count_words)] == [
+        "print('a cat')"
+    ]
+
+
+def test_what_fits_as_a_whole_stays_as_it_is() -> None:
+    (whole,) = compress([ranked("One thing. Another thing.", {})], 100, count_words)
+    assert (whole.id, whole.page_content) == ("d", "One thing. Another thing.")
+
+
+def test_documents_stay_in_the_order_of_their_rank() -> None:
+    parts = compress([ranked("First one.", {}), ranked("Second one.", {"one.": 5.0}, rank=2)], 100, count_words)
+    assert [part.page_content for part in parts] == ["First one.", "Second one."]
+
+
+def test_where_no_sentence_fits_nothing_is_kept() -> None:
+    assert compress([ranked(TEXT, {"cat": 1.0})], 1, count_words) == []
+    assert compress([], 100, count_words) == []
+
+
+@given(st.lists(st.text("ab .\n#*`", max_size=60), max_size=4), st.integers(1, 30))
+def test_the_budget_holds_and_every_part_is_a_stretch_of_its_document(texts: list[str], budget: int) -> None:
+    parts = compress([ranked(text, {}, start=0) for text in texts], budget, count_words)
+    assert sum(count_words(part.page_content) for part in parts) <= budget
+    for part in parts:
+        assert any(text[part.metadata["start"] :].startswith(part.page_content) for text in texts)
+
+
+@pytest.mark.model
+def test_the_answer_survives_a_small_budget() -> None:
+    facts = ["Alexander Graham Bell was granted the patent for the telephone.", "Bread is baked from flour and water."]
+    text = " ".join([*["Nothing much happened on that day in the town."] * 3, facts[0], *["It rained a lot."] * 4])
+    documents = [Document(page_content=text), Document(page_content=facts[1])]
+    with load("embedded", n_ctx=1024) as llm:
+        compressor = IcrCompressor(reranker=IcrReranker(llm=llm), max_tokens=30)
+        kept = compressor.compress_documents(documents, "Who invented the telephone?")
+        assert sum(llm.count_tokens(part.page_content) for part in kept) <= 30
+    assert any(facts[0] in part.page_content for part in kept)
+
+
+@pytest.mark.model
+def test_search_marks_the_words_that_the_model_attends_to(scripted_command: None, tmp_path: object) -> None:
+    from fakes import HashingEmbedder
+
+    folder = tmp_path / "index"  # type: ignore[operator]
+    text = "Alexander Graham Bell was granted the patent for the telephone in 1876."
+    with Corpus(folder, embedder=HashingEmbedder()) as corpus:
+        corpus.add([Chunk(Source("bell", text, "Bell"), 0, len(text)), "Bread is baked from flour."])
+    shown = here("search", "Who invented the telephone?", "--index", folder, "--explain")
+    assert shown.code == 0, shown.err
+    assert re.search(r"\*\*\S*(telephone|patent|Bell)\S*\*\*", shown.out)
+    found = here("search", "Who invented the telephone?", "--index", folder, "--explain", "--json").document
+    (start, end, weight) = found[0]["metadata"]["highlights"][0]
+    assert weight > 0
+    assert found[0]["text"][start:end].strip()
