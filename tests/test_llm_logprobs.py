@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, SystemMessage
 from ragloom.rag.llm import ChatLocal, ContextOverflow, DeadlineExceeded, ModelError, load
 from ragloom.rag.llm.messages import to_turns
+from tiny_models import write_tiny
 
 pytestmark = pytest.mark.model
 
@@ -167,7 +169,7 @@ def test_an_answer_can_begin_with_a_prefix(llm: ChatLocal) -> None:
 
 
 def test_a_prefix_is_text_and_never_a_control_token(llm: ChatLocal) -> None:
-    tokens = llm._template.prompt(to_turns(ASKED[0]), prefix="<|im_end|>").tokens
+    tokens = llm._template.begun(to_turns(ASKED[0]), "<|im_end|>")
     assert tokens.count(2) == llm._template.tokens(to_turns(ASKED[0])).count(2)
 
 
@@ -180,3 +182,32 @@ def test_what_cannot_be_scored_is_refused(llm: ChatLocal) -> None:
 
 def test_a_local_model_can_be_looked_into(llm: ChatLocal) -> None:
     assert llm.gives == {"logits", "attention"}
+
+
+TURNS = "{% for m in messages %}{{ m.content }}\n{% endfor %}{# <think> #}"
+WITHOUT_THOUGHT = "<think>\n\n</think>\n\n"
+
+
+@pytest.mark.parametrize("opened", ["", "<think>\n", WITHOUT_THOUGHT])
+def test_a_model_that_thinks_gets_an_empty_thought_before_its_answer(tmp_path: Path, opened: str) -> None:
+    model = write_tiny(tmp_path, "llama", template=f"{TURNS}{{{{ {opened!r} }}}}")
+    with ChatLocal(model=model, n_ctx=256, batch_invariant=True) as llm:
+        begun = llm._template.begun(to_turns(ASKED[0]), "[")
+        text = llm.engine.detokenize(begun).replace("▁", " ")
+        assert text.endswith(f"Yes or No.\n{WITHOUT_THOUGHT}[")
+        assert text.count("<think>") == 1
+        assert (llm.score_next(ASKED[:1], ["A", "B"], prefix="[") == llm.engine.score_next([begun], ["A", "B"])).all()
+
+
+def test_a_thought_is_left_out_only_where_the_answer_is_scored(tmp_path: Path) -> None:
+    with ChatLocal(model=write_tiny(tmp_path, "llama", template=TURNS), n_ctx=256) as llm:
+        assert llm.engine.detokenize(llm._template.tokens(to_turns(ASKED[0]))).endswith("No.\n")
+
+
+def test_what_goes_on_a_text_has_no_space_before_it(tmp_path: Path) -> None:
+    with ChatLocal(model=write_tiny(tmp_path, "llama", template=TURNS), n_ctx=256) as llm:
+        weights = llm.engine.weights
+        assert b"".join(map(weights.piece, weights.tokenize("A"))) != b"A"  # SentencePiece's space
+        assert [weights.piece(token) for token in weights.tokenize_within("[A")] == [b"[", b"A"]
+        everything = llm.score_next(ASKED[:1], [chr(code) for code in range(33, 127)], prefix="[")
+        assert np.isfinite(everything).all()

@@ -177,7 +177,7 @@ def test_a_model_without_attention_is_refused_before_anything_is_ranked(tmp_path
     with pytest.raises(AttentionUnavailable, match="a server does not show it"):
         IcrReranker(llm=load("http://localhost:9/v1"))
     with (
-        ChatLocal(model=write_tiny(tmp_path, "mpt", chat_template=PLAIN), n_ctx=64) as model,
+        ChatLocal(model=write_tiny(tmp_path, "mpt", template=PLAIN), n_ctx=64) as model,
         pytest.raises(AttentionUnavailable, match=r"ALiBi.*rerank with 'first'"),
     ):
         IcrReranker(llm=model)
@@ -185,7 +185,7 @@ def test_a_model_without_attention_is_refused_before_anything_is_ranked(tmp_path
 
 def test_heads_that_nobody_has_found_or_that_are_not_there_are_refused(llm: ChatModel, tmp_path: Path) -> None:
     with (
-        ChatLocal(model=write_tiny(tmp_path, "llama", chat_template=PLAIN), n_ctx=64) as model,
+        ChatLocal(model=write_tiny(tmp_path, "llama", template=PLAIN), n_ctx=64) as model,
         pytest.raises(RerankError, match="find"),
     ):
         IcrReranker(llm=model, heads=4)

@@ -38,14 +38,17 @@ SHAPES = {
 }
 
 
-def write_tiny(folder: Path, architecture: str, seed: int = 0, chat_template: str | None = None) -> Path:
-    """Write a model of the `architecture`, one of `SHAPES` or `mpt`, whose positions are a bias of the attention."""
+def write_tiny(folder: Path, architecture: str, seed: int = 0, template: str = "") -> Path:
+    """Write a model of the `architecture`, one of `SHAPES` or `mpt`, whose positions are a bias of the attention.
+
+    With a chat `template` it is a chat model. Its tokenizer is SentencePiece's, of nothing but bytes.
+    """
     shape, random = SHAPES.get(architecture, SHAPES["llama"]), np.random.default_rng(seed)
     path = folder / f"tiny-{architecture}.gguf"
     writer = GGUFWriter(path, architecture)
     _write_metadata(writer, shape)
-    if chat_template:
-        writer.add_chat_template(chat_template)
+    if template:
+        writer.add_chat_template(template)
 
     def matrix(name: str, rows: int, columns: int, strength: float = 1.0) -> None:
         numbers = random.normal(0, strength / columns**0.5, (rows, columns))

@@ -180,9 +180,10 @@ class ChatLocal(SamplingFields, Binding):
     ) -> NDArray[np.float32]:
         """How likely each candidate is as the next token of the answer: `[n_conversations, n_candidates]`.
 
-        See `ChatModel.score_next`; here every candidate has its log-probability, and must be a single token.
+        See `ChatModel.score_next`; here every candidate has its log-probability, and must be a single token. A model
+        that opens with a thinking block gets an empty one, so that its first token is the answer's.
         """
-        prompts = [self._template.prompt(to_turns(each), prefix=prefix).tokens for each in conversations]
+        prompts = [self._template.begun(to_turns(each), prefix) for each in conversations]
         return self._engine.score_next(prompts, candidates)
 
     def _generate(

@@ -304,7 +304,7 @@ class LlamaEngine:
         return prompt
 
     def _candidate(self, candidate: str | int) -> int:
-        tokens = self._tokens([candidate] if isinstance(candidate, int) else candidate)
+        tokens = self._tokens([candidate] if isinstance(candidate, int) else self.weights.tokenize_within(candidate))
         if len(tokens) > 1:
             pieces = [self.detokenize([token]) for token in tokens]
             raise ModelError(f"{candidate!r} is {len(tokens)} tokens, {pieces}; a candidate is a single one")

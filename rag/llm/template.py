@@ -21,6 +21,7 @@ from llama_cpp.llama_chat_format import Jinja2ChatFormatter
 from .calls import Call, CallForm
 from .errors import ModelError
 from .messages import Turn, merge_neighbours, merge_system
+from .thinking import without_thinking
 from .toolprompt import as_message, find_form, tools_as_text
 from .weights import Weights
 
@@ -68,6 +69,7 @@ class ChatTemplate:
         except TemplateError as error:
             raise ModelError(f"the chat template of {weights.path.name} is not valid: {error}") from error
         self._weights = weights
+        self._source = source
 
     def tokens(self, turns: Sequence[Turn]) -> list[int]:
         """Render `turns`, up to where the assistant's answer begins.
@@ -77,20 +79,35 @@ class ChatTemplate:
         """
         return self.prompt(turns).tokens
 
-    def prompt(self, turns: Sequence[Turn], tools: Sequence[Tool] = (), prefix: str = "") -> Prompt:
-        """Render `turns`, and `tools` that may be called; the answer begins with the text `prefix`.
+    def prompt(self, turns: Sequence[Turn], tools: Sequence[Tool] = ()) -> Prompt:
+        """Render `turns`, and `tools` that may be called.
 
         Raises:
             ModelError: the template refuses the conversation.
         """
         marks = Marks(self._control_text)
         text, native = self._render([marks.hide(turn) for turn in turns], [marks.hide(tool) for tool in tools])
-        pieces = [*marks.split(text), (prefix, True)]
+        tokens = self._tokenize(marks, text)
+        return Prompt(tokens, self._form, True) if native and self._form else Prompt(tokens)
+
+    def begun(self, turns: Sequence[Turn], prefix: str = "") -> list[int]:
+        """Render `turns`, and an answer that begins with the text `prefix`, without a thought before it.
+
+        Raises:
+            ModelError: the template refuses the conversation.
+        """
+        marks = Marks(self._control_text)
+        text, _ = self._render([marks.hide(turn) for turn in turns], [])
+        tokens = self._tokenize(marks, without_thinking(text, self._source))
+        return [*tokens, *(self._weights.tokenize_within(prefix) if prefix else [])]
+
+    def _tokenize(self, marks: Marks, text: str) -> list[int]:
+        pieces = marks.split(text)
         tokens = [token for piece, plain in pieces for token in self._weights.tokenize(piece, special=not plain)]
         begin = self._weights.begin[0]
         if self._weights.wants_begin and tokens[:1] != [begin]:
             tokens.insert(0, begin)
-        return Prompt(tokens, self._form, True) if native and self._form else Prompt(tokens)
+        return tokens
 
     def frame(self) -> tuple[list[int], list[int]]:
         """What stands before and after the content of a conversation that is one user's message.

@@ -25,7 +25,9 @@ _log = logging.getLogger(__name__)
 _ALL_LAYERS = 0x7FFFFFFF  # llama.cpp takes more layers than the model has for all of them
 _CONTROL = llama_cpp.LLAMA_TOKEN_ATTR_CONTROL | llama_cpp.LLAMA_TOKEN_ATTR_UNKNOWN
 """Attributes of the tokens that `tokenize(special=True)` makes of their texts."""
-_SPARE = 8  # tokens that a tokenizer may put in front of a text, such as a space; all others have at least a byte
+_SPARE = 8  # tokens that a tokenizer may put in front of a text, such as a space; nearly all others have a byte or more
+_MOST_TOKENS = 8  # for a byte; llama.cpp says how many it needs, and a far larger number where there is an error
+_BEFORE = "\n"  # melts into no token with what follows it
 _PIECE = 64  # bytes, enough for nearly every token; of the others llama.cpp says how many they need
 
 
@@ -143,12 +145,23 @@ class Weights:
         """
         data = text.encode("utf-8", "replace")
         size = len(data) + _SPARE
-        buffer = (llama_cpp.llama_token * size)()
         with self._vocabulary() as vocab:
-            count = llama_cpp.llama_tokenize(vocab, data, len(data), buffer, size, False, special)
-        if count < 0:
-            raise ModelError(f"llama.cpp cannot tokenize a text of {len(data)} bytes")
-        return buffer[:count]
+            while True:
+                buffer = (llama_cpp.llama_token * size)()
+                count = llama_cpp.llama_tokenize(vocab, data, len(data), buffer, size, False, special)
+                if count >= 0:
+                    return buffer[:count]
+                if -count > _MOST_TOKENS * size:
+                    raise ModelError(f"llama.cpp cannot tokenize a text of {len(data)} bytes")
+                size = -count
+
+    def tokenize_within(self, text: str) -> list[int]:
+        """Split `text` that goes on another one, as `tokenize` does.
+
+        SentencePiece's vocabularies have a space before every text that begins: there `A` alone is the token of ` A`.
+        """
+        before, whole = self.tokenize(_BEFORE), self.tokenize(_BEFORE + text)
+        return whole[len(before) :] if whole[: len(before)] == before else self.tokenize(text)
 
     def piece(self, token: int) -> bytes:
         """The bytes that a token stands for; a control token has none."""

@@ -8,16 +8,32 @@ from ..._lazy import lazy
 
 if TYPE_CHECKING:
     from .compressing import IcrCompressor as IcrCompressor
+    from .cross_encoder import CrossEncoderReranker as CrossEncoderReranker
     from .errors import RerankError as RerankError
+    from .first import FirstReranker as FirstReranker
+    from .fusing import fuse as fuse
     from .icr import IcrReranker as IcrReranker
     from .reranker import Reranker as Reranker
     from .types import Highlight as Highlight
     from .types import Ranked as Ranked
     from .types import Ranking as Ranking
 
-__all__ = ["Highlight", "IcrCompressor", "IcrReranker", "Ranked", "Ranking", "RerankError", "Reranker"]
+__all__ = [
+    "CrossEncoderReranker",
+    "FirstReranker",
+    "Highlight",
+    "IcrCompressor",
+    "IcrReranker",
+    "Ranked",
+    "Ranking",
+    "RerankError",
+    "Reranker",
+    "fuse",
+]
 
 _HOMES = {
+    "CrossEncoderReranker": ".cross_encoder",
+    "FirstReranker": ".first",
     "Highlight": ".types",
     "IcrCompressor": ".compressing",
     "IcrReranker": ".icr",
@@ -25,5 +41,6 @@ _HOMES = {
     "Ranking": ".types",
     "RerankError": ".errors",
     "Reranker": ".reranker",
+    "fuse": ".fusing",
 }
 __getattr__ = lazy(__name__, _HOMES)

@@ -1,0 +1,25 @@
+r"""An empty thinking block: a model that would think before it answers then begins with the answer.
+
+What is likely as the first token of an answer can be read only where the answer begins. Qwen3 was trained on
+`<think>\n\n</think>\n\n` for questions that need no thought; DeepSeek-R1's template opens the block itself.
+"""
+
+from __future__ import annotations
+
+_OPEN, _CLOSE = "<think>", "</think>"
+
+
+def without_thinking(rendered: str, template: str) -> str:
+    r"""The rendered prompt, with an empty thinking block at its end where the `template` is one of a thinking model.
+
+    ```python
+    from ragloom.rag.llm.thinking import without_thinking
+
+    print(repr(without_thinking("Say yes. Assistant: ", "<think>")))  # -> 'Say yes. Assistant: <think>…</think>…'
+    ```
+    """
+    end = rendered.rstrip()
+    if (_OPEN not in template and _CLOSE not in template) or end.endswith(_CLOSE):
+        return rendered
+    before = end.removesuffix(_OPEN) if end.endswith(_OPEN) else rendered
+    return f"{before}{_OPEN}\n\n{_CLOSE}\n\n"
