@@ -12,6 +12,8 @@ from ragloom.rag.rerank import RerankError, fuse
 from ragloom.rag.rerank.fusing import Scoring, with_first_stage, z_scores
 from ragloom.stores.fusion import rrf
 
+Scores = list[tuple[str, float]]
+
 WORDS = [("a", 9.0), ("b", 8.0), ("c", 1.0)]
 MEANING = [("c", 0.9), ("d", 0.1)]
 
@@ -40,17 +42,13 @@ def test_ranks_are_added_with_weights_and_a_list_gives_nothing_to_what_it_lacks(
 
 
 @given(lists, lists)
-def test_equal_weights_by_rank_are_reciprocal_rank_fusion(
-    one: list[tuple[str, float]], other: list[tuple[str, float]]
-) -> None:
+def test_equal_weights_by_rank_are_reciprocal_rank_fusion(one: Scores, other: Scores) -> None:
     expected = rrf([[key for key, _ in one], [key for key, _ in other]])
     assert fuse({"one": one, "other": other}, method="rrf") == [(key, pytest.approx(score)) for key, score in expected]
 
 
 @given(lists, lists, st.sampled_from(METHODS))
-def test_every_document_of_any_list_comes_back_once_best_first(
-    one: list[tuple[str, float]], other: list[tuple[str, float]], method: Scoring
-) -> None:
+def test_every_document_of_any_list_comes_back_once_best_first(one: Scores, other: Scores, method: Scoring) -> None:
     fused = fuse({"one": one, "other": other}, {"one": 0.3}, method)
     assert sorted(key for key, _ in fused) == sorted({key for key, _ in (*one, *other)})
     scores = [score for _, score in fused]
@@ -58,23 +56,20 @@ def test_every_document_of_any_list_comes_back_once_best_first(
 
 
 @given(lists, lists, st.sampled_from(METHODS))
-def test_a_list_of_weight_0_changes_no_score(
-    one: list[tuple[str, float]], other: list[tuple[str, float]], method: Scoring
-) -> None:
+def test_a_list_of_weight_0_changes_no_score(one: Scores, other: Scores, method: Scoring) -> None:
     both, alone = dict(fuse({"one": one, "other": other}, {"other": 0}, method)), dict(fuse({"one": one}, None, method))
     assert {key: both[key] for key in alone} == pytest.approx(alone)
 
 
 @given(lists, st.floats(0.1, 50), st.floats(-50, 50))
-def test_scale_and_offset_of_a_list_do_not_matter(one: list[tuple[str, float]], scale: float, offset: float) -> None:
+def test_scale_and_offset_of_a_list_do_not_matter(one: Scores, scale: float, offset: float) -> None:
     spread = np.ptp([score for _, score in one]) if one else 0
     if 0 < spread < 1e-6:
         return  # lost in the rounding
     other = [("c", 3.0), ("z", 1.0)]
     moved = [(key, score * scale + offset) for key, score in one]
-    assert dict(fuse({"one": moved, "other": other})) == pytest.approx(
-        dict(fuse({"one": one, "other": other})), abs=1e-4
-    )
+    before, after = dict(fuse({"one": one, "other": other})), dict(fuse({"one": moved, "other": other}))
+    assert after == pytest.approx(before, abs=1e-4)
 
 
 def test_equals_keep_the_order_in_which_they_came_and_a_repeated_document_its_first_score() -> None:

@@ -14,7 +14,7 @@ from langchain_core.language_models import BaseChatModel
 from ...._paths import expand_user
 from ....stores.errors import CorpusNotFoundError
 from ....stores.layout import is_corpus
-from ..checks.resources import find_model
+from ..checks.resources import find_model, unreadable_attention
 from ..errors import GraphError
 from ..plan import Plan
 from ..problem import Problem
@@ -151,6 +151,9 @@ def lacking(plan: Plan, resources: Resources) -> list[Problem]:
                 "not give; give the node a model on this machine, such as llm: embedded"
             )
             problems.append(plan.spec.origin.problem(at, message))
+        if isinstance(given, str | Path):
+            unreadable = unreadable_attention(GraphSpec(), named_llm(Path(), given), node)
+            problems += [plan.spec.origin.problem(at, unreadable)] if unreadable else []
     return problems
 
 
