@@ -1,8 +1,9 @@
 """The metadata of a GGUF file, read without loading the model.
 
-The format is that of https://github.com/ggml-org/ggml/blob/master/docs/gguf.md. A file begins with `GGUF`, its version, and how many tensors and key-value pairs follow, all little-endian. Arrays, such
-as the vocabulary, are passed over. A file may come from anywhere, so no size in it is believed: what is longer than the
-file, or than any honest file has, is an error.
+The format is that of https://github.com/ggml-org/ggml/blob/master/docs/gguf.md: `GGUF`, the version, how many tensors
+and how many key-value pairs there are, and the pairs, all little-endian. Arrays, such as the vocabulary, are passed
+over. A file may come from anywhere, so no size in it is believed: what is longer than the file, or than any honest file
+has, is an error.
 """
 
 from __future__ import annotations

@@ -80,14 +80,18 @@ class CrossEncoderReranker(Reranker):
             raise RerankError(f"{str(self.model)!r} is no cross-encoder: a {made_for or 'model'} scores no pairs")
         if model.num_labels != 1:
             raise RerankError(f"{str(self.model)!r} gives {model.num_labels} scores for a pair; ranking takes one")
-        return model.eval()
+        model.eval()
+        return model
 
     def _read(self) -> CrossEncoder:
         """The model from this machine; only one that is not here is looked for elsewhere."""
         from sentence_transformers import CrossEncoder
 
         def read(*, here: bool) -> CrossEncoder:
-            return CrossEncoder(str(self.model), device=self.device, max_length=self.max_length, local_files_only=here)
+            model: CrossEncoder = CrossEncoder(
+                str(self.model), device=self.device, max_length=self.max_length, local_files_only=here
+            )
+            return model
 
         if Path(self.model).is_dir():
             return read(here=True)
@@ -104,7 +108,7 @@ class CrossEncoderReranker(Reranker):
         lengths = np.array([len(tokens) for tokens in read["input_ids"]])
         most = model.max_seq_length or int(lengths.max())
         cut = int((lengths > most).sum())
-        notes = ()
+        notes: tuple[str, ...] = ()
         if cut:
             longer = f"{cut} of {count(len(texts), 'document')} longer than {most} tokens with the query"
             notes = (f"{longer}: only their beginning was read",)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -84,6 +84,10 @@ class Resources:
         if opening is None:
             raise GraphError(f"the node {node!r} has no corpus; write corpus: FOLDER in it")
         return opening()
+
+    def keep(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        """What a node makes once; it goes with the graph."""
+        return self._once(("kept", key), make)
 
     def close(self) -> None:
         """Close what was opened here, and nothing that was given; nothing is opened afterwards."""

@@ -17,7 +17,7 @@ BOTH_WAYS = "its tokens see those after them"
 
 ENCODERS = frozenset({"t5", "t5encoder"})
 RECURRENTS = frozenset(
-    [
+    {
         "mamba",
         "mamba2",
         "rwkv6",
@@ -36,12 +36,12 @@ RECURRENTS = frozenset(
         "kimi-linear",
         "qwen35",
         "qwen35moe",
-    ]
+    }
 )
 """Those that llama.cpp calls recurrent or hybrid."""
 
 _BOTH_WAYS = frozenset(
-    [
+    {
         "bert",
         "modern-bert",
         "nomic-bert",
@@ -55,7 +55,7 @@ _BOTH_WAYS = frozenset(
         "llada",
         "llada-moe",
         "rnd1",
-    ]
+    }
 )
 """Models that embed, and those that write by diffusion."""
 
@@ -67,7 +67,7 @@ def check_architecture(path: Path) -> None:
     """Refuse a model whose architecture has no attention that can be read.
 
     Raises:
-        AttentionUnavailable: it has none; the reason is that which loading it would tell.
+        AttentionUnavailable: it has none; the reason is told.
         ModelError: the file is damaged.
     """
     header = read_header(path)
