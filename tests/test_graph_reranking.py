@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -115,7 +116,8 @@ def test_without_documents_nothing_is_loaded() -> None:
 
 
 def test_the_rules_of_graphs_are_kept(llm: ChatModel, tiny: str) -> None:
-    check_node(NODES["icr"], states=[STATE, RagState(question="?")], params={"keep": 2, "explain": True}, llm=llm)
+    params = {"keep": 2, "layers": 2, "explain": True}
+    check_node(NODES["icr"], states=[STATE, RagState(question="?")], params=params, llm=llm)
     check_node(NODES["cross-encoder"], states=[STATE], params={"model": tiny})
     both = STATE.model_copy(update={"candidates": {"a": STATE.documents, "b": STATE.documents[::-1]}})
     check_node(NODES["fuse"], states=[both, RagState(question="?")], params={"weights": {"a": 0.3}})
@@ -202,3 +204,17 @@ def test_a_server_is_refused_when_the_graph_is_checked(use: str) -> None:
             registry=CATS,
             llm=FakeListChatModel(responses=[""]),
         )
+
+
+def test_the_preset_icr_answers_from_what_attention_ranks_first(llm: ChatModel, tmp_path: Path) -> None:
+    with Corpus(tmp_path / "index") as corpus:
+        corpus.add([*TEXTS, *(f"Shelf {at} holds the books of class {at}." for at in range(8))])
+        state = RagGraph("icr", corpus=corpus, llm=llm).invoke(QUESTION)
+    assert state.answer is not None
+    assert state.answer.known
+    assert "cat sleeps all day" in state.answer.text
+    ranked = state.candidates["rerank"]
+    assert texts(ranked)[0] == TEXTS[2]
+    assert (len(state.candidates["retrieve"]), len(ranked)) == (12, 8)
+    detail = next(trace.detail for trace in state.trace if trace.node == "rerank")
+    assert detail.startswith("12 -> 8, ")
