@@ -182,7 +182,9 @@ def ask_command(
     over: Annotated[
         Path | None, typer.Option("--over", help="Answer over this folder or file; indexes it first.")
     ] = None,
-    graph: Annotated[str, typer.Option("--graph", "-g", help="A preset (default, quick) or a YAML file.")] = "default",
+    graph: Annotated[
+        str, typer.Option("--graph", "-g", help="A preset (default, icr, quick) or a YAML file.")
+    ] = "default",
     model: OwnModel = None,
     gpu_layers: GpuLayers = 0,
     k: TopK = 8,

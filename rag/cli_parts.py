@@ -73,12 +73,12 @@ def check_questions(questions: list[str], k: int = 1, mode: str = "hybrid") -> N
 
 
 def refuse_with_graph(context: typer.Context, graph: str, *names: str) -> None:
-    """Refuse options that only the presets know, rather than overlook them."""
+    """Refuse options that only `default` and `quick` know, rather than overlook them."""
     for name in names:
         source = context.get_parameter_source(name)
         if source is not None and source.name == "COMMANDLINE":
             shown = f"-{name}" if len(name) == 1 else f"--{name}"
-            raise RagloomError(f"{shown} is for the presets; write it into {graph}")
+            raise RagloomError(f"{shown} is for the presets default and quick; write it into {graph}")
 
 
 @contextmanager

@@ -123,6 +123,7 @@ FIFTY = {
 GRAPHS: Mapping[str, Any] = {
     "quick": "quick",
     "default": "default",
+    "icr": "icr",
     "main-rag": MAIN_RAG,
     "fan out": FAN_OUT,
     "nested loops": NESTED_LOOPS,

@@ -77,3 +77,11 @@ def test_the_looping_graph_goes_back_until_it_is_sure_or_may_not(capsys: pytest.
     assert "The roof of the library is repaired for 9,000 euros. [1]" in rounds[1]
     assert "I don't know" in rounds[2]
     assert "< 0.6, but at most 2 -> quote" in rounds[2]
+
+
+def test_the_langchain_app_has_the_best_document_first_after_three_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = printed("rerank_existing_langchain_app.py", capsys)
+    before, after = lines[:5], lines[5:]
+    assert before[0] != "The cat sleeps all day."
+    assert after[0] == "The cat sleeps all day."
+    assert len(after) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -41,6 +42,17 @@ def test_a_section_over_the_budget_becomes_a_window_around_the_chunk(ducks: Corp
     assert end - start <= 40
     assert start <= hit.document.metadata["start"] < hit.document.metadata["end"] <= end
     assert expanded.document.page_content == TEXT[start:end]
+
+
+def test_highlights_stay_on_their_words(ducks: Corpus) -> None:
+    hit = ducks.search("Three", k=1)[0]
+    at = hit.document.page_content.index("little")
+    told = {**hit.document.metadata, "highlights": [[at, at + 6, 0.5]]}
+    marked = replace(hit, document=hit.document.model_copy(update={"metadata": told}))
+    (expanded,) = expand(ducks, [marked])
+    ((start, end, weight),) = expanded.document.metadata["highlights"]
+    assert (expanded.document.page_content[start:end], weight) == ("little", 0.5)
+    assert start > at
 
 
 @given(st.lists(st.integers(0, 500), min_size=4, max_size=4), st.integers(1, 600))

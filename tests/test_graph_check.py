@@ -38,7 +38,7 @@ def flow_problems(*lines: str) -> list[str]:
     return problems(NODES + "".join(f"  - {line}\n" for line in lines))
 
 
-@pytest.mark.parametrize("preset", ["quick", "default"])
+@pytest.mark.parametrize("preset", ["quick", "default", "icr"])
 def test_presets_have_no_problems(preset: str) -> None:
     assert check(preset) == []
 

@@ -86,6 +86,22 @@ def write_tiny(folder: Path, architecture: str, seed: int = 0, template: str = "
     return path
 
 
+def write_tiny_header(folder: Path, architecture: str) -> Path:
+    """Write what stands before the weights of a model, of any architecture, and no weights."""
+    path = folder / f"header-{architecture}.gguf"
+    writer = GGUFWriter(path, architecture)
+    _write_metadata(writer, SHAPES["llama"])
+    writer.add_ssm_conv_kernel(4)
+    writer.add_ssm_inner_size(128)
+    writer.add_ssm_state_size(16)
+    writer.add_ssm_time_step_rank(4)
+    writer.add_ssm_group_count(1)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.close()
+    return path
+
+
 def _write_metadata(writer: GGUFWriter, shape: Shape) -> None:
     writer.add_context_length(CONTEXT)
     writer.add_embedding_length(shape.width)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Event
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .errors import CancelledError, GraphError
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
     from ...stores.corpus import Corpus
+
+T = TypeVar("T")
 
 _A_WHILE = 0.1
 """Seconds."""
@@ -29,6 +31,7 @@ class Context:
         open_corpus: gives the corpus, the same one each time; None: there is none.
         load_llm: gives the LLM, the same one each time; None: there is none.
         open_corpus_of: gives the corpus of another node of the graph, by that node's name.
+        keep: gives what a function makes, the same for equal keys as long as the graph is open; None: nothing is kept.
         cancelled: set when nobody waits for the node any longer.
         notes: what the node has remarked; see `note`.
     """
@@ -37,6 +40,7 @@ class Context:
     open_corpus: Callable[[], Corpus] | None = None
     load_llm: Callable[[], BaseChatModel] | None = None
     open_corpus_of: Callable[[str], Corpus] | None = None
+    keep: Callable[[Hashable, Callable[[], Any]], Any] | None = None
     cancelled: Event = field(default_factory=Event)
     notes: list[str] = field(default_factory=list)
 
@@ -77,6 +81,11 @@ class Context:
         if self.open_corpus_of is None:
             raise GraphError(f"the node {node!r} has no corpus; write corpus: FOLDER in it")
         return self.open_corpus_of(node)
+
+    def once(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What `make` gives, which is slow to make and does not change: once a graph for each key."""
+        kept: T = self.keep(key, make) if self.keep else make()
+        return kept
 
     def note(self, text: str) -> None:
         """Remark what went in and came out, what was dropped and why: a few words for the trace."""

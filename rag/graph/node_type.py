@@ -36,11 +36,14 @@ RESERVED = frozenset(NodeSpec.model_fields)
 class NamesNodes:
     """Within a parameter's `Annotated`: it names nodes of the graph, each of which has what `having` says."""
 
-    having: Literal["corpus"]
+    having: Literal["corpus", "candidates"]
 
 
 WITH_CORPUS = NamesNodes("corpus")
 """Says that a parameter names nodes with a corpus of their own: `Annotated[list[str], WITH_CORPUS]`."""
+
+WITH_CANDIDATES = NamesNodes("candidates")
+"""Says that a parameter names nodes that find candidates: `Annotated[dict[str, float], WITH_CANDIDATES]`."""
 
 _ARGUMENT = re.compile(r"\s+(\w+): (.+)")
 
@@ -92,7 +95,15 @@ class NodeType:
     @property
     def names_corpora(self) -> list[str]:
         """The parameters that name nodes for their corpora."""
-        return [name for name, info in self.params.model_fields.items() if WITH_CORPUS in info.metadata]
+        return self._marked(WITH_CORPUS)
+
+    @property
+    def names_finders(self) -> list[str]:
+        """The parameters that name nodes that find candidates: those whose candidates it reads, and others."""
+        return list(dict.fromkeys([*self.names_nodes, *self._marked(WITH_CANDIDATES)]))
+
+    def _marked(self, mark: NamesNodes) -> list[str]:
+        return [name for name, info in self.params.model_fields.items() if mark in info.metadata]
 
     def __call__(self, state: RagState, context: Context, **params: Any) -> Any:
         """Run once, as the plain function would.

@@ -76,7 +76,7 @@ class PlannedNode:
 
 
 def named_by(params: BaseModel | None, param: str) -> list[str]:
-    """The nodes that a parameter names: one, several, or none."""
+    """The nodes that a parameter names: one, several, those that are keys of a mapping, or none."""
     named = getattr(params, param, None)
     return [named] if isinstance(named, str) else list(named or ())
 

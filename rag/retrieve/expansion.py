@@ -32,6 +32,9 @@ def expand(corpus: Corpus, hits: Sequence[Hit], *, max_characters: int = MAX_CHA
         if source is None:
             continue
         metadata = {**hit.document.metadata, "start": start, "end": end}
+        if "highlights" in metadata:
+            before = hit.document.metadata["start"] - start
+            metadata["highlights"] = [[at + before, to + before, weight] for at, to, weight in metadata["highlights"]]
         document = Document(id=hit.document.id, page_content=source.text[start:end], metadata=metadata)
         expanded.append(Hit(document, hit.score, rank))
     return expanded

@@ -95,9 +95,9 @@ def _message(kind: NodeType, problem: ErrorDetails) -> str:
 
 
 def _check_named_nodes(spec: GraphSpec, node: PlannedNode, nodes: Mapping[str, PlannedNode]) -> list[Problem]:
-    """Whether the nodes whose candidates a parameter names are there, and find candidates."""
+    """Whether the nodes that a parameter names for their candidates are there, and find some."""
     problems = []
-    for keys, name in _named(node, node.type.names_nodes if node.type else ()):
+    for keys, name in _named(node, node.type.names_finders if node.type else ()):
         if name not in nodes:
             problems.append(_strange(spec, keys, node, name, nodes))
         elif "candidates" not in nodes[name].writes:
@@ -122,9 +122,10 @@ def _check_named_corpora(
 def _named(node: PlannedNode, params: Collection[str]) -> Iterator[tuple[Keys, str]]:
     """The nodes that parameters name, each with the keys where that is written."""
     for param in params:
-        is_one = isinstance(getattr(node.params, param), str)
+        written = getattr(node.params, param, None)
         for place, name in enumerate(named_by(node.params, param)):
-            yield ("nodes", node.name, param, *(() if is_one else (place,))), name
+            at = () if isinstance(written, str) else (name if isinstance(written, Mapping) else place,)
+            yield ("nodes", node.name, param, *at), name
 
 
 def _strange(spec: GraphSpec, keys: Keys, node: PlannedNode, name: str, nodes: Collection[str]) -> Problem:

@@ -7,6 +7,7 @@ from pathlib import Path
 from ....errors import MissingExtraError
 from ....stores.errors import CorpusNotFoundError
 from ....stores.layout import is_corpus
+from ...llm.attention.architectures import check_architecture
 from ...llm.errors import ModelError
 from ...llm.models import checked_file, embedded_file
 from ..plan import Plan, PlannedNode
@@ -27,13 +28,27 @@ def check_resources(plan: Plan) -> list[Problem]:
 
 def _check_needs(spec: GraphSpec, node: PlannedNode) -> list[Problem]:
     llm = node.spec.llm or spec.llm
-    if llm is None or not llm.is_server or not node.looks_into:
+    if llm is None or not node.looks_into:
         return []
+    if not llm.is_server:
+        unreadable = unreadable_attention(spec, llm, node)
+        return [spec.origin.problem(("nodes", node.name, "use"), unreadable)] if unreadable else []
     message = (
         f"{node.spec.use!r} needs the LLM's {' and '.join(node.looks_into)}, which the server {llm.model} does "
         "not give; give the node a model on this machine, such as llm: embedded"
     )
     return [spec.origin.problem(("nodes", node.name, "use"), message)]
+
+
+def unreadable_attention(spec: GraphSpec, llm: LlmSpec, node: PlannedNode) -> str | None:
+    """Why the node cannot read the attention of a model's file, as far as the file's header tells."""
+    if "attention" not in node.looks_into or not llm.is_file or not spec.find(llm.model).is_file():
+        return None
+    try:
+        check_architecture(spec.find(llm.model))
+    except ModelError as error:
+        return str(error)
+    return None
 
 
 def _check_llm(spec: GraphSpec, at: Keys, llm: LlmSpec | None) -> list[Problem]:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from ...._explain import unknown
 from ....stores import fusion
 from ....stores.errors import CorpusError
 from ....stores.types import Hit
+from ...rerank import fusing
 from ...retrieve import diversity
 from ..context import Context
-from ..node_type import node
+from ..node_type import WITH_CANDIDATES, node
 from ..state import RagState, Update
 from .retrieving import HowMany
 
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 KEEP = 10
+
+Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 @node("rrf", reads={"candidates[of]"}, writes={"documents"})
@@ -47,6 +51,45 @@ def rrf(
     found = ", ".join(f"{len(ranking)} of {name}" for name, ranking in zip(names, rankings, strict=True))
     context.note(f"{found} -> {len(fused)} of {len(hits)}")
     return {"documents": [Hit(hits[key].document, score, rank) for rank, (key, score) in enumerate(fused, start=1)]}
+
+
+@node("fuse", reads={"candidates[of]"}, writes={"documents"})
+class Fuse(BaseModel):
+    """Fuse what several nodes found or ranked, by weighted scores or ranks."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    of: list[str] | None = None
+    """the nodes whose candidates are fused; by default all that found any."""
+
+    weights: Annotated[dict[str, Weight], WITH_CANDIDATES] = {}
+    """how much each node counts; one that is not named counts 1."""
+
+    method: fusing.Scoring = "zscore"
+    """`zscore` adds scores, each node's brought to mean 0 and deviation 1 before; `rrf` adds reciprocal ranks."""
+
+    keep: HowMany = KEEP
+    """how many documents to keep."""
+
+    @model_validator(mode="after")
+    def _weighs_what_it_fuses(self) -> Self:
+        for name in self.weights:
+            if self.of is not None and name not in self.of:
+                raise ValueError(f"weights an {unknown('node', name, self.of)}")
+        return self
+
+    def __call__(self, state: RagState, context: Context) -> Update:
+        """Fuse."""
+        names = sorted({*state.candidates, *self.weights}) if self.of is None else self.of
+        rankings = {name: state.candidates.get(name, []) for name in names}
+        scored = {name: [(_key(hit), hit.score) for hit in ranking] for name, ranking in rankings.items()}
+        fused = fusing.fuse(scored, self.weights, self.method)[: self.keep]
+        found = [hit for ranking in reversed(rankings.values()) for hit in ranking]
+        # Of equal documents the one that says what drew attention to it.
+        hits = {_key(hit): hit for hit in sorted(found, key=lambda hit: "highlights" in hit.document.metadata)}
+        counted = ", ".join(f"{len(ranking)} of {name}" for name, ranking in rankings.items())
+        context.note(f"{counted} -> {len(fused)} of {len(hits)}")
+        return {"documents": [Hit(hits[key].document, score, rank) for rank, (key, score) in enumerate(fused, start=1)]}
 
 
 @node("mmr", reads={"query", "documents"}, writes={"documents"}, needs={"corpus"})

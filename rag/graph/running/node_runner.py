@@ -226,6 +226,7 @@ class NodeRunner(Runnable[Mapping[str, Any], Any]):
             open_corpus=resources.corpus_of(node.name),
             load_llm=resources.llm_of(node.name),
             open_corpus_of=resources.open_corpus_of,
+            keep=resources.keep,
             cancelled=threading.Event(),
             notes=notes,
         )

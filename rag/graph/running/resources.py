@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +14,7 @@ from langchain_core.language_models import BaseChatModel
 from ...._paths import expand_user
 from ....stores.errors import CorpusNotFoundError
 from ....stores.layout import is_corpus
-from ..checks.resources import find_model
+from ..checks.resources import find_model, unreadable_attention
 from ..errors import GraphError
 from ..plan import Plan
 from ..problem import Problem
@@ -85,6 +85,10 @@ class Resources:
             raise GraphError(f"the node {node!r} has no corpus; write corpus: FOLDER in it")
         return opening()
 
+    def keep(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        """What a node makes once; it goes with the graph."""
+        return self._once(("kept", key), make)
+
     def close(self) -> None:
         """Close what was opened here, and nothing that was given; nothing is opened afterwards."""
         with self._lock:
@@ -151,6 +155,9 @@ def lacking(plan: Plan, resources: Resources) -> list[Problem]:
                 "not give; give the node a model on this machine, such as llm: embedded"
             )
             problems.append(plan.spec.origin.problem(at, message))
+        if isinstance(given, str | Path):
+            unreadable = unreadable_attention(GraphSpec(), named_llm(Path(), given), node)
+            problems += [plan.spec.origin.problem(at, unreadable)] if unreadable else []
     return problems
 
 

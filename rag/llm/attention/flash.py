@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ModelError
+from .architectures import ALIBI
 from .ggml import Tensor, array, as_float32, operation, source
 
 _FLASH_ATTENTION = "FLASH_ATTN_EXT"
@@ -87,7 +88,7 @@ class FlashAttention:
         self._node = node
         self._scale, max_bias, self._softcap = node.op_params[:3]
         if max_bias:
-            raise ModelError("its positions are a bias of the attention (ALiBi)")
+            raise ModelError(ALIBI)
         query, key = self._argument(0), self._argument(1)
         if query.shape[0] != 1 or query.shape[1] % key.shape[1]:
             raise ModelError(f"its queries {query.shape} and keys {key.shape} do not fit together")

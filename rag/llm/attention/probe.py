@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ..errors import ModelError
 from ..weights import Weights
+from .architectures import ENCODER, RECURRENT
 from .flash import FlashAttention
 from .ggml import Tensor, check_layout
 from .reading_context import ReadingContext, Run
@@ -43,9 +44,9 @@ def probe(weights: Weights, context: ReadingContext) -> Layout:
     """
     model = weights.pointer
     if llama_cpp.llama_model_has_encoder(model):
-        raise ModelError("it has an encoder")
+        raise ModelError(ENCODER)
     if not weights.keeps_every_token:
-        raise ModelError("it is recurrent: some of its layers have a state instead of attention")
+        raise ModelError(RECURRENT)
     layers = llama_cpp.llama_model_n_layer(model)
     whole = _look(weights, context, layers, None)
     missing = sorted(set(range(layers)) - whole.keys())

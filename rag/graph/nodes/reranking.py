@@ -1,0 +1,180 @@
+"""Nodes that put the documents into another order: by the LLM's attention, its logits, or a model made for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from ....stores.types import Hit
+from ..context import Context
+from ..errors import GraphError
+from ..node_type import node
+from ..state import RagState, Update
+from .retrieving import HowMany
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ...llm.base import ChatModel
+    from ...rerank.cross_encoder import CrossEncoderReranker
+    from ...rerank.reranker import Reranker
+    from ...rerank.types import Ranked
+
+KEEP = 10
+LETTERS = 26  # by which FIRST names documents
+
+READS = frozenset({"query", "documents"})
+WRITES = frozenset({"documents", "candidates"})
+
+Count = Annotated[int, Field(ge=0)]
+Several = Annotated[int, Field(ge=2)]
+
+
+class _Reranking(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    keep: HowMany = KEEP
+    """how many documents to keep."""
+
+    first_stage: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """how much the order counts in which the documents come, from 0 to 1."""
+
+
+@node("icr", reads=READS, writes=WRITES, needs={"attention"})
+class Icr(_Reranking):
+    """Rank the documents by the attention that the query pays to them (in-context reranking)."""
+
+    task: Literal["question", "search"] = "question"
+    """whether the LLM is asked to answer the query or to find what is relevant for it."""
+
+    heads: HowMany | list[tuple[Count, Count]] | None = None
+    """the attention heads to read: so many of the best ones, or pairs of layer and head; by default all."""
+
+    layers: HowMany | None = None
+    """read the first ones only; by default as many as the heads need."""
+
+    cached: bool = False
+    """read each document on its own, and keep what was computed for the next query."""
+
+    window: Several | None = None
+    """how many documents are read at once; by default as many as fit."""
+
+    explain: bool = False
+    """put `highlights` into the documents' metadata: what drew attention, as `[start, end, weight]`."""
+
+    def __call__(self, state: RagState, context: Context) -> Update:
+        """Rank."""
+
+        def make() -> Reranker:
+            from ...rerank.icr import IcrReranker
+
+            llm = _own_llm(context)
+            options = self.model_dump()
+            return context.once(("icr", id(llm.engine), repr(options)), lambda: IcrReranker(llm=llm, **options))
+
+        return _ranked(state, context, make)
+
+
+@node("first", reads=READS, writes=WRITES, needs={"logits"})
+class First(_Reranking):
+    """Rank the documents by the logits of the token that would name the best one; wants an LLM that is tuned for it."""
+
+    window: Annotated[int, Field(ge=2, le=LETTERS)] = 20
+    """how many documents are read at once."""
+
+    step: HowMany = 10
+    """how far the window moves from the back of the list to its front."""
+
+    rotations: Annotated[int, Field(ge=1, le=LETTERS)] = 1
+    """rank so many rotations of each window and take the mean."""
+
+    @model_validator(mode="after")
+    def _windows_overlap(self) -> Self:
+        if self.step >= self.window:
+            raise ValueError(f"step should be less than window={self.window}, so that windows overlap, not {self.step}")
+        return self
+
+    def __call__(self, state: RagState, context: Context) -> Update:
+        """Rank."""
+
+        def make() -> Reranker:
+            from ...rerank.first import FirstReranker
+
+            return FirstReranker(llm=_own_llm(context), **self.model_dump())
+
+        return _ranked(state, context, make)
+
+
+@node("cross-encoder", reads=READS, writes=WRITES)
+class CrossEncoder(_Reranking):
+    """Rank the documents by a cross-encoder, a model that reads query and document together."""
+
+    model: Annotated[str, Field(min_length=1)]
+    """a cross-encoder of sentence-transformers: its folder, or its name on Hugging Face."""
+
+    max_length: Annotated[int, Field(ge=8)] | None = None
+    """tokens that it reads of query and document; by default as many as it was made for."""
+
+    batch_size: HowMany = 16
+    """documents that are read at once."""
+
+    device: str = "cpu"
+    """where it runs: `cpu`, `cuda`, `mps`."""
+
+    def __call__(self, state: RagState, context: Context) -> Update:
+        """Rank."""
+
+        def load() -> CrossEncoderReranker:
+            from ...rerank.cross_encoder import CrossEncoderReranker
+
+            reranker = CrossEncoderReranker(model=self.model, max_length=self.max_length, device=self.device)
+            with context.timed("loading the cross-encoder"):
+                reranker.load()
+            return reranker
+
+        def make() -> Reranker:
+            loaded = context.once(("cross-encoder", self.model, self.max_length, self.device), load)
+            return loaded.model_copy(update=self.model_dump())
+
+        return _ranked(state, context, make)
+
+
+def _own_llm(context: Context) -> ChatModel:
+    """The LLM as one that shows what happens inside it.
+
+    Raises:
+        GraphError: it is somebody else's.
+    """
+    from ...llm.base import ChatModel
+
+    llm = context.llm
+    if not isinstance(llm, ChatModel):
+        raise GraphError(
+            f"the node {context.node!r} looks into its LLM, which {type(llm).__name__} does not allow; "
+            "give it one that ragloom.load has loaded, such as llm: embedded"
+        )
+    return llm
+
+
+def _ranked(state: RagState, context: Context, make: Callable[[], Reranker]) -> Update:
+    """The documents as a reranker ranks them, which is made only if there are any."""
+    if not state.documents:
+        return {"documents": [], "candidates": {context.node: []}}
+    reranker = make()
+    context.check_cancelled()
+    ranking = reranker.rank(state.query, [hit.document for hit in state.documents])
+    reused = f", {ranking.reused:,} reused" if ranking.reused else ""
+    context.note(f"{len(state.documents)} -> {len(ranking)}, {ranking.evaluated:,} tokens read{reused}")
+    for note in ranking.notes:
+        context.note(note)
+    hits = [_hit(ranked) for ranked in ranking]
+    return {"documents": hits, "candidates": {context.node: hits}}
+
+
+def _hit(ranked: Ranked) -> Hit:
+    document = ranked.document
+    if ranked.highlights:
+        told = {**document.metadata, "highlights": [list(highlight) for highlight in ranked.highlights]}
+        document = document.model_copy(update={"metadata": told})
+    return Hit(document, ranked.score, ranked.rank)

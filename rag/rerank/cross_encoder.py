@@ -1,0 +1,115 @@
+"""A cross-encoder: a model made for ranking, which reads the query and one passage together and gives a score.
+
+Nogueira and Cho, "Passage Re-ranking with BERT", 2019. Any model of sentence-transformers' `CrossEncoder` will do, by
+name or from a folder; none comes with ragloom. It reads as much of a passage as it was made for, often 512 tokens with
+the query; how many passages were longer is told.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from pydantic import Field, PrivateAttr
+
+from ..._explain import count
+from .errors import RerankError
+from .reranker import Reranker
+from .types import Passage, Scores
+
+if TYPE_CHECKING:
+    from sentence_transformers import CrossEncoder
+
+_RANKING_HEADS = ("ForSequenceClassification", "ForCausalLM")
+
+
+class _Loaded:
+    """What has been loaded, if it has; copies of a reranker share it."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.model: CrossEncoder | None = None
+
+
+class CrossEncoderReranker(Reranker):
+    """Ranks by a cross-encoder, which is loaded on first use.
+
+        reranker = CrossEncoderReranker(model="cross-encoder/ms-marco-MiniLM-L6-v2")
+        reranker.rank("What does the cat do?", ["Rain is wet.", "The cat sleeps all day."])
+
+    Attributes:
+        model: a folder, or a name on Hugging Face; what is not on this machine yet is downloaded.
+        max_length: tokens that it reads of query and passage together; None: as many as it was made for.
+        batch_size: passages that are read at once.
+        device: where torch runs it: `cpu`, `cuda`, `mps`.
+    """
+
+    model: str | Path
+    max_length: int | None = Field(default=None, ge=8)
+    batch_size: int = Field(default=16, ge=1)
+    device: str = "cpu"
+    _loaded: _Loaded = PrivateAttr(default_factory=_Loaded)
+
+    def load(self) -> CrossEncoder:
+        """Load the model now, once.
+
+        Raises:
+            RerankError: there is no such model, or it is none that ranks.
+        """
+        with self._loaded.lock:
+            if self._loaded.model is None:
+                self._loaded.model = self._load()
+            return self._loaded.model
+
+    def _load(self) -> CrossEncoder:
+        from transformers.utils import logging
+
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+        try:
+            model = self._read()
+        except (OSError, ValueError) as error:
+            raise RerankError(
+                f"cannot load the cross-encoder {str(self.model)!r}: {str(error).strip().splitlines()[0]}; give the "
+                "folder of one, or the name of one on Hugging Face while there is a network"
+            ) from error
+        made_for = (getattr(model[0].config, "architectures", None) or [""])[0]
+        if not made_for.endswith(_RANKING_HEADS):
+            raise RerankError(f"{str(self.model)!r} is no cross-encoder: a {made_for or 'model'} scores no pairs")
+        if model.num_labels != 1:
+            raise RerankError(f"{str(self.model)!r} gives {model.num_labels} scores for a pair; ranking takes one")
+        model.eval()
+        return model
+
+    def _read(self) -> CrossEncoder:
+        """The model from this machine; only one that is not here is looked for elsewhere."""
+        from sentence_transformers import CrossEncoder
+
+        def read(*, here: bool) -> CrossEncoder:
+            model: CrossEncoder = CrossEncoder(
+                str(self.model), device=self.device, max_length=self.max_length, local_files_only=here
+            )
+            return model
+
+        if Path(self.model).is_dir():
+            return read(here=True)
+        try:
+            return read(here=True)
+        except (OSError, ValueError):
+            return read(here=False)
+
+    def _score(self, query: str, passages: Sequence[Passage]) -> Scores:
+        model = self.load()
+        texts = [str(passage) for passage in passages]
+        scores = model.predict([(query, text) for text in texts], batch_size=self.batch_size, show_progress_bar=False)
+        read = model.tokenizer([query] * len(texts), texts, truncation=False, padding=False, verbose=False)
+        lengths = np.array([len(tokens) for tokens in read["input_ids"]])
+        most = model.max_seq_length or int(lengths.max())
+        cut = int((lengths > most).sum())
+        notes: tuple[str, ...] = ()
+        if cut:
+            longer = f"{cut} of {count(len(texts), 'document')} longer than {most} tokens with the query"
+            notes = (f"{longer}: only their beginning was read",)
+        return Scores([float(score) for score in scores], evaluated=int(lengths.clip(max=most).sum()), notes=notes)

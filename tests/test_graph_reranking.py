@@ -1,0 +1,220 @@
+"""Nodes that rerank and fuse: they do what the rerankers do, tell what it cost, and keep the rules of graphs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cats import CATS
+from langchain_core.documents import Document
+from langchain_core.language_models import FakeListChatModel
+from ragloom import Corpus, load
+from ragloom.rag.graph import Context, GraphError, RagGraph, RagState, Registry, SpecError, check
+from ragloom.rag.graph.testing import check_node
+from ragloom.rag.llm import ChatModel
+from ragloom.rag.rerank import CrossEncoderReranker, IcrReranker, fuse
+from ragloom.stores.types import Hit
+from tiny_cross_encoder import write_tiny_cross_encoder
+
+pytestmark = pytest.mark.model
+
+QUESTION = "What does the cat do?"
+TEXTS = ["Rain is wet.", "Trains run late.", "The cat sleeps all day.", "Bread is baked at night."]
+DOCUMENTS = [
+    Document(text, id=f"d{at}", metadata={"source": f"{at}.md", "title": "Facts"}) for at, text in enumerate(TEXTS)
+]
+STATE = RagState(question=QUESTION, documents=[Hit(each, 1 / at, at) for at, each in enumerate(DOCUMENTS, start=1)])
+NODES = Registry.installed().nodes
+
+
+@pytest.fixture(scope="module")
+def llm() -> Iterator[ChatModel]:
+    with load("embedded", n_ctx=768) as loaded:
+        yield loaded
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(write_tiny_cross_encoder(tmp_path_factory.mktemp("tiny"), [QUESTION, *TEXTS]))
+
+
+def texts(hits: list[Hit]) -> list[str]:
+    return [hit.document.page_content for hit in hits]
+
+
+@pytest.mark.parametrize("options", [{}, {"cached": True, "heads": [[3, 1], [12, 0]]}, {"task": "search", "layers": 9}])
+def test_icr_ranks_as_the_reranker_does(options: dict[str, Any], llm: ChatModel) -> None:
+    context = Context("rank", load_llm=lambda: llm)
+    update = NODES["icr"](STATE, context, keep=3, **options)
+    ranking = IcrReranker(llm=llm, keep=3, **options).rank(QUESTION, DOCUMENTS)
+    assert [(hit.document, hit.rank) for hit in update["documents"]] == [(each.document, each.rank) for each in ranking]
+    assert [hit.score for hit in update["documents"]] == pytest.approx([each.score for each in ranking], rel=0.05)
+    assert update["candidates"] == {"rank": update["documents"]}
+    assert context.notes[-1].startswith("4 -> 3, ")
+    assert "tokens read" in context.notes[-1]
+
+
+def test_icr_tells_what_drew_attention_and_keeps_the_metadata(llm: ChatModel) -> None:
+    update = NODES["icr"](STATE, Context("rank", load_llm=lambda: llm), explain=True)
+    best = update["documents"][0].document
+    start, end, weight = best.metadata["highlights"][0]
+    assert best.page_content == TEXTS[2]
+    assert best.page_content[start:end] in TEXTS[2].split()
+    assert weight > 0
+    assert (best.id, best.metadata["source"], best.metadata["title"]) == ("d2", "2.md", "Facts")
+    assert "highlights" not in DOCUMENTS[2].metadata
+    assert json.loads(json.dumps(best.metadata)) == best.metadata
+
+
+def test_what_is_cut_is_told(llm: ChatModel) -> None:
+    context = Context("rank", load_llm=lambda: llm)
+    long = Document("The cat sleeps all day. " * 200)
+    NODES["icr"](STATE.model_copy(update={"documents": [Hit(long, 1, 1), *STATE.documents]}), context)
+    assert any(note.startswith("1 of 5 documents cut to ") for note in context.notes)
+
+
+def test_the_cross_encoder_ranks_as_the_reranker_does_and_is_loaded_once_a_graph(tiny: str) -> None:
+    ranking = CrossEncoderReranker(model=tiny).rank(QUESTION, DOCUMENTS)
+    kept: dict[Any, Any] = {}
+
+    def keep_it(key: Any, make: Callable[[], Any]) -> Any:
+        if key not in kept:
+            kept[key] = make()
+        return kept[key]
+
+    context = Context("rank", keep=keep_it)
+    for keep in (4, 2):
+        update = NODES["cross-encoder"](STATE, context, model=tiny, keep=keep)
+        assert texts(update["documents"]) == [each.document.page_content for each in ranking][:keep]
+    assert len(kept) == 1
+    assert context.notes[-1].startswith("4 -> 2, ")
+
+
+def test_a_graph_keeps_its_cross_encoder(tiny: str, monkeypatch: pytest.MonkeyPatch, corpus: Corpus) -> None:
+    loads: list[str] = []
+    real = CrossEncoderReranker._load
+    monkeypatch.setattr(CrossEncoderReranker, "_load", lambda self: loads.append(str(self.model)) or real(self))
+    corpus.add(TEXTS)
+    nodes = {
+        "find": {"use": "lexical", "k": 4},
+        "rank": {"use": "cross-encoder", "model": tiny},
+        "again": {"use": "cross-encoder", "model": tiny, "keep": 1, "batch_size": 1},
+    }
+    with RagGraph({"nodes": nodes, "flow": ["start -> find -> rank -> again -> end"]}, corpus=corpus) as graph:
+        for _ in range(2):
+            assert len(graph.invoke(QUESTION).documents) == 1
+    assert loads == [tiny]
+
+
+def test_without_documents_nothing_is_loaded() -> None:
+    state = RagState(question=QUESTION)
+    for name, params in {"icr": {}, "first": {}, "cross-encoder": {"model": "no/such"}}.items():
+        assert NODES[name](state, Context("rank"), **params) == {"documents": [], "candidates": {"rank": []}}
+
+
+def test_the_rules_of_graphs_are_kept(llm: ChatModel, tiny: str) -> None:
+    params = {"keep": 2, "layers": 2, "explain": True}
+    check_node(NODES["icr"], states=[STATE, RagState(question="?")], params=params, llm=llm)
+    check_node(NODES["cross-encoder"], states=[STATE], params={"model": tiny})
+    both = STATE.model_copy(update={"candidates": {"a": STATE.documents, "b": STATE.documents[::-1]}})
+    check_node(NODES["fuse"], states=[both, RagState(question="?")], params={"weights": {"a": 0.3}})
+    check_node(NODES["fuse"], states=[both], params={"of": ["a", "b"], "method": "rrf"})
+
+
+def test_an_llm_that_is_not_ragloom_s_is_refused() -> None:
+    context = Context("rank", load_llm=lambda: FakeListChatModel(responses=[""]))
+    with pytest.raises(GraphError, match="'rank' looks into its LLM, which FakeListChatModel does not allow"):
+        NODES["icr"](STATE, context)
+
+
+def test_fuse_is_fusion_of_the_candidates() -> None:
+    found = [Hit(DOCUMENTS[at], score, at + 1) for at, score in enumerate((9.0, 8.0, 1.0))]
+    marked = Document(TEXTS[2], id="d2", metadata={"highlights": [[0, 3, 0.5]]})
+    ranked = [Hit(marked, 0.9, 1), Hit(DOCUMENTS[1], 0.2, 2)]
+    state = RagState(question=QUESTION, candidates={"find": found, "rank": ranked, "other": found[:1]})
+    context = Context("fuse")
+    update = NODES["fuse"](state, context, of=["find", "rank"], weights={"find": 0.4, "rank": 0.6}, keep=2)
+    scored = {"find": [("d0", 9.0), ("d1", 8.0), ("d2", 1.0)], "rank": [("d2", 0.9), ("d1", 0.2)]}
+    expected = fuse(scored, {"find": 0.4, "rank": 0.6})[:2]
+    assert [(hit.document.id, hit.score) for hit in update["documents"]] == expected
+    assert [hit.rank for hit in update["documents"]] == [1, 2]
+    assert next(hit for hit in update["documents"] if hit.document.id == "d2").document is marked
+    assert context.notes == ["3 of find, 2 of rank -> 2 of 3"]
+
+
+def test_fuse_by_default_fuses_all_and_what_has_not_run_counts_as_empty() -> None:
+    state = RagState(question=QUESTION, candidates={"a": STATE.documents, "b": STATE.documents[:1]})
+    context = Context("fuse")
+    NODES["fuse"](state, context, weights={"skipped": 2})
+    assert context.notes == ["4 of a, 1 of b, 0 of skipped -> 4 of 4"]
+
+
+def problems(**fuse_params: Any) -> list[str]:
+    nodes = {
+        "find": "dense",
+        "words": "lexical",
+        "weigh": "gather",
+        "mix": {"use": "fuse", **fuse_params},
+    }
+    flow = ["start -> [find, words] -> mix -> weigh -> end"]
+    return [str(problem) for problem in check({"nodes": nodes, "flow": flow}) if "mix" in problem.path]
+
+
+def test_names_in_weights_are_checked_with_the_graph() -> None:
+    assert problems(weights={"find": 0.4, "words": 0.6}) == []
+    assert problems(weights={"fidn": 0.4}) == ["nodes.mix.weights.fidn: unknown node 'fidn'; did you mean 'find'?"]
+    assert problems(weights={"weigh": 0.4}) == ["nodes.mix.weights.weigh: the node 'weigh' finds no candidates"]
+    assert problems(of=["find"], weights={"words": 0.4}) == [
+        "nodes.mix: weights an unknown node 'words'; expected one of: find"
+    ]
+    assert problems(weights={"find": -1}) == ["nodes.mix.weights.find: should be greater than or equal to 0, not -1"]
+    assert problems(method="sum") == ["nodes.mix.method: should be 'zscore' or 'rrf', not 'sum'"]
+
+
+@pytest.mark.parametrize(
+    ("params", "problem"),
+    [
+        ({"use": "icr", "heads": 0}, "nodes.rank.heads"),
+        ({"use": "icr", "heads": [[1]]}, "nodes.rank.heads"),
+        ({"use": "icr", "window": 1}, "nodes.rank.window: should be greater than or equal to 2, not 1"),
+        ({"use": "icr", "task": "serach"}, "nodes.rank.task: should be 'question' or 'search', not 'serach'"),
+        ({"use": "icr", "first_stage": 2}, "nodes.rank.first_stage: should be less than or equal to 1, not 2"),
+        ({"use": "icr", "kep": 2}, "nodes.rank.kep: unknown key 'kep'; did you mean 'keep'?"),
+        ({"use": "first", "step": 20}, "nodes.rank: step should be less than window=20, so that windows overlap"),
+        ({"use": "cross-encoder"}, "nodes.rank.model: is missing; 'cross-encoder' needs it"),
+    ],
+)
+def test_options_are_checked_with_the_graph(params: dict[str, Any], problem: str) -> None:
+    found = check({"nodes": {"find": "dense", "rank": params}, "flow": ["start -> find -> rank -> end"]})
+    assert [str(each)[: len(problem)] for each in found] == [problem] * len(found)
+    assert found
+
+
+@pytest.mark.parametrize("use", ["icr", "first"])
+def test_a_server_is_refused_when_the_graph_is_checked(use: str) -> None:
+    nodes = {"find": "dense", "rank": {"use": use, "llm": "http://host/v1"}}
+    (problem,) = check({"nodes": nodes, "flow": ["start -> find -> rank -> end"]})
+    assert "which the server http://host/v1 does not give" in str(problem)
+    with pytest.raises(SpecError, match="which FakeListChatModel does not give"):
+        RagGraph(
+            {"nodes": {"find": "prowl", "rank": use}, "flow": ["start -> find -> rank -> end"]},
+            registry=CATS,
+            llm=FakeListChatModel(responses=[""]),
+        )
+
+
+def test_the_preset_icr_answers_from_what_attention_ranks_first(llm: ChatModel, tmp_path: Path) -> None:
+    with Corpus(tmp_path / "index") as corpus:
+        corpus.add([*TEXTS, *(f"Shelf {at} holds the books of class {at}." for at in range(8))])
+        state = RagGraph("icr", corpus=corpus, llm=llm).invoke(QUESTION)
+    assert state.answer is not None
+    assert state.answer.known
+    assert "cat sleeps all day" in state.answer.text
+    ranked = state.candidates["rerank"]
+    assert texts(ranked)[0] == TEXTS[2]
+    assert (len(state.candidates["retrieve"]), len(ranked)) == (12, 8)
+    detail = next(trace.detail for trace in state.trace if trace.node == "rerank")
+    assert detail.startswith("12 -> 8, ")
