@@ -51,7 +51,7 @@ class TransformersIcr(IcrReranker):
     def _attention(self, tail: list[int], known: Any, length: int) -> torch.Tensor:
         """To each token of the context: averaged over the tail's tokens, summed over heads and layers."""
         layers = self._model(_batch(tail), past_key_values=known, output_attentions=True).attentions
-        known.crop(length)
+        known.crop(-len(tail))
         return sum(layer[0, :, :, :length].float().mean(1).sum(0) for layer in layers)
 
 
