@@ -29,7 +29,7 @@ from ragloom.rag.llm.attention.document_kv import DocumentKV
 from ragloom.rag.rerank import IcrReranker, Reranker
 from ragloom.rag.rerank.heads import model_digest
 from report import table, write
-from rerank_checks import NAMES, by_id, in_memory, peak, permutation, words
+from rerank_checks import by_id, in_memory, peak, permutation, words
 from rerank_data import TIMED, Asked, QuerySet, Task, query_sets
 from rerank_methods import CACHED, FIRST, ICR, TRANSFORMERS, Method, Methods
 from rerank_state import Key, State
@@ -39,7 +39,9 @@ PARTS = ("times", "quality", "permutation", "words", "memory")
 FEWER = 10
 """Queries for what takes longest: the baseline, the times of the set with 100 documents, shuffled candidates."""
 EXPLAINED = {CACHED: 30, ICR: 5}
-"""Queries whose words are taken out."""
+"""Queries whose words are taken out, of those that tell words."""
+
+SHUFFLED = (CACHED, ICR, FIRST)
 
 
 @dataclass
@@ -92,9 +94,7 @@ def _add(options: ArgumentParser) -> None:
     options.add_argument("--split", default="test", choices=("train", "test"))
     options.add_argument("--index", type=Path, default=folder / "ragloom-scifact")
     options.add_argument("--model", default="embedded")
-    options.add_argument(
-        "--state", type=Path, help="file of what was measured; default: one of the model, among others"
-    )
+    options.add_argument("--state", type=Path, help="file of what was measured; default: one for each model")
     options.add_argument("--cross-encoder", type=Path, help="folder of one")
     options.add_argument("--part", choices=PARTS, action="append")
     options.add_argument("--set", action="append", help="beginning of a set's name, such as 'scifact 20'")
@@ -165,10 +165,10 @@ def _scored(method: Method, task: Task, asked: Asked) -> dict[str, Any]:
 
 
 def _permutation(work: Work) -> None:
-    methods = [method for method in work.wanted(work.methods.timed()) if method.name in {CACHED, ICR, FIRST}]
+    methods = [method for method in work.wanted(work.methods.timed()) if method.name in SHUFFLED]
     for each in work.sets[:1]:
         for method in methods:
-            attention = method.name in NAMES
+            attention = method.name in EXPLAINED
             made = in_memory(work.methods.llm, each.task, method.name) if attention else method.make(each.task)
             for asked in each.asked[:FEWER]:
                 key = Key("permutation", each.name, method.name, method.setting, asked.id)
@@ -178,7 +178,7 @@ def _permutation(work: Work) -> None:
 def _words(work: Work) -> None:
     for each in work.sets[:1]:
         for method in work.wanted(work.methods.timed()):
-            if method.name in NAMES:
+            if method.name in EXPLAINED:
                 made = in_memory(work.methods.llm, each.task, method.name, explain=True)
                 for asked in each.asked[: EXPLAINED[method.name]]:
                     key = Key("words", each.name, method.name, method.setting, asked.id)
@@ -225,10 +225,15 @@ def _tell(work: Work, given: Namespace, model: str) -> None:
 def _missing(work: Work) -> list[str]:
     """Parts of which some results are not there."""
     found = []
+    timed, alone = work.methods.timed(), work.methods.generative()
+    shared = work.methods.shared(choosing=work.choosing)
     for each in work.sets:
-        shared, alone = work.methods.shared(choosing=work.choosing), work.methods.generative()
-        wanted = [("times", method, _wanted_of(method, each)) for method in work.methods.timed()]
+        wanted = [("times", method, _wanted_of(method, each)) for method in timed]
         wanted += [("quality", method, len(each.asked)) for method in [*shared, *alone]]
+        if each is work.sets[0]:
+            wanted += [("permutation", method, FEWER) for method in timed if method.name in SHUFFLED]
+            wanted += [("words", method, EXPLAINED[method.name]) for method in timed if method.name in EXPLAINED]
+            wanted += [("memory", method, 1) for method in timed]
         for part, method, number in wanted:
             there = {*work.state.of(part, each.name, method.name, method.setting)}
             if part == "quality" and method in alone:

@@ -17,11 +17,8 @@ from ragloom.rag.llm.attention.document_kv import DocumentKV
 from ragloom.rag.llm.base import ChatModel
 from ragloom.rag.rerank import IcrReranker, Ranking, Reranker
 from rerank_data import Asked, Task
-from rerank_methods import CACHED, CHOSEN, ICR, Methods
+from rerank_methods import CACHED, CHOSEN, Methods
 from scipy.stats import kendalltau
-
-NAMES = (CACHED, ICR)
-"""Those that can explain themselves."""
 
 WORDS, BEST, SHUFFLES = 5, 5, 3
 _HELD = 1_000_000_000  # bytes of documents' KV in memory
