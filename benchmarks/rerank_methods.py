@@ -1,0 +1,165 @@
+"""The rerankers that `rerank.py` compares, in the settings chosen on train."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ragloom.rag.llm.attention.document_kv import DocumentKV
+from ragloom.rag.llm.base import ChatModel
+from ragloom.rag.rerank import IcrReranker, Reranker, RerankError
+from ragloom.rag.rerank.heads import load_heads
+from ragloom.rag.rerank.icr_reading import IcrReading, read_passages
+from ragloom.rag.rerank.types import Highlight, Passage
+from ragloom.rag.rerank.windows import Window
+from rerank_data import Task
+
+GENERATION, FIRST, CROSS = "generation", "FIRST", "cross-encoder"
+ICR, HEADS, LAYERS, CACHED, CACHED_ALL = "ICR", "ICR heads", "ICR heads+layers", "ICR cached", "ICR cached, all heads"
+TRANSFORMERS = {"transformers F32": "float32", "transformers BF16": "bfloat16"}
+
+CHOSEN: dict[str, dict[str, int]] = {
+    ICR: {},
+    HEADS: {"heads": 16},
+    LAYERS: {"heads": 16, "layers": 10},
+    CACHED: {"heads": 16, "layers": 10},
+    CACHED_ALL: {},
+}
+"""Which heads and layers."""
+
+WEIGHTS = dict.fromkeys((GENERATION, FIRST, *CHOSEN, CROSS), 0.5)
+"""Of the first stage, where it is fused with a method."""
+
+GRID = [{"heads": k, "layers": n} if n else {"heads": k} for k in (4, 8, 16, 32) for n in (None, 10, 15, 20)]
+"""What may be chosen on train, from the same two reads."""
+
+_DISK = 20_000_000_000  # bytes of documents' KV
+
+
+@dataclass(frozen=True)
+class Method:
+    """A reranker by name; `make` gives one for a task."""
+
+    name: str
+    setting: str
+    make: Callable[[Task], Reranker]
+
+
+@dataclass
+class Methods:
+    """All that can be measured here."""
+
+    llm: ChatModel
+    store: Path
+    cross_encoder: Path | None = None
+    skipped: dict[str, str] = field(default_factory=dict)
+
+    def timed(self) -> list[Method]:
+        """Each as a user would make it; `cached` reads its documents from disk, for none is kept in memory."""
+        on_disk = DocumentKV(self.store / "documents", memory=0, disk=_DISK)
+        return self._there(
+            self.others()
+            + [(name, CHOSEN[name], self._icr(IcrReranker, **CHOSEN[name])) for name in (ICR, HEADS, LAYERS)]
+            + [(CACHED, CHOSEN[CACHED], self._icr(IcrReranker, **CHOSEN[CACHED], cached=on_disk))]
+            + [(name, {}, self._transformers(dtype)) for name, dtype in TRANSFORMERS.items()]
+        )
+
+    def shared(self, *, choosing: bool) -> list[Method]:
+        """All kinds of ICR, from one read of the passages together and one of each on its own."""
+        readings = Readings()
+        apart = DocumentKV(memory=0)
+
+        def icr(**options: Any) -> Callable[[Task], Reranker]:
+            return self._icr(SharedIcr, readings=readings, **options)
+
+        found = [(name, CHOSEN[name], icr(**CHOSEN[name])) for name in (ICR, HEADS, LAYERS)]
+        found += [(name, CHOSEN[name], icr(**CHOSEN[name], cached=apart)) for name in (CACHED, CACHED_ALL)]
+        if choosing:
+            found += [(LAYERS if "layers" in each else HEADS, each, icr(**each)) for each in GRID]
+            found += [(CACHED, each, icr(**each, cached=apart)) for each in GRID]
+        return self._there(found)
+
+    def generative(self) -> list[Method]:
+        """Those that are not ICR."""
+        return self._there(self.others())
+
+    def others(self) -> list[tuple[str, dict[str, int], Callable[[Task], Reranker]]]:
+        def first(_: Task) -> Reranker:
+            return _find("ragloom.rag.rerank.first", "FirstReranker")(llm=self.llm)
+
+        def generation(_: Task) -> Reranker:
+            return _find("listwise", "ListwiseReranker")(llm=self.llm)
+
+        def cross_encoder(_: Task) -> Reranker:
+            if self.cross_encoder is None:
+                raise RerankError("name its folder with --cross-encoder")
+            return _find("ragloom.rag.rerank.cross_encoder", "CrossEncoderReranker")(model=self.cross_encoder)
+
+        return [(GENERATION, {}, generation), (FIRST, {}, first), (CROSS, {}, cross_encoder)]
+
+    def _icr(self, kind: type[IcrReranker], **options: Any) -> Callable[[Task], Reranker]:
+        return lambda task: kind(llm=self.llm, task=task, **options)
+
+    def _transformers(self, dtype: str) -> Callable[[Task], Reranker]:
+        def make(task: Task) -> Reranker:
+            return _find("icr_transformers", "TransformersIcr")(llm=self.llm, task=task, dtype=dtype)
+
+        return make
+
+    def _there(self, wanted: Sequence[tuple[str, dict[str, int], Callable[[Task], Reranker]]]) -> list[Method]:
+        """Those that can be made; of the others, why not."""
+        found: dict[tuple[str, str], Method] = {}
+        for name, chosen, make in wanted:
+            try:
+                setting = self._setting(chosen, apart=name.startswith(CACHED))
+                made: dict[Task, Reranker] = {"question": make("question"), "search": make("search")}
+            except (ImportError, RerankError) as error:
+                self.skipped[name] = str(error)
+            else:
+                found[name, setting] = Method(name, setting, made.__getitem__)
+        return list(found.values())
+
+    def _setting(self, chosen: dict[str, int], *, apart: bool) -> str:
+        """In words, with a hash of the heads that are meant, for another search may find others."""
+        if not chosen:
+            return ""
+        heads = load_heads(self.llm.engine.file).best(chosen["heads"], layers=chosen.get("layers"), apart=apart)
+        digest = hashlib.sha256(repr(heads).encode()).hexdigest()[:6]
+        return ", ".join([*(f"{key}={value}" for key, value in chosen.items()), digest])
+
+
+class Readings:
+    """What was read for the last query."""
+
+    def __init__(self) -> None:
+        self._query = ""
+        self._read: dict[tuple[object, ...], IcrReading] = {}
+
+    def get(self, query: str, key: tuple[object, ...], read: Callable[[], IcrReading]) -> IcrReading:
+        if query != self._query:
+            self._query, self._read = query, {}
+        if key not in self._read:
+            self._read[key] = read()
+        return self._read[key]
+
+
+class SharedIcr(IcrReranker):
+    """ICR that reads all heads, so that those which look at the same passages read them once."""
+
+    readings: Readings
+
+    def _read(self, query: str, passages: Sequence[Passage], longest: int) -> Window[tuple[Highlight, ...]]:
+        def read() -> IcrReading:
+            engine = self.llm.engine
+            return read_passages(engine, self._prompt, query, passages, cache=self._cache, longest=longest)
+
+        key = (self.task, *passages, longest, self._cache is None)
+        return Window(self.readings.get(query, key, read).scores(self._heads))
+
+
+def _find(module: str, name: str) -> Any:
+    return getattr(importlib.import_module(module), name)

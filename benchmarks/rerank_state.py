@@ -1,0 +1,56 @@
+"""What `rerank.py` has measured so far: a JSON line for each result, so that a run that was killed goes on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+
+class Key(NamedTuple):
+    """What a result is of."""
+
+    part: str
+    set: str
+    method: str
+    setting: str
+    query: str
+
+
+class State:
+    """Results by key; the last one counts."""
+
+    def __init__(self, path: Path) -> None:
+        """Read what is there; a line that a killed run left unfinished is removed."""
+        self._path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        whole = path.read_bytes() if path.exists() else b""
+        lines, newline, _ = whole.rpartition(b"\n")
+        if len(lines) + len(newline) < len(whole):
+            path.write_bytes(lines + newline)
+        self._rows: dict[Key, dict[str, Any]] = {}
+        for line in lines.splitlines():
+            row = json.loads(line)
+            self._rows[Key(*row.pop("key"))] = row
+
+    def __contains__(self, key: Key) -> bool:
+        return key in self._rows
+
+    def get(self, key: Key) -> dict[str, Any] | None:
+        return self._rows.get(key)
+
+    def add(self, key: Key, **row: Any) -> None:
+        """Remember a result and write it down."""
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"key": key, **row}) + "\n")
+        self._rows[key] = row
+
+    def settings(self, part: str, name: str, method: str) -> list[str]:
+        """All settings of a method that there are results of, in the order in which they were measured."""
+        found = (key.setting for key in self._rows if (key.part, key.set, key.method) == (part, name, method))
+        return list(dict.fromkeys(found))
+
+    def of(self, part: str, name: str, method: str, setting: str) -> dict[str, dict[str, Any]]:
+        """Results by query."""
+        wanted = (part, name, method, setting)
+        return {key.query: row for key, row in self._rows.items() if key[:4] == wanted}

@@ -1,0 +1,67 @@
+"""What the benchmark of the rerankers makes of its measurements, and that it loses none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("ir_measures", reason="the extra 'bench' is not installed")
+
+
+@pytest.fixture(autouse=True)
+def _beside_the_benchmarks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(Path(__file__).resolve().parents[1] / "benchmarks")
+
+
+def test_a_line_that_was_cut_off_is_measured_again(tmp_path: Path) -> None:
+    from rerank_state import Key, State
+
+    path = tmp_path / "state.jsonl"
+    keys = [Key("times", "some", "ICR", "", query) for query in "abc"]
+    State(path).add(keys[0], ms=1.0)
+    with path.open("a", encoding="utf-8") as file:
+        file.write('{"key": ["times", "some", "ICR", "", "b"], "ms"')
+    state = State(path)
+    assert keys[0] in state
+    assert keys[1] not in state
+    state.add(keys[2], ms=3.0)
+    assert State(path).of("times", "some", "ICR", "") == {"a": {"ms": 1.0}, "c": {"ms": 3.0}}
+
+
+def test_a_method_that_ranks_better_than_the_first_stage_says_so(tmp_path: Path) -> None:
+    from langchain_core.documents import Document
+    from rerank_data import Asked, QuerySet
+    from rerank_methods import ICR, Method
+    from rerank_state import Key, State
+    from rerank_table import checks, rows
+
+    documents = tuple(Document(text, id=text) for text in ("rain", "snow", "cats"))
+    asked = QuerySet("some", "search", tuple(Asked(query, "cats?", documents, {"cats": 1}) for query in "abc"))
+    state = State(tmp_path / "state.jsonl")
+    scores = {"rain": 0.0, "snow": 0.0, "cats": 1.0}
+    for query in "abc":
+        state.add(Key("times", "some", ICR, "", query), scores=scores, ms=50.0, evaluated=10, reused=5)
+        state.add(Key("times", "some", "transformers F32", "", query), scores=scores, ms=100.0)
+        state.add(Key("quality", "some", ICR, "", query), scores=scores)
+
+    def never(_: str) -> None:
+        raise AssertionError
+
+    methods = [Method(ICR, "", never)]
+    first, own, fused, baseline = rows(state, asked, methods)
+    assert (first["nDCG@10"], own["nDCG@10"]) == (0.5, 1.0)
+    assert (own["low"], own["high"], own["x faster"], own["reused"]) == (0.5, 0.5, 2.0, 5)
+    assert 0.5 <= fused["nDCG@10"] <= 1.0
+    assert baseline["ms p50"] == 100
+    assert [(row["mean"], row["worst"]) for row in checks(state, asked, methods)] == [(1.0, 1.0), (1.0, 1.0)]
+
+
+def test_recall_of_a_question_counts_its_supporting_paragraphs_by_hop() -> None:
+    from langchain_core.documents import Document
+    from rerank_data import Asked, QuerySet
+    from rerank_table import quality
+
+    documents = tuple(Document(str(at), id=str(at)) for at in range(8))
+    asked = QuerySet("some", "question", (Asked("a", "cats?", documents, {"0": 1, "7": 1}),))
+    assert quality(asked, {"a": [str(at) for at in range(8)]}) == {"a": 0.5}
