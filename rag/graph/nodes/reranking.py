@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from ...._explain import count
 from ....stores.types import Hit
 from ..context import Context
 from ..errors import GraphError
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from ...llm.base import ChatModel
     from ...rerank.cross_encoder import CrossEncoderReranker
+    from ...rerank.icr import IcrReranker
     from ...rerank.reranker import Reranker
     from ...rerank.types import Ranked
 
@@ -41,9 +43,8 @@ class _Reranking(BaseModel):
     """how much the order counts in which the documents come, from 0 to 1."""
 
 
-@node("icr", reads=READS, writes=WRITES, needs={"attention"})
-class Icr(_Reranking):
-    """Rank the documents by the attention that the query pays to them (in-context reranking)."""
+class _Attending(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     task: Literal["question", "search"] = "question"
     """whether the LLM is asked to answer the query or to find what is relevant for it."""
@@ -60,20 +61,48 @@ class Icr(_Reranking):
     window: Several | None = None
     """how many documents are read at once; by default as many as fit."""
 
+    def _reranker(self, context: Context, **options: Any) -> IcrReranker:
+        from ...rerank.icr import IcrReranker
+
+        llm = _own_llm(context)
+        options = {name: getattr(self, name) for name in _Attending.model_fields} | options
+        return context.once(("icr", id(llm.engine), repr(options)), lambda: IcrReranker(llm=llm, **options))
+
+
+@node("icr", reads=READS, writes=WRITES, needs={"attention"})
+class Icr(_Attending, _Reranking):
+    """Rank the documents by the attention that the query pays to them (in-context reranking)."""
+
     explain: bool = False
     """put `highlights` into the documents' metadata: what drew attention, as `[start, end, weight]`."""
 
     def __call__(self, state: RagState, context: Context) -> Update:
         """Rank."""
+        own = {"keep": self.keep, "first_stage": self.first_stage, "explain": self.explain}
+        return _ranked(state, context, lambda: self._reranker(context, **own))
 
-        def make() -> Reranker:
-            from ...rerank.icr import IcrReranker
 
-            llm = _own_llm(context)
-            options = self.model_dump()
-            return context.once(("icr", id(llm.engine), repr(options)), lambda: IcrReranker(llm=llm, **options))
+@node("compress", reads=READS, writes={"documents"}, needs={"attention"})
+class Compress(_Attending):
+    """Keep of the documents the sentences that the query attends to, within a budget."""
 
-        return _ranked(state, context, make)
+    max_tokens: HowMany = 1000
+    """how many tokens to keep, in those of the LLM."""
+
+    def __call__(self, state: RagState, context: Context) -> Update:
+        """Compress."""
+        if not state.documents:
+            return {"documents": []}
+        from ...rerank.compressing import IcrCompressor
+
+        reranker = self._reranker(context)
+        compressor = IcrCompressor(reranker=reranker, max_tokens=self.max_tokens, language=context.language)
+        documents = [hit.document for hit in state.documents]
+        kept = compressor.compress_documents(documents, state.query)
+        before, after = (sum(reranker.llm.count_tokens(each.page_content) for each in of) for of in (documents, kept))
+        places = f"{count(len(kept), 'place')} of {count(len(documents), 'document')}"
+        context.note(f"{before:,} -> {after:,} tokens, {places}")
+        return {"documents": [Hit(document, 1 / rank, rank) for rank, document in enumerate(kept, start=1)]}
 
 
 @node("first", reads=READS, writes=WRITES, needs={"logits"})
@@ -174,7 +203,6 @@ def _ranked(state: RagState, context: Context, make: Callable[[], Reranker]) -> 
 
 def _hit(ranked: Ranked) -> Hit:
     document = ranked.document
-    if ranked.highlights:
-        told = {**document.metadata, "highlights": [list(highlight) for highlight in ranked.highlights]}
-        document = document.model_copy(update={"metadata": told})
+    if told := ranked.told:
+        document = document.model_copy(update={"metadata": document.metadata | told})
     return Hit(document, ranked.score, ranked.rank)
