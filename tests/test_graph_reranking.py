@@ -209,7 +209,7 @@ def test_a_server_is_refused_when_the_graph_is_checked(use: str) -> None:
 def test_the_preset_icr_answers_from_what_attention_ranks_first(llm: ChatModel, tmp_path: Path) -> None:
     with Corpus(tmp_path / "index") as corpus:
         corpus.add([*TEXTS, *(f"Shelf {at} holds the books of class {at}." for at in range(8))])
-        state = RagGraph("icr", corpus=corpus, llm=llm).invoke(QUESTION)
+        state = RagGraph("icr", corpus=corpus, llm=llm).invoke("What does the cat do all day?")
     assert state.answer is not None
     assert state.answer.known
     assert "cat sleeps all day" in state.answer.text
