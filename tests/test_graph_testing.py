@@ -335,7 +335,12 @@ def lambda_with_doc(state: RagState, context: Context) -> None:
 TEXTS = ["Toad steals a motor-car and is sent to prison.", "Mole meets Rat at the river.", "Badger sleeps all winter."]
 QUESTION = "Who steals a motor-car?"
 PARAMS = {"route": {"among": ["dense", "lexical"]}, "filter": {"keep": 2}}
-OWN = sorted(name for name, kind in Registry.installed().nodes.items() if not kind.needs & {"logits", "attention"})
+WITH_MODELS = {"cross-encoder"}  # and those that look into an LLM: see test_graph_reranking
+OWN = sorted(
+    name
+    for name, kind in Registry.installed().nodes.items()
+    if not kind.needs & {"logits", "attention"} and name not in WITH_MODELS
+)
 
 
 def everything(corpus: Corpus) -> RagState:
