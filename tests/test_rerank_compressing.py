@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from command import here
@@ -54,6 +55,12 @@ def test_what_fits_as_a_whole_stays_as_it_is() -> None:
 def test_documents_stay_in_the_order_of_their_rank() -> None:
     parts = compress([ranked("First one.", {}), ranked("Second one.", {"one.": 5.0}, rank=2)], 100, count_words)
     assert [part.page_content for part in parts] == ["First one.", "Second one."]
+
+
+def test_what_was_not_read_is_not_kept() -> None:
+    whole = ranked("Read and dull. Never read.", {"dull.": -1.0})
+    read = replace(whole, highlights=tuple(each for each in whole.highlights if each.start < 14))
+    assert [part.page_content for part in compress([read], 100, count_words)] == ["Read and dull."]
 
 
 def test_where_no_sentence_fits_nothing_is_kept() -> None:

@@ -9,6 +9,7 @@ tokens by the attention of one layer in the same way; we keep whole sentences, w
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterator, Sequence
 
 from langchain_core.callbacks import Callbacks
@@ -19,6 +20,8 @@ from ..ingest.sentences import sentences
 from ..ingest.span import Span, trimmed
 from .icr import IcrReranker
 from .types import Ranked
+
+_log = logging.getLogger(__name__)
 
 
 class IcrCompressor(BaseDocumentCompressor):
@@ -64,6 +67,8 @@ class IcrCompressor(BaseDocumentCompressor):
             ModelError: the model failed.
         """
         ranking = self.reranker.model_copy(update={"explain": True}).rank(query, documents)
+        for note in ranking.notes:
+            _log.warning("%s: %s", type(self).__name__, note)
         return compress(ranking, self.max_tokens, self.reranker.llm.count_tokens, language=self.language)
 
     async def acompress_documents(
@@ -79,16 +84,14 @@ def compress(
     """The sentences of a ranking with highlights that weigh most, as documents.
 
     Args:
-        ranking: ranked documents, each with highlights for all its words.
+        ranking: ranked documents, each with highlights for all words that were read; what was not is not kept.
         max_tokens: how many tokens may be kept.
         count_tokens: how many tokens a text is.
         language: of the documents.
     """
     units = [list(_units(ranked.document.page_content, language)) for ranked in ranking]
     weighed = [
-        (weight, place, span)
-        for place, ranked in enumerate(ranking)
-        for span, weight in zip(units[place], _weights(ranked, units[place]), strict=True)
+        (weight, place, span) for place, ranked in enumerate(ranking) for span, weight in _weights(ranked, units[place])
     ]
     kept: list[list[Span]] = [[] for _ in ranking]
     left = max_tokens
@@ -116,10 +119,12 @@ def _units(text: str, language: str) -> Iterator[Span]:
         end = sentence.end
 
 
-def _weights(ranked: Ranked, units: Sequence[Span]) -> list[float]:
-    """What the words of each unit weigh; a word counts where it begins."""
-    words = sorted(ranked.highlights)
-    return [sum(word.weight for word in words if unit.start <= word.start < unit.end) for unit in units]
+def _weights(ranked: Ranked, units: Sequence[Span]) -> Iterator[tuple[Span, float]]:
+    """The units of which a word was read, with what their words weigh; a word counts where it begins."""
+    for unit in units:
+        words = [word.weight for word in ranked.highlights if unit.start <= word.start < unit.end]
+        if words:
+            yield unit, sum(words)
 
 
 def _runs(spans: Sequence[Span], units: Sequence[Span]) -> list[Span]:

@@ -16,7 +16,7 @@ _WORD = re.compile(r"\S+")
 def highlights(
     text: str, pieces: Sequence[bytes], scores: NDArray[np.float32], *, skipped: int = 0
 ) -> tuple[Highlight, ...]:
-    """The words of `text` with the scores of their tokens, the highest first.
+    """The words of `text` that were read, with the scores of their tokens, the highest first.
 
     Args:
         text: what the tokens stand for, after `skipped` bytes.
@@ -31,7 +31,8 @@ def highlights(
         if end > max(start, 0):
             by_byte[max(start, 0) : end] += score / (end - start)
     by_character = np.add.reduceat(by_byte, _byte_starts(text)) if text else by_byte
-    words = [(match.start(), match.end()) for match in _WORD.finditer(text)]
+    read = int(np.searchsorted(_byte_starts(text), ends[-1])) if text and len(ends) else 0  # characters
+    words = [(match.start(), match.end()) for match in _WORD.finditer(text) if match.start() < read]
     # The blank before a word is mostly part of its token.
     before = [0, *(end for _, end in words[:-1])]
     weighed = [
