@@ -114,6 +114,8 @@ def test_a_file_gives_its_own_documents(rows: Path) -> None:
     [
         ('{"question": "x"}', "not labelled data"),
         ("nonsense", "not labelled data"),
+        ('{"question": "x", "paragraphs": ["y"]}', "not labelled data"),
+        ('{"question": "x", "paragraphs": [{"text": " ", "relevant": 1}]}', "no query with a relevant document"),
         ('{"question": "x", "paragraphs": [{"text": "y"}]}', "no query with a relevant document"),
     ],
 )

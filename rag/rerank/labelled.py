@@ -50,12 +50,19 @@ def read_labelled(
         found = list(_of_folder(path, split, documents, queries) if path.is_dir() else _of_file(path))
     except (OSError, UnicodeDecodeError) as error:
         raise RerankError(f"cannot read {path}: {error}") from error
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise RerankError(f"{path} is not labelled data as `ragloom heads find` knows it: {error!r}") from error
-    usable = [each for each in found if any(each.relevance)]
+    usable = [each for each in map(_without_empty, found) if any(each.relevance)]
     if not usable:
         raise RerankError(f"{path} has no query with a relevant document")
     return _some(usable, queries)
+
+
+def _without_empty(labelled: Labelled) -> Labelled:
+    """The same without documents that say nothing: no attention goes to them."""
+    pairs = zip(labelled.passages, labelled.relevance, strict=True)
+    said = [(passage, relevance) for passage, relevance in pairs if passage.text.strip()]
+    return Labelled(labelled.query, tuple(passage for passage, _ in said), tuple(relevance for _, relevance in said))
 
 
 def _of_file(path: Path) -> Iterator[Labelled]:
