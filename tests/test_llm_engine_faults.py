@@ -114,6 +114,45 @@ async def test_async_calls_fail_as_the_others_and_cancel_the_rest() -> None:
         assert idle(engine)
 
 
+def test_closing_a_stream_ends_whoever_waits_for_it() -> None:
+    """A stop button is another thread, or another task, than the one that reads."""
+    with LlamaEngine(n_ctx=512) as engine:
+        stream = engine.stream(Request("Once upon a time", Sampling(max_tokens=400), timeout=60))
+        begun = threading.Event()
+        read: list[str] = []
+
+        def reads() -> None:
+            for delta in stream:
+                read.append(delta.text)
+                begun.set()
+
+        reader = threading.Thread(target=reads)
+        reader.start()
+        assert begun.wait(60)
+        stream.close()
+        reader.join(60)
+        assert not reader.is_alive()
+        assert 0 < len(read) < 400
+
+        async def both() -> int:
+            deltas = engine.astream(Request("Once upon a time", Sampling(max_tokens=400), timeout=60))
+            first = asyncio.Event()
+
+            async def reads() -> int:
+                count = 0
+                async for _ in deltas:
+                    count += 1
+                    first.set()
+                return count
+
+            reader = asyncio.create_task(reads())
+            await first.wait()
+            await deltas.aclose()
+            return await asyncio.wait_for(reader, 60)
+
+        assert 0 < asyncio.run(both()) < 400
+
+
 def test_an_event_loop_that_was_closed_ends_its_requests() -> None:
     with LlamaEngine(n_ctx=4096) as engine:
         loop = asyncio.new_event_loop()

@@ -17,6 +17,9 @@ from .tasks import Task
 
 T = TypeVar("T")
 
+_END = object()
+"""Put after the last result by whoever closes it, for a reader that waits in another thread or task."""
+
 
 class _Results(Generic[T]):
     """Keeps what the results come from: an engine that is still read from is not collected."""
@@ -53,15 +56,18 @@ class Results(_Results[T], Iterator[T]):
         if self._ended:
             raise StopIteration
         self._check_process()
-        return self._taken(self._results.get())
+        if (result := self._results.get()) is _END:
+            raise StopIteration
+        return self._taken(result)
 
     def __iter__(self) -> Self:
         return self
 
     def close(self) -> None:
-        """Cancel the task; there are no more results. A second call does nothing."""
+        """Cancel the task; there are no more results, also for whoever waits for one. A second call does nothing."""
         self._ended = True
         self._task.cancel()
+        self._results.put(_END)
 
 
 class AsyncResults(_Results[T], AsyncIterator[T]):
@@ -73,12 +79,15 @@ class AsyncResults(_Results[T], AsyncIterator[T]):
         if self._ended:
             raise StopAsyncIteration
         self._check_process()
-        return self._taken(await self._results.get())
+        if (result := await self._results.get()) is _END:
+            raise StopAsyncIteration
+        return self._taken(result)
 
     def __aiter__(self) -> Self:
         return self
 
     async def aclose(self) -> None:
-        """Cancel the task; there are no more results. A second call does nothing."""
+        """Cancel the task; there are no more results, also for whoever waits for one. A second call does nothing."""
         self._ended = True
         self._task.cancel()
+        self._results.put_nowait(_END)

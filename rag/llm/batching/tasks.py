@@ -60,7 +60,7 @@ class Task(ABC):
 
     def tell_deadline(self) -> None:
         """Tell whoever still waits that it is too late."""
-        if self._timeout is not None:
+        if self._timeout is not None and not self._cancelled:
             self._sink(DeadlineExceeded(self._timeout))
 
     @abstractmethod
