@@ -103,11 +103,14 @@ class ChatTemplate:
 
     def _tokenize(self, marks: Marks, text: str) -> list[int]:
         pieces = marks.split(text)
-        tokens = [token for piece, plain in pieces for token in self._weights.tokenize(piece, special=not plain)]
+        return self._with_begin(
+            [token for piece, plain in pieces for token in self._weights.tokenize(piece, special=not plain)]
+        )
+
+    def _with_begin(self, tokens: list[int]) -> list[int]:
+        """The tokens after the one that begins every text, where the model wants one and the template has none."""
         begin = self._weights.begin[0]
-        if self._weights.wants_begin and tokens[:1] != [begin]:
-            tokens.insert(0, begin)
-        return tokens
+        return [begin, *tokens] if self._weights.wants_begin and tokens[:1] != [begin] else tokens
 
     def frame(self) -> tuple[list[int], list[int]]:
         """What stands before and after the content of a conversation that is one user's message.
@@ -119,10 +122,9 @@ class ChatTemplate:
         before, found, after = self._render([Turn("user", content)], [])[0].partition(content)
         if not found:
             raise ModelError(f"the chat template of {self._weights.path.name} does not tell a message as it is")
-        start = self._weights.tokenize(before, special=True)
-        if self._weights.wants_begin and start[:1] != [self._weights.begin[0]]:
-            start.insert(0, self._weights.begin[0])
-        return start, self._weights.tokenize(after, special=True)
+        return self._with_begin(self._weights.tokenize(before, special=True)), self._weights.tokenize(
+            after, special=True
+        )
 
     @cached_property
     def _control_text(self) -> re.Pattern[str] | None:
