@@ -15,11 +15,11 @@ import numpy as np
 from langchain_core.documents import Document
 from ragloom import Embedder
 from ragloom.rag.ask import preset
-from ragloom.rag.generate import Answer, Citation, Evidence, cited, gather, ground, quote
+from ragloom.rag.generate import Answer, Citation, Evidence, cited, gather, ground, quote, quote_attended
 from ragloom.rag.generate.evidence import MIN_CONFIDENCE
 from ragloom.rag.generate.support import ContentTerms
 from ragloom.rag.generate.types import unknown
-from ragloom.rag.llm import load
+from ragloom.rag.llm import ChatModel, load
 from report import interval, write
 
 
@@ -27,7 +27,7 @@ def main() -> None:
     parser = data.parser(__doc__)
     parser.add_argument("--tune", action="store_true", help="rows 1-100 instead of the report rows")
     parser.add_argument("--limit", type=int, default=0, help="only the first rows of each kind; 0: all")
-    parser.add_argument("--quote", action="store_true", help="without the LLM")
+    parser.add_argument("--quote", action="store_true", help="let the LLM write nothing")
     parser.add_argument("--model", default="embedded")
     options = parser.parse_args()
     rows = slice(0, 100) if options.tune else slice(100, None)
@@ -39,10 +39,11 @@ def main() -> None:
     evidence = [_evidence(row, encoder) for row in answerable]
     none = [_evidence(row, encoder) for row in unanswerable]
     chosen = {"rows": "1-100" if options.tune else "101-300", "limit": options.limit, "model": options.model}
-    write(f"quotes{suffix}", _quotes(answerable, evidence, encoder), options=chosen)
-    write(f"abstention{suffix}", _abstention(evidence, none), options=chosen)
-    if not options.quote:
-        write(f"grounding{suffix}", _grounding(answerable, evidence, encoder, options.model), options=chosen)
+    with load(options.model) as llm:
+        write(f"quotes{suffix}", _quotes(answerable, evidence, encoder, llm), options=chosen)
+        write(f"abstention{suffix}", _abstention(evidence, none), options=chosen)
+        if not options.quote:
+            write(f"grounding{suffix}", _grounding(answerable, evidence, encoder, llm), options=chosen)
 
 
 def _evidence(row: dict[str, Any], encoder: Embedder) -> Evidence:
@@ -52,7 +53,9 @@ def _evidence(row: dict[str, Any], encoder: Embedder) -> Evidence:
     return gather(row["input"], [document], encoder, passage_vectors=vector)
 
 
-def _quotes(rows: list[dict[str, Any]], evidence: list[Evidence], encoder: Embedder) -> list[dict[str, Any]]:
+def _quotes(
+    rows: list[dict[str, Any]], evidence: list[Evidence], encoder: Embedder, llm: ChatModel
+) -> list[dict[str, Any]]:
     """Sentence F1 against the gold sentences, and length as a share of the passage."""
     results: dict[str, list[tuple[float, float]]] = {}
     for row, found in zip(rows, evidence, strict=True):
@@ -69,15 +72,17 @@ def _quotes(rows: list[dict[str, Any]], evidence: list[Evidence], encoder: Embed
         for name, picked in picks.items():
             share = sum(len(sentences[i]) for i in picked) / whole
             results.setdefault(name, []).append((_f1(picked, gold), share))
-        places = quote(found).citations
-        share = sum(place.end - place.start for place in places) / whole
-        picked = _covered(sentences, row["passages"][0]["text"], places)
-        results.setdefault("quote", []).append((_f1(picked, gold), share))
+        for name, answer in (("quote", quote(found)), ("quote_attended", quote_attended(found, llm))):
+            share = sum(place.end - place.start for place in answer.citations) / whole
+            picked = _covered(sentences, row["passages"][0]["text"], answer.citations)
+            results.setdefault(name, []).append((_f1(picked, gold), share))
     table = []
     for name, pairs in results.items():
         low, high = interval([f1 for f1, _ in pairs])
         f1, length = np.mean(pairs, axis=0)
-        table.append({"method": name, "F1": float(f1), "low": low, "high": high, "share of length": float(length)})
+        row = {"method": name, "F1": float(f1), "low": low, "high": high, "share of length": float(length)}
+        gains = [own[0] - whole[0] for own, whole in zip(pairs, results["all sentences"], strict=True)]
+        table.append(row | dict(zip(("less all: low", "less all: high"), interval(gains), strict=True)))
     return table
 
 
@@ -107,10 +112,10 @@ def _abstention(evidence: list[Evidence], none: list[Evidence]) -> list[dict[str
 
 
 def _grounding(
-    rows: list[dict[str, Any]], evidence: list[Evidence], encoder: Embedder, model: str
+    rows: list[dict[str, Any]], evidence: list[Evidence], encoder: Embedder, llm: ChatModel
 ) -> list[dict[str, Any]]:
     """Token recall, K-precision, length and coverage of the LLM's draft, of the grounded answer, and of quotes."""
-    llm, terms, whole_passages = load(model), ContentTerms(), preset(with_llm=True).nodes["quote"].params
+    terms, whole_passages = ContentTerms(), preset(with_llm=True).nodes["quote"].params
     answers: dict[str, list[Answer]] = {"cited": [], "ground": [], "quote": [], "ask's": []}
     for row, found in zip(rows, evidence, strict=True):
         draft, quotes = cited(row["input"], found.documents, llm), quote(found)

@@ -14,6 +14,8 @@ the engine's favour.
   answers the least and the best served thread got
 - flips: how many greedy answers of 48 tokens differ in a batch of 16 from those given alone, per 1,000 tokens before
   that, and by how much at most the likeliest token was ahead of the second where it happened (in log-probability)
+- price: of `batch_invariant`, in time to the first token of prompts of 500 and of 2,000 tokens; here the column `Llama`
+  is the engine without it
 """
 
 from __future__ import annotations
@@ -38,7 +40,7 @@ from report import interval, table, write
 THREADS, SECONDS = 64, 30
 REQUESTS, OWN, ANSWER, SHARED = 16, 40, 48, 200
 TARGETS = {"throughput": 2.0, "score_next": 1.5, "single stream": 0.95}
-PARTS = ("times", "memory", "threads", "flips")
+PARTS = ("times", "memory", "threads", "flips", "price")
 YES_NO = (" Yes", " No")
 MEMORY = """
 import re, sys
@@ -66,6 +68,7 @@ def main() -> None:
         "memory": lambda: [_memory(model, texts)],
         "threads": lambda: [_threads(model, texts)],
         "flips": lambda: _flips(model, texts),
+        "price": lambda: _price(model, texts, given.rounds),
     }
     rows = []
     for row in (row for part in given.only or PARTS for row in parts[part]()):
@@ -123,17 +126,21 @@ def _timed(model: str, texts: list[str], rounds: int) -> Iterator[dict[str, Any]
         for name, (theirs, ours, unit) in pairs.items():
             more = 3 if name == "single stream" else 1  # its target is the closest, and its turns are the shortest
             turns = [_turn(i, theirs, ours) for i in range(more * rounds + 1)][1:]  # the first warms up
-            ratios = [turn[0] / turn[1] for turn in turns]
-            low, high = interval(ratios)
-            yield {
-                "what": name,
-                "unit": unit,
-                "Llama": round(float(np.median([turn[0] for turn in turns])), 2),
-                "engine": round(float(np.median([turn[1] for turn in turns])), 2),
-                "x": round(float(np.median(ratios)), 2),
-                "low": round(low, 2),
-                "high": round(high, 2),
-            }
+            yield _row(name, unit, turns)
+
+
+def _row(name: str, unit: str, turns: list[tuple[float, float]]) -> dict[str, Any]:
+    ratios = [theirs / ours for theirs, ours in turns]
+    low, high = interval(ratios)
+    return {
+        "what": name,
+        "unit": unit,
+        "Llama": round(float(np.median([theirs for theirs, _ in turns])), 2),
+        "engine": round(float(np.median([ours for _, ours in turns])), 2),
+        "x": round(float(np.median(ratios)), 2),
+        "low": round(low, 2),
+        "high": round(high, 2),
+    }
 
 
 def _turn(number: int, theirs: Callable[[int], float], ours: Callable[[int], float]) -> tuple[float, float]:
@@ -263,6 +270,19 @@ def _flips(model: str, texts: list[str]) -> Iterator[dict[str, Any]]:
             "unit": f"answers of {len(requests)}; {rate:.1f} per 1,000 tokens, at most {max(ahead, default=0):.2f}",
             "engine": len(ahead),
         }
+
+
+def _price(model: str, texts: list[str], rounds: int) -> Iterator[dict[str, Any]]:
+    with LlamaEngine(model, n_ctx=8192) as usual, LlamaEngine(model, n_ctx=8192, batch_invariant=True) as invariant:
+        tokens = _Tokens(usual, texts)
+
+        def first_token(engine: LlamaEngine, length: int) -> Callable[[int], float]:
+            return lambda number: _stream(engine, tokens.one(number, length), 1)[0]
+
+        for length in (500, 2000):
+            each = first_token(usual, length), first_token(invariant, length)
+            turns = [_turn(number, *each) for number in range(rounds + 1)][1:]
+            yield _row(f"price of batch_invariant, {length:,} tokens", "ms", turns)
 
 
 def _flip(alone: Completion, together: Completion) -> tuple[int, float | None]:

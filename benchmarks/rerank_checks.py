@@ -14,13 +14,12 @@ from typing import Any
 
 from ragloom import load
 from ragloom.rag.llm.attention.document_kv import DocumentKV
-from ragloom.rag.llm.base import ChatModel
 from ragloom.rag.rerank import IcrReranker, Ranking, Reranker
 from rerank_data import Asked, Task
 from rerank_methods import CACHED, CHOSEN, Methods
 from scipy.stats import kendalltau
 
-WORDS, BEST, SHUFFLES = 5, 5, 3
+WORDS, SHUFFLES = 5, 3
 _HELD = 1_000_000_000  # bytes of documents' KV in memory
 
 
@@ -37,10 +36,10 @@ def tau(one: dict[str, float], other: dict[str, float]) -> float:
     return float(kendalltau(list(one.values()), [other[key] for key in one]).statistic)
 
 
-def in_memory(llm: ChatModel, task: Task, name: str, *, explain: bool = False) -> IcrReranker:
+def in_memory(methods: Methods, task: Task, name: str, *, explain: bool = False) -> IcrReranker:
     """ICR, published or cached, with documents' KV in memory."""
     cached = DocumentKV(memory=_HELD) if name == CACHED else False
-    return IcrReranker(llm=llm, task=task, cached=cached, explain=explain, **CHOSEN[name])
+    return IcrReranker(llm=methods.llm, task=task, cached=cached, explain=explain, **CHOSEN[name])
 
 
 def permutation(reranker: Reranker, asked: Asked) -> dict[str, Any]:
@@ -55,24 +54,38 @@ def permutation(reranker: Reranker, asked: Asked) -> dict[str, Any]:
 
 
 def words(reranker: IcrReranker, asked: Asked) -> dict[str, Any]:
-    """How often the score falls more without the words that drew most attention than without random ones.
+    """Of each document, whether its score is lower without the words that drew most attention than without others.
 
-    The other documents stay as they are and where they are.
+    The others are random ones of at least as many tokens. The other documents stay as they are and where they are.
     """
     random_words = random.Random(asked.id)
-    lower: list[bool] = []
-    for ranked in reranker.rank(asked.query, asked.documents)[:BEST]:
+    lower: dict[str, bool] = {}
+    for ranked in reranker.rank(asked.query, asked.documents):
         text = ranked.document.page_content
-        spans = [match.span() for match in re.finditer(r"\S+", text)]
-        if len(spans) <= 2 * WORDS:
-            continue
         named = [(each.start, each.end) for each in ranked.highlights[:WORDS]]
-        left = [
-            _score_with(reranker, asked, ranked.given - 1, _without(text, cut))
-            for cut in (named, random_words.sample(spans, WORDS))
-        ]
-        lower.append(left[0] < left[1])
+        others = [match.span() for match in re.finditer(r"\S+", text) if match.span() not in named]
+        random_words.shuffle(others)
+        chosen = _as_long(others, sum(_tokens(reranker, text, span) for span in named), reranker, text)
+        if len(chosen) == len(others):
+            continue  # hardly any words
+        left = [_score_with(reranker, asked, ranked.given - 1, _without(text, cut)) for cut in (named, chosen)]
+        lower[str(ranked.document.id)] = left[0] < left[1]
     return {"lower": lower}
+
+
+def _as_long(
+    spans: Sequence[tuple[int, int]], tokens: int, reranker: IcrReranker, text: str
+) -> Sequence[tuple[int, int]]:
+    """The first spans that have so many tokens together."""
+    for number, span in enumerate(spans):
+        if tokens <= 0:
+            return spans[:number]
+        tokens -= _tokens(reranker, text, span)
+    return spans
+
+
+def _tokens(reranker: IcrReranker, text: str, span: tuple[int, int]) -> int:
+    return len(reranker.llm.engine.tokenize(f" {text[slice(*span)]}"))
 
 
 def _score_with(reranker: Reranker, asked: Asked, at: int, text: str) -> float:
@@ -95,7 +108,7 @@ def peak(model: str, methods: Methods, name: str, task: Task, asked: Asked) -> d
 
 def _peak(model: str, store: Path, cross_encoder: Path | None, name: str, task: Task, asked: Asked) -> float | None:
     with load(model) as llm:
-        method = next(each for each in Methods(llm, store, cross_encoder).timed() if each.name == name)
+        (method,) = Methods(llm, store, cross_encoder).timed(name)
         method.make(task).rank(asked.query, asked.documents)
     status = Path("/proc/self/status")  # `ru_maxrss` would begin with what the parent has
     found = re.search(r"VmHWM:\s+([0-9]+) kB", status.read_text(encoding="utf-8")) if status.exists() else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,25 +20,26 @@ from ragloom.rag.rerank.windows import Window
 from rerank_data import Task
 
 GENERATION, FIRST, CROSS = "generation", "FIRST", "cross-encoder"
-ICR, HEADS, LAYERS, CACHED, CACHED_ALL = "ICR", "ICR heads", "ICR heads+layers", "ICR cached", "ICR cached, all heads"
+ICR, HEADS, LAYERS, CACHED = "ICR", "ICR heads", "ICR heads+layers", "ICR cached"
+COLD = "ICR cached, cold disk"
 TRANSFORMERS = {"transformers F32": "float32", "transformers BF16": "bfloat16"}
 
 CHOSEN: dict[str, dict[str, int]] = {
     ICR: {},
     HEADS: {"heads": 16},
     LAYERS: {"heads": 16, "layers": 10},
-    CACHED: {"heads": 16, "layers": 10},
-    CACHED_ALL: {},
+    CACHED: {"heads": 4},
 }
-"""Which heads and layers."""
+"""Which heads and layers: what ranked best on train (`rerank.py --split train`)."""
 
 WEIGHTS = dict.fromkeys((GENERATION, FIRST, *CHOSEN, CROSS), 0.5)
-"""Of the first stage, where it is fused with a method."""
+"""Of the first stage, where it is fused with a method: what ranked best on train."""
 
-GRID = [{"heads": k, "layers": n} if n else {"heads": k} for k in (4, 8, 16, 32) for n in (None, 10, 15, 20)]
+GRID = [{"heads": k, **({"layers": n} if n else {})} for k in (1, 2, 4, 8, 16, 32) for n in (None, 10, 15)]
 """What may be chosen on train, from the same two reads."""
 
 _DISK = 20_000_000_000  # bytes of documents' KV
+_FORGETS = hasattr(os, "posix_fadvise")
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,9 @@ class Method:
     make: Callable[[Task], Reranker]
 
 
+Wanted = tuple[str, dict[str, int], Callable[[Task], Reranker]]
+
+
 @dataclass
 class Methods:
     """All that can be measured here."""
@@ -58,14 +63,23 @@ class Methods:
     cross_encoder: Path | None = None
     skipped: dict[str, str] = field(default_factory=dict)
 
-    def timed(self) -> list[Method]:
+    @property
+    def documents(self) -> Path:
+        """Where the KV of documents is."""
+        return self.store / "documents"
+
+    def timed(self, only: str | None = None) -> list[Method]:
         """Each as a user would make it; `cached` reads its documents from disk, for none is kept in memory."""
-        on_disk = DocumentKV(self.store / "documents", memory=0, disk=_DISK)
+        on_disk = DocumentKV(self.documents, memory=0, disk=_DISK)
+        cached = self._icr(IcrReranker, **CHOSEN[CACHED], cached=on_disk)
         return self._there(
-            self.others()
-            + [(name, CHOSEN[name], self._icr(IcrReranker, **CHOSEN[name])) for name in (ICR, HEADS, LAYERS)]
-            + [(CACHED, CHOSEN[CACHED], self._icr(IcrReranker, **CHOSEN[CACHED], cached=on_disk))]
-            + [(name, {}, self._transformers(dtype)) for name, dtype in TRANSFORMERS.items()]
+            [
+                *self._alone(),
+                *((name, CHOSEN[name], self._icr(IcrReranker, **CHOSEN[name])) for name in (ICR, HEADS, LAYERS)),
+                *((name, CHOSEN[CACHED], cached) for name in ([CACHED, COLD] if _FORGETS else [CACHED])),
+                *((name, {}, self._transformers(dtype)) for name, dtype in TRANSFORMERS.items()),
+            ],
+            only,
         )
 
     def shared(self, *, choosing: bool) -> list[Method]:
@@ -77,17 +91,17 @@ class Methods:
             return self._icr(SharedIcr, readings=readings, **options)
 
         found = [(name, CHOSEN[name], icr(**CHOSEN[name])) for name in (ICR, HEADS, LAYERS)]
-        found += [(name, CHOSEN[name], icr(**CHOSEN[name], cached=apart)) for name in (CACHED, CACHED_ALL)]
+        found += [(CACHED, CHOSEN[CACHED], icr(**CHOSEN[CACHED], cached=apart))]
         if choosing:
             found += [(LAYERS if "layers" in each else HEADS, each, icr(**each)) for each in GRID]
             found += [(CACHED, each, icr(**each, cached=apart)) for each in GRID]
         return self._there(found)
 
-    def generative(self) -> list[Method]:
+    def alone(self) -> list[Method]:
         """Those that are not ICR."""
-        return self._there(self.others())
+        return self._there(self._alone())
 
-    def others(self) -> list[tuple[str, dict[str, int], Callable[[Task], Reranker]]]:
+    def _alone(self) -> list[Wanted]:
         def first(_: Task) -> Reranker:
             return _find("ragloom.rag.rerank.first", "FirstReranker")(llm=self.llm)
 
@@ -99,7 +113,7 @@ class Methods:
                 raise RerankError("name its folder with --cross-encoder")
             return _find("ragloom.rag.rerank.cross_encoder", "CrossEncoderReranker")(model=self.cross_encoder)
 
-        return [(GENERATION, {}, generation), (FIRST, {}, first), (CROSS, {}, cross_encoder)]
+        return [(FIRST, {}, first), (GENERATION, {}, generation), (CROSS, {}, cross_encoder)]
 
     def _icr(self, kind: type[IcrReranker], **options: Any) -> Callable[[Task], Reranker]:
         return lambda task: kind(llm=self.llm, task=task, **options)
@@ -110,12 +124,14 @@ class Methods:
 
         return make
 
-    def _there(self, wanted: Sequence[tuple[str, dict[str, int], Callable[[Task], Reranker]]]) -> list[Method]:
+    def _there(self, wanted: Sequence[Wanted], only: str | None = None) -> list[Method]:
         """Those that can be made; of the others, why not."""
         found: dict[tuple[str, str], Method] = {}
         for name, chosen, make in wanted:
+            if only not in (None, name):
+                continue
             try:
-                setting = self._setting(chosen, apart=name.startswith(CACHED))
+                setting = self._setting(name, chosen)
                 made: dict[Task, Reranker] = {"question": make("question"), "search": make("search")}
             except (ImportError, RerankError) as error:
                 self.skipped[name] = str(error)
@@ -123,11 +139,14 @@ class Methods:
                 found[name, setting] = Method(name, setting, made.__getitem__)
         return list(found.values())
 
-    def _setting(self, chosen: dict[str, int], *, apart: bool) -> str:
+    def _setting(self, name: str, chosen: dict[str, int]) -> str:
         """In words, with a hash of the heads that are meant, for another search may find others."""
+        if name == CROSS and self.cross_encoder:
+            return self.cross_encoder.name
         if not chosen:
             return ""
-        heads = load_heads(self.llm.engine.file).best(chosen["heads"], layers=chosen.get("layers"), apart=apart)
+        best = load_heads(self.llm.engine.file).best
+        heads = best(chosen["heads"], layers=chosen.get("layers"), apart=name in (CACHED, COLD))
         digest = hashlib.sha256(repr(heads).encode()).hexdigest()[:6]
         return ", ".join([*(f"{key}={value}" for key, value in chosen.items()), digest])
 

@@ -8,15 +8,16 @@ from typing import Any
 import ir_measures
 import numpy as np
 from ir_measures import nDCG
-from ragloom.rag.rerank.fusing import with_first_stage
+from ragloom.rag.rerank.fusing import fuse, with_first_stage
 from report import interval
 from rerank_checks import tau
 from rerank_data import Asked, QuerySet
-from rerank_methods import ICR, TRANSFORMERS, WEIGHTS, Method
+from rerank_methods import CACHED, COLD, FIRST, GENERATION, HEADS, ICR, LAYERS, TRANSFORMERS, WEIGHTS, Method
 from rerank_state import State
 
 AT, RECALL_AT = 10, 5
 FIRST_STAGE = "first stage"
+BESIDE = ((FIRST, GENERATION), (HEADS, ICR), (LAYERS, ICR), (CACHED, ICR))
 ALL_WEIGHTS = [weight / 10 for weight in range(11)]
 
 Rankings = Mapping[str, Sequence[str]]
@@ -45,6 +46,12 @@ def fused(scores: Mapping[str, float], weight: float) -> dict[str, float]:
     return dict(zip(scores, with_first_stage(list(scores.values()), weight), strict=True))
 
 
+def _by_rank(scores: Mapping[str, float]) -> list[str]:
+    """Fused with the first stage by reciprocal ranks."""
+    ways = {"own": ordered(scores), FIRST_STAGE: list(scores)}
+    return [key for key, _ in fuse({name: [(each, 0.0) for each in way] for name, way in ways.items()}, method="rrf")]
+
+
 def rows(state: State, asked: QuerySet, methods: Sequence[Method]) -> Iterator[dict[str, Any]]:
     """The first stage, every method, and every method fused with the first stage."""
     everything = {each.id: each.ids for each in asked.asked}
@@ -60,8 +67,9 @@ def rows(state: State, asked: QuerySet, methods: Sequence[Method]) -> Iterator[d
         setting = ", ".join(filter(None, (method.setting, f"weight={weight}")))
         together = {key: ordered(fused(each, weight)) for key, each in found.items()}
         yield _row(asked, f"{method.name} + {FIRST_STAGE}", setting, together)
-    for name in TRANSFORMERS:
-        if times := state.of("times", asked.name, name, ""):
+    cold = next((method for method in methods if method.name == CACHED), None)
+    for name, setting in [(COLD, cold.setting if cold else ""), *((name, "") for name in TRANSFORMERS)]:
+        if times := state.of("times", asked.name, name, setting):
             median = float(np.median([each["ms"] for each in times.values()]))
             yield {"set": asked.name, "method": name, "queries": len(times), "ms p50": round(median)}
 
@@ -72,6 +80,8 @@ def weights(state: State, asked: QuerySet, methods: Sequence[Method]) -> Iterato
         found = _scores(state, asked, method)
         if found:
             row: dict[str, Any] = {"set": asked.name, "method": method.name, "setting": method.setting}
+            by_rank = {key: _by_rank(each) for key, each in found.items()}
+            row["rrf"] = float(np.mean([*quality(asked, by_rank).values()]))
             for weight in ALL_WEIGHTS:
                 together = {key: ordered(fused(each, weight)) for key, each in found.items()}
                 row[str(weight)] = float(np.mean([*quality(asked, together).values()]))
@@ -93,16 +103,43 @@ def checks(state: State, asked: QuerySet, methods: Sequence[Method]) -> Iterator
             values = [value for row in moved.values() for value in row["tau"]]
             yield _check(asked, "shuffled, Kendall's tau", method.name, values, min(values))
         named = state.of("words", asked.name, method.name, method.setting)
-        if lower := [value for row in named.values() for value in row["lower"]]:
+        if lower := [value for row in named.values() for value in row["lower"].values()]:
             yield _check(asked, "without the words it names, lower than without others", method.name, lower)
-        filled = state.of("index", asked.name, method.name, method.setting)
-        if cost := [(row["ms"] - timed[key]["ms"]) / row["new"] for key, row in filled.items() if key in timed]:
+        if cost := [(row["filling ms"] - row["ms"]) / row["filled"] for row in timed.values() if row.get("filled")]:
             yield _check(asked, "KV of a document, ms", method.name, cost, max(cost))
+    yield from _differences(state, asked, methods)
     published = state.of("times", asked.name, ICR, "")
     for name in TRANSFORMERS:
         theirs = state.of("times", asked.name, name, "")
         if taus := [tau(row["scores"], published[key]["scores"]) for key, row in theirs.items() if key in published]:
             yield _check(asked, f"Kendall's tau with {name}", ICR, taus, min(taus))
+
+
+def _differences(state: State, asked: QuerySet, methods: Sequence[Method]) -> Iterator[dict[str, Any]]:
+    """Of what a method costs in quality, or gains, beside the one that it should stand for; and the ratio of times."""
+    found = {method.name: method for method in methods if method.setting == _chosen(method, methods)}
+    for name, other in BESIDE:
+        if name not in found or other not in found:
+            continue
+        one, two = (_scores(state, asked, found[each]) for each in (name, other))
+        both = one.keys() & two.keys()
+        if both:
+            own, its = (
+                quality(asked, {key: ordered(scores[key]) for key in scores if key in both}) for scores in (one, two)
+            )
+            differences = [own[key] - its[key] for key in own]
+            low, high = interval(differences)
+            yield _check(asked, f"quality less that of {other}", name, differences) | {"low": low, "high": high}
+        ms = [state.of("times", asked.name, each, found[each].setting) for each in (name, other)]
+        if ratios := [ms[1][key]["ms"] / row["ms"] for key, row in ms[0].items() if key in ms[1]]:
+            low, high = interval(ratios, of=np.median)
+            row = _check(asked, f"times as fast as {other} (median)", name, ratios) | {"mean": float(np.median(ratios))}
+            yield row | {"low": low, "high": high}
+
+
+def _chosen(method: Method, methods: Sequence[Method]) -> str:
+    """The first setting of a method is the chosen one."""
+    return next(each.setting for each in methods if each.name == method.name)
 
 
 def _check(

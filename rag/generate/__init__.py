@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ..._lazy import lazy
 
 if TYPE_CHECKING:
+    from .attended import quote_attended as quote_attended
     from .citing import cited as cited
     from .errors import GenerateError as GenerateError
     from .errors import PassageTooLongError as PassageTooLongError
@@ -29,6 +30,7 @@ __all__ = [
     "gather",
     "ground",
     "quote",
+    "quote_attended",
 ]
 
 _HOMES = {
@@ -42,5 +44,6 @@ _HOMES = {
     "gather": ".evidence",
     "ground": ".grounding",
     "quote": ".quoting",
+    "quote_attended": ".attended",
 }
 __getattr__ = lazy(__name__, _HOMES)

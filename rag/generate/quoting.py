@@ -10,6 +10,8 @@ besides. `benchmarks/answers.py` and `demo_questions.py` measure both.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from .evidence import Evidence
@@ -44,9 +46,20 @@ def quote(
     scores[np.unique(evidence.passage_of, return_index=True)[1]] += LEAD
     nearest = [int(i) for i in np.argsort(-scores, kind="stable")[:max_sentences]]
     near = [i for i in nearest if scores[i] >= scores[nearest[0]] - spread and evidence.passage_of[i] not in full]
+    return quoted(evidence, near, full=full)
+
+
+def quoted(evidence: Evidence, chosen: Sequence[int], *, full: Sequence[int] = ()) -> Answer:
+    """The answer that quotes these sentences, best first, after passages in full.
+
+    Args:
+        evidence: what was gathered for the question.
+        chosen: indexes into its sentences.
+        full: indexes into its documents.
+    """
     claims = [_whole(evidence, passage) for passage in full]
-    for passage in dict.fromkeys(evidence.passage_of[i] for i in near):
-        own = sorted(i for i in near if evidence.passage_of[i] == passage)
+    for passage in dict.fromkeys(evidence.passage_of[i] for i in chosen):
+        own = sorted(i for i in chosen if evidence.passage_of[i] == passage)
         claims += [_run(evidence, run) for run in _runs(evidence, own)]
     if not claims:
         return unknown(evidence.question, "the documents hold nothing to quote", confidence=evidence.confidence)
