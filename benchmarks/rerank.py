@@ -24,7 +24,7 @@ import data
 from ragloom import load
 from ragloom.rag.rerank.heads import model_digest
 from report import table, write
-from rerank_data import query_sets
+from rerank_data import WORDS, query_sets
 from rerank_jobs import PARTS, Bench
 from rerank_methods import Methods
 from rerank_state import State
@@ -38,7 +38,7 @@ def main() -> None:
     with load(given.model) as llm:
         digest = model_digest(llm.engine.file)
         path = given.state or Path(tempfile.gettempdir()) / "ragloom-rerank" / f"{digest[:12]}.jsonl"
-        sets = query_sets(given.data, given.split, index=given.index, store=path.parent)
+        sets = query_sets(given.data, given.split, index=given.index, store=path.parent, words=given.words)
         sets = [each.shortened(given.limit, given.documents) for each in sets]
         sets = [each for each in sets if given.set is None or any(each.name.startswith(name) for name in given.set)]
         methods = Methods(llm, path.parent, given.cross_encoder)
@@ -61,6 +61,7 @@ def _add(options: ArgumentParser) -> None:
     options.add_argument("--method", action="append", help="name of a method, such as FIRST")
     options.add_argument("--limit", type=int, help="queries of each set")
     options.add_argument("--documents", type=int, help="documents of each query")
+    options.add_argument("--words", type=int, default=WORDS, help="that are read of an abstract; 0: all")
     options.add_argument("--report", action="store_true", help="measure nothing")
 
 
@@ -88,7 +89,7 @@ def _tell(bench: Bench, state: State, given: Namespace, model: str) -> None:
     for key, number in missing.items():
         print("missing:", *filter(None, key), number)
     partial = [given.limit, given.documents, given.set, given.method, given.part]
-    if missing or bench.choosing or any(partial):
+    if missing or bench.choosing or any(partial) or given.words != WORDS:
         print(table(made))
     else:
         write("rerank", made, checks=checked, model=model, skipped=bench.methods.skipped)

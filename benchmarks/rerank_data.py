@@ -1,6 +1,7 @@
 """What `rerank.py` ranks: queries, each with the documents that a first stage found, best first.
 
-- SciFact: hybrid search over the whole corpus
+- SciFact: hybrid search over the whole corpus; of what is found, rerankers read the title and the first `WORDS` words,
+  so that 20 passages are a little over 3,000 tokens (`--words 0`: all of it, twice the length and four times the time)
 - MuSiQue: hybrid search among the paragraphs of the question itself; 31-100 are for reporting, 1-30 for choosing
 
 What the first stage found is stored, so that every run ranks the same.
@@ -13,6 +14,7 @@ import random
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,6 +25,7 @@ from ragloom.rag.rerank.labelled import read_labelled
 from ragloom.stores.types import Chunk
 
 TOP, MANY = 20, 100
+WORDS = 90
 TIMED = 30
 """Queries of each set whose time is taken, and all that there are of the set with 100 documents a query."""
 
@@ -72,13 +75,14 @@ class QuerySet:
         return QuerySet(self.name if documents is None else f"{self.name}, first {documents}", self.task, asked)
 
 
-def query_sets(folder: Path, split: str, *, index: Path, store: Path) -> list[QuerySet]:
+def query_sets(folder: Path, split: str, *, index: Path, store: Path, words: int = WORDS) -> list[QuerySet]:
     """All sets of a split, `train` for choosing and `test` for reporting."""
-    sets = [_scifact(folder, split, TOP, index, store), _musique(folder, split, store)]
-    return [*sets, _scifact(folder, split, MANY, index, store)] if split == "test" else sets
+    scifact = partial(_scifact, folder, split, index=index, store=store, words=words)
+    sets = [scifact(TOP), _musique(folder, split, store)]
+    return [*sets, scifact(MANY)] if split == "test" else sets
 
 
-def _scifact(folder: Path, split: str, k: int, index: Path, store: Path) -> QuerySet:
+def _scifact(folder: Path, split: str, k: int, *, index: Path, store: Path, words: int) -> QuerySet:
     texts, queries, qrels = data.scifact(folder, split)
     order = _shuffled(queries)
     if split == "train":
@@ -94,9 +98,16 @@ def _scifact(folder: Path, split: str, k: int, index: Path, store: Path) -> Quer
         return {key: [str(hit.document.id) for hit in corpus.search(queries[key], k=k)] for key in order}
 
     found = _stored(store / f"candidates-scifact-{split}-{k}.json", search)
-    documents = {key: _document(key, *text.partition("\n")[::2]) for key, text in texts.items()}
+    documents = {key: _document(key, *_beginning(text, words)) for key, text in texts.items()}
     asked = (Asked(key, queries[key], tuple(documents[each] for each in found[key]), qrels[key]) for key in order)
-    return QuerySet(f"scifact {k} {split}", "search", tuple(asked))
+    name = f"scifact {k} {split}" if words == WORDS else f"scifact {k} {split}, {words or 'all'} words"
+    return QuerySet(name, "search", tuple(asked))
+
+
+def _beginning(text: str, words: int) -> tuple[str, str]:
+    """Title, and so many words of the abstract; 0: all of them."""
+    title, _, abstract = text.partition("\n")
+    return title, " ".join(abstract.split()[: words or None])
 
 
 def _musique(folder: Path, split: str, store: Path) -> QuerySet:
