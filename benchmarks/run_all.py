@@ -6,7 +6,19 @@ import subprocess
 import sys
 from pathlib import Path
 
-PROGRAMS = ("startup", "graph", "demo_questions", "scifact", "routing", "engine", "answers", "retrieval", "ingest")
+PROGRAMS = (
+    "startup",
+    "graph",
+    "demo_questions",
+    "scifact",
+    "routing",
+    "engine",
+    "answers",
+    "retrieval",
+    "ingest",
+    "compress",
+    "rerank",  # takes hours, and goes on where it was stopped
+)
 
 
 def main() -> None:
