@@ -10,7 +10,7 @@ import ctypes
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -32,7 +32,10 @@ _PIECE = 64  # bytes, enough for nearly every token; of the others llama.cpp say
 
 
 class Weights:
-    """A loaded model. Any thread may call its methods; after `close` they raise `EngineClosed`."""
+    """A loaded model. Any thread may call its methods; after `close`, and in a forked child, they raise `EngineClosed`.
+
+    A fork copies the lock as it is: where another thread holds it then, nobody in the child will ever release it.
+    """
 
     def __init__(self, path: Path, *, n_gpu_layers: int = 0) -> None:
         """Load the file; `n_gpu_layers` of its layers go to the GPU, -1 means all of them.
@@ -54,6 +57,7 @@ class Weights:
             llama_cpp.llama_model_free(pointer)
             raise ModelError(f"cannot use {path}: it has no vocabulary; use an instruct or chat model")
         self.path = path
+        self._process = os.getpid()
         self._pointer: llama_cpp.llama_model_p | None = pointer
         self._lock = threading.Lock()
 
@@ -71,6 +75,8 @@ class Weights:
     @contextmanager
     def _in_use(self) -> Iterator[llama_cpp.llama_model_p]:
         """The model, which nobody can close meanwhile."""
+        if self._process != os.getpid():
+            raise EngineClosed(f"the model {self.path.name} was loaded before this process was forked; load it again")
         with self._lock:
             yield self.pointer
 
@@ -173,6 +179,10 @@ class Weights:
                 if count >= 0:
                     return buffer.raw[:count]
                 size = -count
+
+    def text(self, tokens: Iterable[int]) -> str:
+        """The text that tokens stand for; control tokens stand for none."""
+        return b"".join(map(self.piece, tokens)).decode("utf-8", "replace")
 
     def is_end(self, token: int) -> bool:
         """Whether the model says by this token that it is done."""
