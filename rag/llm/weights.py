@@ -57,6 +57,7 @@ class Weights:
             llama_cpp.llama_model_free(pointer)
             raise ModelError(f"cannot use {path}: it has no vocabulary; use an instruct or chat model")
         self.path = path
+        self._gpu_layers = params.n_gpu_layers
         self._process = os.getpid()
         self._pointer: llama_cpp.llama_model_p | None = pointer
         self._lock = threading.Lock()
@@ -113,6 +114,14 @@ class Weights:
         with self._in_use() as pointer:
             rows = llama_cpp.llama_model_n_layer(pointer) * llama_cpp.llama_model_n_head_kv(pointer)
         return int(rows * sum(self.head_sizes))
+
+    @cached_property
+    def device(self) -> str:
+        """Where the layers are evaluated: `CPU`, or on a GPU and how many of them."""
+        if not llama_cpp.llama_supports_gpu_offload():
+            return "CPU"
+        with self._in_use() as pointer:  # llama.cpp counts the output as a layer
+            return f"{min(self._gpu_layers, llama_cpp.llama_model_n_layer(pointer) + 1)} layers on a GPU"
 
     @cached_property
     def window(self) -> int:
