@@ -122,6 +122,11 @@ def _write_metadata(writer: GGUFWriter, shape: Shape) -> None:
         writer.add_sliding_window(shape.window)
     if shape.softcap:
         writer.add_attn_logit_softcapping(shape.softcap)
+    write_vocabulary(writer)
+
+
+def write_vocabulary(writer: GGUFWriter) -> None:
+    """Write a tokenizer of SentencePiece's kind, of nothing but bytes."""
     tokens = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256))]
     tokens += [f"word{at}" for at in range(VOCABULARY - len(tokens))]
     kinds = [TokenType.UNKNOWN, TokenType.CONTROL, TokenType.CONTROL, *[TokenType.BYTE] * 256]
