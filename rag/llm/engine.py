@@ -250,7 +250,10 @@ class LlamaEngine:
         return DocumentKV(read_settings().cache / "documents")
 
     def tokenize(self, text: str) -> list[int]:
-        """The tokens of `text`, which is only text: `<|im_end|>` in it is eight characters or so, no control token."""
+        """The tokens of `text`, which is only text: `<|im_end|>` in it is eight characters or so, no control token.
+
+        A model's user-defined tokens, such as Qwen's `<tool_call>`, are vocabulary like any other and found in it.
+        """
         return self.weights.tokenize(text)
 
     def detokenize(self, tokens: Sequence[int]) -> str:

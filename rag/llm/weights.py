@@ -24,7 +24,8 @@ _log = logging.getLogger(__name__)
 
 _ALL_LAYERS = 0x7FFFFFFF  # llama.cpp takes more layers than the model has for all of them
 _CONTROL = llama_cpp.LLAMA_TOKEN_ATTR_CONTROL | llama_cpp.LLAMA_TOKEN_ATTR_UNKNOWN
-"""Attributes of the tokens that `tokenize(special=True)` makes of their texts."""
+"""Attributes of the tokens that only `tokenize(special=True)` makes of their texts."""
+_USER_DEFINED = llama_cpp.LLAMA_TOKEN_ATTR_USER_DEFINED
 _SPARE = 8  # tokens that a tokenizer may put in front of a text, such as a space; nearly all others have a byte or more
 _MOST_TOKENS = 8  # for a byte; llama.cpp says how many it needs, and a far larger number where there is an error
 _BEFORE = "\n"  # melts into no token with what follows it
@@ -178,6 +179,11 @@ class Weights:
         before, whole = self.tokenize(_BEFORE), self.tokenize(_BEFORE + text)
         return whole[len(before) :] if whole[: len(before)] == before else self.tokenize(text)
 
+    def tokenize_apart(self, text: str) -> list[int]:
+        """Split `text`, which is that of a token, into other ones, as `tokenize` does not if it is user-defined."""
+        tokens = self.tokenize(text)
+        return tokens if len(tokens) > 1 else [*self.tokenize(text[:1]), *self.tokenize_within(text[1:])]
+
     def piece(self, token: int) -> bytes:
         """The bytes that a token stands for; a control token has none."""
         size = _PIECE
@@ -200,14 +206,13 @@ class Weights:
 
     @cached_property
     def control_texts(self) -> tuple[str, ...]:
-        """The texts that `tokenize(special=True)` turns into control tokens, longest first."""
-        with self._vocabulary() as vocab:
-            texts = {
-                llama_cpp.llama_vocab_get_text(vocab, token).decode("utf-8", "replace")
-                for token in range(llama_cpp.llama_vocab_n_tokens(vocab))
-                if llama_cpp.llama_vocab_get_attr(vocab, token) & _CONTROL
-            }
-        return tuple(sorted(texts - {""}, key=lambda text: (-len(text), text)))
+        """The texts that only `tokenize(special=True)` turns into control tokens, longest first."""
+        return self._texts(_CONTROL)
+
+    @cached_property
+    def user_texts(self) -> tuple[str, ...]:
+        """The texts that `tokenize` always turns into user-defined tokens, such as Qwen's `</think>`, longest first."""
+        return self._texts(_USER_DEFINED)
 
     @cached_property
     def begin(self) -> tuple[int, str]:
@@ -236,3 +241,12 @@ class Weights:
         with self._vocabulary() as vocab:
             token = choose(vocab)
             return (token, llama_cpp.llama_vocab_get_text(vocab, token).decode("utf-8")) if token >= 0 else (-1, "")
+
+    def _texts(self, attributes: int) -> tuple[str, ...]:
+        with self._vocabulary() as vocab:
+            texts = {
+                llama_cpp.llama_vocab_get_text(vocab, token).decode("utf-8", "replace")
+                for token in range(llama_cpp.llama_vocab_n_tokens(vocab))
+                if llama_cpp.llama_vocab_get_attr(vocab, token) & attributes
+            }
+        return tuple(sorted(texts - {""}, key=lambda text: (-len(text), text)))
