@@ -44,7 +44,7 @@ from .sampling import SamplingOptions
 from .weights import Weights
 
 _MOST_SEQS = 127  # llama.cpp has 256 sequences; each running one has one beside it that is kept
-_MOST_THREADS = 512  # llama.cpp aborts the process where there are more
+_MOST_THREADS = 512  # of ggml; 100,000 crash the process
 
 
 class LlamaEngine:
@@ -72,7 +72,7 @@ class LlamaEngine:
             n_ctx: room for all prompts and answers under way, in tokens, and so for the longest one; None: what the
                 model was trained for, at most 8,192.
             n_seqs: how many requests are answered at the same time, at most 127; more wait for their turn.
-            threads: CPU threads; None: the setting `RAGLOOM_THREADS`.
+            threads: CPU threads, at most 512; None: the setting `RAGLOOM_THREADS`.
             n_gpu_layers: how many layers go to the GPU; -1: all.
             batch_invariant: whatever is asked beside or was asked before, the same prompt has the same logits to the
                 last bit, on the CPU. Prompts take longer: measured here 1.7 times at 500 tokens, 3 times at 2,000.
