@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ragloom.rag.llm import AttentionUnavailable, LlamaEngine, Request, Sampling
+from tiny_mla import HEADS, LAYERS, write_tiny_mla
 from tiny_models import SHAPES, write_tiny
 
 pytestmark = pytest.mark.model
@@ -63,4 +64,17 @@ def test_a_model_without_attention_that_can_be_read_is_refused_by_name_and_still
         for _ in range(2):
             with pytest.raises(AttentionUnavailable, match=r"tiny-mpt.*ALiBi.*rerank with 'first'"):
                 engine.attention([[20, 21]], [[22]])
+        assert engine.generate([Request(PROMPTS[0], SAMPLING)])[0].tokens == 20
+
+
+def test_attention_with_keys_and_values_of_unlike_sizes_is_read(tmp_path: Path) -> None:
+    with LlamaEngine(write_tiny_mla(tmp_path, absorbed=False), n_ctx=256) as engine:
+        found = engine.attention(PROMPTS[:3], [PROMPTS[4][:9]], independent=True)
+        assert found.weights.shape == (1, LAYERS * HEADS, sum(map(len, PROMPTS[:3])))
+
+
+def test_latent_attention_is_refused_by_name_and_still_answers(tmp_path: Path) -> None:
+    with LlamaEngine(write_tiny_mla(tmp_path, absorbed=True), n_ctx=256) as engine:
+        with pytest.raises(AttentionUnavailable, match="kqv_out-0 is computed by CONT instead of FLASH_ATTN_EXT"):
+            engine.check_attention()
         assert engine.generate([Request(PROMPTS[0], SAMPLING)])[0].tokens == 20

@@ -13,6 +13,7 @@ from ragloom.rag.llm.attention import ggml
 from ragloom.rag.llm.attention.flash import Attention, FlashAttention, Head
 from ragloom.rag.llm.attention.ggml import Tensor
 from ragloom.rag.llm.attention.reader import Reader
+from ragloom.rag.llm.attention.reading import Reading
 from ragloom.rag.llm.attention.reading_context import ReadingContext, Run
 from ragloom.rag.llm.errors import AttentionUnavailable, ModelError
 from ragloom.rag.llm.logs import route_logs
@@ -31,7 +32,7 @@ def correlations(path: Path, tokens: list[int], expected: NDArray[np.float32]) -
     start = len(tokens) - TAIL
     weights = Weights(path)
     reader = Reader(weights, n_ctx=len(tokens), threads=1)
-    found = reader.read([tokens[:start]], [tokens[start:]]).weights[0]
+    found = reader.read(Reading([tokens[:start]], [tokens[start:]])).weights[0]
     reader.close()
     weights.close()
     wanted = expected[:, :, start:, :start].mean(axis=2).reshape(found.shape)
@@ -76,7 +77,7 @@ def test_documents_of_their_own_and_tails_see_what_they_should(architecture: str
     expected = eager_attention(path, [token for part in parts for token in part], positions, visible)
     weights = Weights(path)
     reader = Reader(weights, n_ctx=sum(lengths), threads=1)
-    found = reader.read(parts[1:4], parts[4:], preamble=parts[0], independent=True)
+    found = reader.read(Reading(parts[1:4], parts[4:], preamble=parts[0], independent=True))
     reader.close()
     weights.close()
     for tail in (0, 1):
@@ -144,6 +145,25 @@ def test_no_exception_reaches_llama_cpp(tiny: Weights) -> None:
     assert visited == [1]
     context.clear()
     context.evaluate(Run(0, 0, [3, 4, 5]))  # and the next batch is evaluated as ever
+    context.close()
+
+
+def test_a_pass_ends_at_the_layer_where_it_is_interrupted(tiny: Weights) -> None:
+    context = ReadingContext(tiny, n_ctx=64, threads=1, batch=64)
+    layers = 0
+
+    def interrupt() -> None:
+        nonlocal layers
+        layers += 1
+        if layers == 3:
+            raise TimeoutError
+
+    with context.tap.until(interrupt), pytest.raises(TimeoutError):
+        context.evaluate(Run(0, 0, [3, 4, 5]))
+    assert layers == 3
+    context.clear()
+    context.evaluate(Run(0, 0, [3, 4, 5]))
+    assert layers == 3
     context.close()
 
 

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import llama_cpp
 import pytest
+from langchain_core.caches import InMemoryCache
 from langchain_core.messages import (
     AIMessage,
     AIMessageChunk,
@@ -291,6 +292,15 @@ def test_the_context_defaults_to_what_the_model_was_trained_for() -> None:
 def test_the_cache_key_of_langchain_knows_model_and_sampling(llm: ChatLocal) -> None:
     assert llm._llm_type == "ragloom-llama"
     assert {"model_name", "file", "n_ctx", "temperature", "seed", "stop"} <= llm._identifying_params.keys()
+    shared = InMemoryCache()
+    with ChatLocal(n_ctx=512, max_tokens=2, cache=shared) as plain:
+        assert "logprobs" not in plain.invoke(QUESTION).response_metadata
+        assert plain.invoke(QUESTION).text
+        assert len(shared._cache) == 1
+    for told, options in enumerate(({"logprobs": True}, {"top_logprobs": 2}), 2):
+        with ChatLocal(n_ctx=512, max_tokens=2, cache=shared, **options) as telling:
+            assert telling.invoke(QUESTION).response_metadata["logprobs"]["content"]
+        assert len(shared._cache) == told
 
 
 def in_a_new_process(code: str) -> subprocess.CompletedProcess[str]:

@@ -108,6 +108,15 @@ def test_many_requests_share_the_steps(engine: LlamaEngine) -> None:
     assert done.steps - before.steps < 40
 
 
+@pytest.mark.parametrize("n_ctx", [64, 1024])
+def test_the_tokens_that_were_generated_are_counted(n_ctx: int) -> None:
+    """Also the last one of an answer, which is not evaluated, and none twice where the room is short."""
+    with LlamaEngine(n_ctx=n_ctx) as engine:
+        asked = [Request(f"Toad number {i}", Sampling(max_tokens=8 + i)) for i in range(6)]
+        answers = engine.generate([*asked, Request("Toad", Sampling(max_tokens=30, stop="a"))])
+        assert engine.stats().decoded == sum(answer.tokens for answer in answers)
+
+
 def test_one_prompt_many_seeds(engine: LlamaEngine) -> None:
     requests = [Request(STORY, Sampling(temperature=1.5, top_p=1.0, seed=seed, max_tokens=8)) for seed in (1, 1, 2, 3)]
     first, again, *others = [answer.text for answer in engine.generate(requests)]
@@ -172,6 +181,8 @@ def test_scores_are_log_probabilities_of_the_next_token(invariant: LlamaEngine) 
 def test_a_candidate_is_one_token(engine: LlamaEngine) -> None:
     with pytest.raises(ModelError, match=r"'motor-car' is \d tokens, \['motor', '-', 'car'\]; a candidate is a single"):
         engine.score_next(["a"], ["motor-car"])
+    with pytest.raises(ModelError, match=r"'' is 0 tokens, \[\]; a candidate is a single one"):
+        engine.score_next(["a"], [""])
     assert engine.score_next([], [" Yes"]).shape == (0, 1)
 
 
@@ -198,6 +209,13 @@ def test_a_prompt_that_does_not_fit_is_refused_before_anything_is_evaluated(engi
         (lambda engine: engine.generate([[5, -1]]), "no token -1; they go from 0 to 49151"),
         (lambda engine: engine.generate(["a"], max_tokens=0), "max_tokens should be greater than or equal to 1"),
         (lambda engine: engine.generate([Request("a")], temperature=1), "a Request has its own sampling"),
+        (lambda engine: engine.generate("abc"), "requests should be a list; put the one text into one"),
+        (lambda engine: engine.score_next("abc", [1]), "prompts should be a list"),
+        (lambda engine: engine.attention("abc", ["a"]), "documents should be a list"),
+        (lambda engine: engine.attention(["a", ""], ["a"]), "document 1 is empty; leave it out"),
+        (lambda engine: engine.attention(["a"], [""]), "tail 0 is empty"),
+        (lambda engine: LlamaEngine(threads=0), "threads should be from 1 to 512, not 0"),
+        (lambda engine: LlamaEngine(threads=10**6), "threads should be from 1 to 512, not 1000000"),
         (lambda engine: LlamaEngine(n_seqs=0), "n_seqs should be from 1 to 127, not 0"),
         (lambda engine: LlamaEngine(n_ctx=-5), "n_ctx should be at least 1, not -5"),
         (lambda engine: engine.generate([Request("a", top_logprobs=10**6)]), "top_logprobs should be from 0 to 49152"),

@@ -7,11 +7,12 @@ import gc
 import subprocess
 import sys
 import threading
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from ragloom.rag.llm import DeadlineExceeded, EngineClosed, LlamaEngine, ModelError, Request, Sampling
+from ragloom.rag.llm import DeadlineExceeded, DocumentKV, EngineClosed, LlamaEngine, ModelError, Request, Sampling
 from ragloom.rag.llm.models import find_model
 
 pytestmark = pytest.mark.model
@@ -86,6 +87,21 @@ def test_a_process_ends_without_a_crash_while_a_thread_waits_for_answers() -> No
 ENDLESS = Request("Once upon a time", Sampling(temperature=3.0, seed=1, max_tokens=None, logit_bias={0: -100, 2: -100}))
 
 
+MANY = [f" {number}: {'cats purr and rain falls and ' * 8}" for number in range(16)]
+
+
+class Signalling(DocumentKV):
+    """Tells that a read is under way."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = threading.Event()
+
+    def get(self, key: str) -> tuple[bytes, ...] | None:
+        self.asked.set()
+        return super().get(key)
+
+
 def idle(engine: LlamaEngine) -> bool:
     """Whether nothing else is under way after a few short requests; an endless one would be."""
     for _ in range(4):
@@ -153,6 +169,80 @@ def test_closing_a_stream_ends_whoever_waits_for_it() -> None:
         assert 0 < asyncio.run(both()) < 400
 
 
+async def test_scoring_that_is_cancelled_frees_its_sequences() -> None:
+    with LlamaEngine(n_ctx=1024, n_seqs=2) as engine:
+        prompts = [f"{number}: {'Once upon a time ' * 10}" for number in range(40)]
+        task = asyncio.create_task(engine.ascore_next(prompts, [1]))
+        while not engine.stats().running:
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert idle(engine)
+        assert engine.stats().prefilled < sum(len(engine.tokenize(prompt)) for prompt in prompts) / 2
+
+
+async def test_scores_and_attention_have_a_deadline() -> None:
+    with LlamaEngine(n_ctx=1024) as engine:
+        with pytest.raises(DeadlineExceeded, match=r"longer than the timeout of 0\.001 s"):
+            engine.score_next(["Once upon a time " * 100] * 4, [1], timeout=0.001)
+        with pytest.raises(DeadlineExceeded):
+            await engine.ascore_next(["Once upon a time " * 100] * 4, [1], timeout=0.001)
+        assert idle(engine)
+        assert engine.score_next(["Once"], [1], timeout=600).shape == (1, 1)
+        engine.check_attention()
+        cache = Signalling()
+        with pytest.raises(DeadlineExceeded):
+            engine.attention(MANY, [" What?"], independent=True, cache=cache, timeout=0.05)
+        assert cache.stats().entries < len(MANY)
+        assert engine.attention(MANY[:1], [" What?"], timeout=600).reused == 0
+        assert engine.generate(["Hi"], max_tokens=1)[0].tokens == 1
+
+
+def test_closing_ends_a_read_of_attention() -> None:
+    engine = LlamaEngine(n_ctx=1024)
+    engine.check_attention()
+    cache, caught = Signalling(), []
+
+    def read() -> None:
+        try:
+            engine.attention(MANY, [" What?"], independent=True, cache=cache)
+        except EngineClosed as error:
+            caught.append(error)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    assert cache.asked.wait(60)
+    engine.close()
+    reader.join(60)
+    assert len(caught) == 1
+    assert cache.stats().entries < len(MANY)
+
+
+def test_an_engine_that_was_forgotten_leaves_nothing_behind() -> None:
+    engine = LlamaEngine(n_ctx=256)
+    owner, thread = weakref.ref(engine._owner), engine._owner._thread
+    engine.generate(["Hi"], max_tokens=1)
+    del engine
+    gc.collect()
+    assert owner() is None
+    thread.join(60)
+    assert not thread.is_alive()
+
+
+def test_each_caller_gets_an_error_of_its_own() -> None:
+    engine = LlamaEngine(n_ctx=4096)
+    streams = [engine.stream(ENDLESS) for _ in range(3)]
+    next(streams[0])
+    engine.close()
+    caught = []
+    for stream in streams:
+        with pytest.raises(EngineClosed) as error:
+            list(stream)
+        caught.append(error.value)
+    assert len(set(map(id, caught))) == 3
+
+
 def test_an_event_loop_that_was_closed_ends_its_requests() -> None:
     with LlamaEngine(n_ctx=4096) as engine:
         loop = asyncio.new_event_loop()
@@ -206,10 +296,14 @@ def test_an_error_of_the_engines_own_reaches_whoever_waits(monkeypatch: pytest.M
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no fork")
 def test_a_forked_child_is_told_and_does_not_wait() -> None:
     done = in_a_new_process(
-        "import os; from ragloom.rag.llm import EngineClosed, LlamaEngine\n"
-        "engine = LlamaEngine(n_ctx=512); stream = engine.stream('Once', max_tokens=400); next(stream)\n"
-        "if os.fork() == 0:\n"
-        "    uses = lambda: next(stream), lambda: engine.generate(['Hi']), lambda: engine.score_next(['Hi'], [1])\n"
+        "import os; from ragloom.rag.llm import ChatLocal, EngineClosed\n"
+        "llm = ChatLocal(n_ctx=512); engine = llm.engine\n"
+        "stream = engine.stream('Once', max_tokens=400); next(stream)\n"
+        "with engine.weights._in_use():  # as the thread that decodes does for every token\n"
+        "    child = os.fork()\n"
+        "if child == 0:\n"
+        "    uses = [lambda: next(stream), lambda: engine.generate(['Hi']), lambda: engine.score_next(['Hi'], [1]),\n"
+        "        lambda: engine.attention(['Hi'], ['Hi']), lambda: engine.tokenize('Hi'), lambda: llm.invoke('Hi')]\n"
         "    for use in uses:\n"
         "        try: use()\n"
         "        except EngineClosed as error: print('forked' in str(error), flush=True)\n"
@@ -217,4 +311,4 @@ def test_a_forked_child_is_told_and_does_not_wait() -> None:
         "os.wait()\n"
     )
     assert done.returncode == 0
-    assert done.stdout.split() == ["True"] * 3
+    assert done.stdout.split() == ["True"] * 6

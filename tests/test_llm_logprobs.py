@@ -180,6 +180,15 @@ def test_what_cannot_be_scored_is_refused(llm: ChatLocal) -> None:
         llm.score_next([[HumanMessage("word " * 2000)]], ["Yes"])
 
 
+async def test_scores_keep_to_the_timeout() -> None:
+    with ChatLocal(n_ctx=2048, timeout=0.001) as llm:
+        asked = [[HumanMessage("word " * 500)]] * 4
+        with pytest.raises(DeadlineExceeded, match=r"longer than the timeout of 0\.001 s"):
+            llm.score_next(asked, ["Yes"])
+        with pytest.raises(DeadlineExceeded):
+            await llm.ascore_next(asked, ["Yes"])
+
+
 def test_a_local_model_can_be_looked_into(llm: ChatLocal) -> None:
     assert llm.gives == {"logits", "attention"}
 

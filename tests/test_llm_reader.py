@@ -5,14 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from ragloom.rag.llm.attention.document_kv import DocumentKV
-from ragloom.rag.llm.attention.flash import Head
-from ragloom.rag.llm.attention.reader import MAX_TAILS, Reader
-from ragloom.rag.llm.errors import ContextOverflow, ModelError
+from ragloom.rag.llm.attention.flash import Attention, Head
+from ragloom.rag.llm.attention.reader import LazyReader, Reader
+from ragloom.rag.llm.attention.reading import MAX_TAILS, Reading
+from ragloom.rag.llm.errors import AttentionUnavailable, ContextOverflow, ModelError
 from ragloom.rag.llm.models import find_model
 from ragloom.rag.llm.weights import Weights
 from tiny_models import CONTEXT, SHAPES, VOCABULARY, write_tiny
@@ -41,6 +43,10 @@ def reader(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
     weights.close()
 
 
+def read(reader: Reader, *parts: Any, **options: Any) -> Attention:
+    return reader.read(Reading(*parts, **options))
+
+
 def assert_alike(found: NDArray[np.float32], expected: NDArray[np.float32]) -> None:
     """Equal but for rounding: llama.cpp adds values up in float16, in the order of the cells."""
     assert found.shape == expected.shape
@@ -48,7 +54,7 @@ def assert_alike(found: NDArray[np.float32], expected: NDArray[np.float32]) -> N
 
 
 def test_the_result_says_which_head_and_which_token(reader: Reader) -> None:
-    found = reader.read(DOCUMENTS, TAILS, preamble=PREAMBLE)
+    found = read(reader, DOCUMENTS, TAILS, preamble=PREAMBLE)
     assert found.heads == reader.heads
     assert found.weights.shape == (2, len(reader.heads), sum(LENGTHS))
     assert found.weights.dtype == np.float32
@@ -59,22 +65,22 @@ def test_the_result_says_which_head_and_which_token(reader: Reader) -> None:
 
 
 def test_tails_do_not_see_each_other(reader: Reader) -> None:
-    both = reader.read(DOCUMENTS, TAILS, preamble=PREAMBLE)
-    alone = reader.read(DOCUMENTS, TAILS[1:], preamble=PREAMBLE)
+    both = read(reader, DOCUMENTS, TAILS, preamble=PREAMBLE)
+    alone = read(reader, DOCUMENTS, TAILS[1:], preamble=PREAMBLE)
     assert_alike(both.weights[1], alone.weights[0])
 
 
 def test_tails_longer_than_a_batch_are_averaged_over_all_their_tokens(reader: Reader) -> None:
     long = [tokens(150, 1), tokens(120, 2)]
-    both = reader.read(DOCUMENTS[:2], long)
+    both = read(reader, DOCUMENTS[:2], long)
     for at, tail in enumerate(long):
-        assert_alike(both.weights[at], reader.read(DOCUMENTS[:2], [tail]).weights[0])
+        assert_alike(both.weights[at], read(reader, DOCUMENTS[:2], [tail]).weights[0])
 
 
 def test_chosen_heads_are_the_rows_of_all(reader: Reader) -> None:
-    every = reader.read(DOCUMENTS, TAILS, preamble=PREAMBLE, independent=True)
+    every = read(reader, DOCUMENTS, TAILS, preamble=PREAMBLE, independent=True)
     heads = [Head(1, 3), Head(0, 2), Head(1, 0)]
-    some = reader.read(DOCUMENTS, TAILS, preamble=PREAMBLE, independent=True, heads=heads)
+    some = read(reader, DOCUMENTS, TAILS, preamble=PREAMBLE, independent=True, heads=heads)
     assert some.heads == tuple(heads)
     np.testing.assert_allclose(some.weights, every.weights[:, [every.heads.index(head) for head in heads]], atol=1e-6)
 
@@ -82,47 +88,47 @@ def test_chosen_heads_are_the_rows_of_all(reader: Reader) -> None:
 @pytest.mark.parametrize("independent", [False, True])
 def test_the_first_layers_are_those_of_the_whole_pass(reader: Reader, independent: bool) -> None:
     assert reader.stops_early
-    every = reader.read(DOCUMENTS, TAILS, preamble=PREAMBLE, independent=independent)
-    first = reader.read(DOCUMENTS, TAILS, preamble=PREAMBLE, independent=independent, layers=2)
+    every = read(reader, DOCUMENTS, TAILS, preamble=PREAMBLE, independent=independent)
+    first = read(reader, DOCUMENTS, TAILS, preamble=PREAMBLE, independent=independent, layers=2)
     assert first.heads == every.heads[: len(first.heads)]
     assert {head.layer for head in first.heads} == {0, 1}
     np.testing.assert_allclose(first.weights, every.weights[:, : len(first.heads)], atol=1e-6)
 
 
 def test_where_a_pass_cannot_be_stopped_all_of_it_is_evaluated(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = reader.read(DOCUMENTS, TAILS, layers=1)
+    first = read(reader, DOCUMENTS, TAILS, layers=1)
     object.__setattr__(reader._layout, "stops", False)
-    whole = reader.read(DOCUMENTS, TAILS, layers=1)
+    whole = read(reader, DOCUMENTS, TAILS, layers=1)
     assert whole.heads == first.heads
     np.testing.assert_allclose(whole.weights, first.weights, atol=1e-6)
 
 
 def test_independent_documents_have_no_order(reader: Reader) -> None:
     order = [2, 0, 3, 1]
-    straight = reader.read(DOCUMENTS, TAILS, preamble=PREAMBLE, independent=True)
-    shuffled = reader.read([DOCUMENTS[at] for at in order], TAILS, preamble=PREAMBLE, independent=True)
+    straight = read(reader, DOCUMENTS, TAILS, preamble=PREAMBLE, independent=True)
+    shuffled = read(reader, [DOCUMENTS[at] for at in order], TAILS, preamble=PREAMBLE, independent=True)
     for place, at in enumerate(order):
         assert_alike(shuffled.weights[..., shuffled.documents[place]], straight.weights[..., straight.documents[at]])
 
 
 def test_one_document_is_the_same_together_and_apart(reader: Reader) -> None:
-    together = reader.read(DOCUMENTS[2:3], TAILS, preamble=PREAMBLE)
-    apart = reader.read(DOCUMENTS[2:3], TAILS, preamble=PREAMBLE, independent=True)
+    together = read(reader, DOCUMENTS[2:3], TAILS, preamble=PREAMBLE)
+    apart = read(reader, DOCUMENTS[2:3], TAILS, preamble=PREAMBLE, independent=True)
     assert_alike(together.weights, apart.weights)
 
 
 def test_a_document_given_twice_is_evaluated_once_and_seen_twice(reader: Reader) -> None:
-    found = reader.read([DOCUMENTS[0], DOCUMENTS[0]], TAILS, independent=True)
+    found = read(reader, [DOCUMENTS[0], DOCUMENTS[0]], TAILS, independent=True)
     assert found.evaluated == 30 + 13
     assert_alike(found.weights[..., found.documents[0]], found.weights[..., found.documents[1]])
 
 
 @pytest.mark.parametrize("layers", [None, 2])
 def test_cached_documents_are_read_as_if_evaluated_now(reader: Reader, tmp_path: Path, layers: int | None) -> None:
-    plain = reader.read(DOCUMENTS, TAILS, preamble=PREAMBLE, independent=True, layers=layers)
+    plain = read(reader, DOCUMENTS, TAILS, preamble=PREAMBLE, independent=True, layers=layers)
     for cache in (DocumentKV(), DocumentKV(tmp_path / "kv", memory=0), DocumentKV(tmp_path / "kv")):
-        first = reader.read(DOCUMENTS, TAILS, preamble=PREAMBLE, independent=True, layers=layers, cache=cache)
-        again = reader.read(DOCUMENTS[::-1], TAILS, preamble=PREAMBLE, independent=True, layers=layers, cache=cache)
+        first = read(reader, DOCUMENTS, TAILS, preamble=PREAMBLE, independent=True, layers=layers, cache=cache)
+        again = read(reader, DOCUMENTS[::-1], TAILS, preamble=PREAMBLE, independent=True, layers=layers, cache=cache)
         assert (again.evaluated, again.reused) == (13, sum(LENGTHS) + len(PREAMBLE))
         back = np.concatenate([again.weights[..., part] for part in again.documents[::-1]], axis=-1)
         np.testing.assert_array_equal(first.weights, plain.weights)
@@ -131,10 +137,10 @@ def test_cached_documents_are_read_as_if_evaluated_now(reader: Reader, tmp_path:
 
 def test_kv_of_a_shallow_pass_another_preamble_or_model_is_not_used(reader: Reader) -> None:
     cache = DocumentKV()
-    reader.read(DOCUMENTS[:1], TAILS, preamble=PREAMBLE, independent=True, layers=1, cache=cache)
-    deep = reader.read(DOCUMENTS[:1], TAILS, preamble=PREAMBLE, independent=True, cache=cache)
+    read(reader, DOCUMENTS[:1], TAILS, preamble=PREAMBLE, independent=True, layers=1, cache=cache)
+    deep = read(reader, DOCUMENTS[:1], TAILS, preamble=PREAMBLE, independent=True, cache=cache)
     assert deep.reused == 0
-    assert reader.read(DOCUMENTS[:1], TAILS, preamble=PREAMBLE[1:], independent=True, cache=cache).reused == 0
+    assert read(reader, DOCUMENTS[:1], TAILS, preamble=PREAMBLE[1:], independent=True, cache=cache).reused == 0
     assert cache.stats().entries == 3
 
 
@@ -144,7 +150,7 @@ def test_layers_that_were_not_evaluated_are_not_kept(tmp_path: Path) -> None:
     sizes = []
     for layers in (1, 2, 3):
         cache = DocumentKV()
-        reader.read(DOCUMENTS, TAILS, independent=True, layers=layers, cache=cache)
+        read(reader, DOCUMENTS, TAILS, independent=True, layers=layers, cache=cache)
         sizes.append(cache.stats().bytes)
     layer = sum(LENGTHS) * 2 * 2 * SHAPES["llama"].groups * SHAPES["llama"].head_size  # keys and values, two bytes each
     assert np.diff(sizes) == pytest.approx(layer, abs=50)
@@ -154,37 +160,74 @@ def test_layers_that_were_not_evaluated_are_not_kept(tmp_path: Path) -> None:
 
 def test_a_damaged_entry_is_computed_again(reader: Reader, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     cache = DocumentKV(tmp_path / "kv", memory=0)
-    first = reader.read(DOCUMENTS, TAILS, independent=True, cache=cache)
+    first = read(reader, DOCUMENTS, TAILS, independent=True, cache=cache)
     one, other, *_ = sorted((tmp_path / "kv").glob("*.kv"))
     one.write_bytes(one.read_bytes()[:-1])
     other.write_bytes(other.read_bytes()[:-1] + b"?")
     caplog.set_level(logging.WARNING)
-    again = reader.read(DOCUMENTS, TAILS, independent=True, cache=cache)
+    again = read(reader, DOCUMENTS, TAILS, independent=True, cache=cache)
     np.testing.assert_array_equal(again.weights, first.weights)
     assert again.evaluated > 13
     assert caplog.text.count("is computed again") == 2
-    assert reader.read(DOCUMENTS, TAILS, independent=True, cache=cache).evaluated == 13
+    assert read(reader, DOCUMENTS, TAILS, independent=True, cache=cache).evaluated == 13
 
 
 def test_an_entry_that_llama_cpp_refuses_is_computed_again(reader: Reader, caplog: pytest.LogCaptureFixture) -> None:
     cache = DocumentKV()
-    first = reader.read(DOCUMENTS, TAILS, preamble=PREAMBLE, independent=True, cache=cache)
+    first = read(reader, DOCUMENTS, TAILS, preamble=PREAMBLE, independent=True, cache=cache)
     key = next(iter(cache._memory))
     cache.put(key, [*cache._memory[key][:-1], cache._memory[key][-1][:-40]])
-    again = reader.read(DOCUMENTS, TAILS, preamble=PREAMBLE, independent=True, cache=cache)
+    again = read(reader, DOCUMENTS, TAILS, preamble=PREAMBLE, independent=True, cache=cache)
     assert_alike(again.weights, first.weights)
     assert "llama.cpp does not take back the KV of a document" in caplog.text
-    whole = reader.read(DOCUMENTS, TAILS, preamble=PREAMBLE, independent=True, cache=cache)
+    whole = read(reader, DOCUMENTS, TAILS, preamble=PREAMBLE, independent=True, cache=cache)
     np.testing.assert_array_equal(whole.weights, first.weights)
 
 
 def test_after_an_error_the_next_read_is_right(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = reader.read(DOCUMENTS, TAILS, preamble=PREAMBLE)
+    first = read(reader, DOCUMENTS, TAILS, preamble=PREAMBLE)
     with monkeypatch.context() as patched:
         patched.setattr("ragloom.rag.llm.attention.tails.FlashAttention", None)
         with pytest.raises(TypeError):
-            reader.read(DOCUMENTS, TAILS, preamble=PREAMBLE)
-    np.testing.assert_array_equal(reader.read(DOCUMENTS, TAILS, preamble=PREAMBLE).weights, first.weights)
+            read(reader, DOCUMENTS, TAILS, preamble=PREAMBLE)
+    np.testing.assert_array_equal(read(reader, DOCUMENTS, TAILS, preamble=PREAMBLE).weights, first.weights)
+
+
+@pytest.mark.parametrize("independent", [False, True])
+def test_an_interrupted_read_ends_and_the_next_one_is_right(reader: Reader, independent: bool) -> None:
+    reading = Reading(DOCUMENTS, TAILS, preamble=PREAMBLE, independent=independent)
+    whole = reader.read(reading)
+    for layers in (1, reader.layers + 1):  # among the documents', and among the tails' where these are one batch
+        asked = iter(range(layers))
+
+        def interrupt(asked: Iterator[int] = asked) -> None:
+            if next(asked, None) is None:
+                raise TimeoutError
+
+        with pytest.raises(TimeoutError):
+            reader.read(reading, interrupt)
+        np.testing.assert_array_equal(reader.read(reading).weights, whole.weights)
+
+
+def test_what_the_model_lacks_is_said_again_and_a_lack_of_memory_is_looked_at_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights, refused = Weights(write_tiny(tmp_path, "llama")), Weights(write_tiny(tmp_path, "mpt"))
+    no_attention = LazyReader(refused, n_ctx=64, threads=1)
+    with pytest.raises(AttentionUnavailable, match="ALiBi") as first:
+        no_attention.check()
+    with pytest.raises(AttentionUnavailable, match="ALiBi") as again:
+        no_attention.check()
+    assert again.value is not first.value  # an error that is raised twice holds on to both callers
+    lazy = LazyReader(weights, n_ctx=400, threads=1)
+    with monkeypatch.context() as patched:
+        patched.setattr("ragloom.rag.llm.memory._WORKSPACE", 1 << 62)
+        with pytest.raises(AttentionUnavailable, match="of memory, which are not there"):
+            lazy.check()
+    lazy.check()
+    assert lazy.read(Reading(DOCUMENTS, TAILS)).evaluated == sum(LENGTHS) + sum(map(len, TAILS))
+    for each in (no_attention, lazy, weights, refused):
+        each.close()
 
 
 @pytest.mark.parametrize(
@@ -209,19 +252,19 @@ def test_after_an_error_the_next_read_is_right(reader: Reader, monkeypatch: pyte
 def test_what_cannot_be_read_is_refused(reader: Reader, options: dict[str, object], problem: str) -> None:
     arguments: dict[str, object] = {"documents": DOCUMENTS, "tails": TAILS, **options}
     with pytest.raises(ModelError, match=problem):
-        reader.read(**arguments)  # type: ignore[arg-type]
+        read(reader, **arguments)
 
 
 def test_what_does_not_fit_is_refused_before_anything_is_evaluated(
     reader: Reader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fitting = reader.read([tokens(200, 0), tokens(180, 1)], [tokens(20, 2)])
+    fitting = read(reader, [tokens(200, 0), tokens(180, 1)], [tokens(20, 2)])
     assert fitting.evaluated == 400
     monkeypatch.setattr(reader, "_documents", None)
     for documents in ([tokens(200, 0), tokens(181, 1)], [tokens(CONTEXT, 0)]):
         for independent in (False, True):
             with pytest.raises(ContextOverflow, match="the context takes 400") as caught:
-                reader.read(documents, [tokens(20, 2)], independent=independent)
+                read(reader, documents, [tokens(20, 2)], independent=independent)
             assert caught.value.available == 400
 
 
@@ -230,12 +273,12 @@ def test_positions_end_where_the_model_was_trained_to(tmp_path: Path) -> None:
     reader = Reader(weights, n_ctx=2 * CONTEXT, threads=1)
     documents, tail = [tokens(300, 0), tokens(400, 1)], tokens(100, 2)
     with pytest.raises(ContextOverflow, match=f"has 800 tokens but the context takes {CONTEXT}"):
-        reader.read(documents, [tail])
-    assert reader.read(documents, [tail], independent=True).weights.shape[-1] == 700
+        read(reader, documents, [tail])
+    assert read(reader, documents, [tail], independent=True).weights.shape[-1] == 700
     reader.close()
     reader.close()
     with pytest.raises(ModelError, match="the reader was closed; make another one"):
-        reader.read(documents, [tail], independent=True)
+        read(reader, documents, [tail], independent=True)
     weights.close()
 
 
@@ -253,7 +296,7 @@ def test_the_document_that_answers_gets_the_attention() -> None:
     tails = [weights.tokenize(prompt.format(query), special=True) for query in ("Why do cats purr?", "N/A")]
     preamble = weights.tokenize("<|im_start|>user\nHere are some paragraphs:\n", special=True)
     for options in ({}, {"independent": True, "layers": 20}):
-        attention = reader.read(documents, tails, preamble=preamble, **options)  # type: ignore[arg-type]
+        attention = read(reader, documents, tails, preamble=preamble, **options)
         real, empty = attention.sums().sum(axis=1)
         assert (real - empty).argmax() == 1
     reader.close()

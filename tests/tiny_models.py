@@ -38,15 +38,18 @@ SHAPES = {
 }
 
 
-def write_tiny(folder: Path, architecture: str, seed: int = 0, template: str = "") -> Path:
+def write_tiny(
+    folder: Path, architecture: str, seed: int = 0, template: str = "", user_defined: Sequence[str] = ()
+) -> Path:
     """Write a model of the `architecture`, one of `SHAPES` or `mpt`, whose positions are a bias of the attention.
 
-    With a chat `template` it is a chat model. Its tokenizer is SentencePiece's, of nothing but bytes.
+    With a chat `template` it is a chat model. Its tokenizer is SentencePiece's, of nothing but bytes, and of the
+    `user_defined` tokens, which are the last ones.
     """
     shape, random = SHAPES.get(architecture, SHAPES["llama"]), np.random.default_rng(seed)
     path = folder / f"tiny-{architecture}.gguf"
     writer = GGUFWriter(path, architecture)
-    _write_metadata(writer, shape)
+    _write_metadata(writer, shape, user_defined)
     if template:
         writer.add_chat_template(template)
 
@@ -102,7 +105,7 @@ def write_tiny_header(folder: Path, architecture: str) -> Path:
     return path
 
 
-def _write_metadata(writer: GGUFWriter, shape: Shape) -> None:
+def _write_metadata(writer: GGUFWriter, shape: Shape, user_defined: Sequence[str] = ()) -> None:
     writer.add_context_length(CONTEXT)
     writer.add_embedding_length(shape.width)
     writer.add_block_count(shape.layers)
@@ -122,10 +125,16 @@ def _write_metadata(writer: GGUFWriter, shape: Shape) -> None:
         writer.add_sliding_window(shape.window)
     if shape.softcap:
         writer.add_attn_logit_softcapping(shape.softcap)
+    write_vocabulary(writer, user_defined)
+
+
+def write_vocabulary(writer: GGUFWriter, user_defined: Sequence[str] = ()) -> None:
+    """Write a tokenizer of SentencePiece's kind, of nothing but bytes."""
     tokens = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256))]
-    tokens += [f"word{at}" for at in range(VOCABULARY - len(tokens))]
+    tokens += [f"word{at}" for at in range(VOCABULARY - len(tokens) - len(user_defined))]
     kinds = [TokenType.UNKNOWN, TokenType.CONTROL, TokenType.CONTROL, *[TokenType.BYTE] * 256]
-    kinds += [TokenType.NORMAL] * (VOCABULARY - len(kinds))
+    kinds += [TokenType.NORMAL] * (len(tokens) - len(kinds)) + [TokenType.USER_DEFINED] * len(user_defined)
+    tokens += user_defined
     writer.add_tokenizer_model("llama")
     writer.add_token_list(tokens)
     writer.add_token_scores([0.0] * VOCABULARY)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from abc import abstractmethod
 from collections.abc import Sequence
 from types import TracebackType
@@ -76,14 +75,15 @@ class ChatModel(BaseChatModel):
 
         Raises:
             ContextOverflow: a prompt is longer than the context; nothing was evaluated.
+            DeadlineExceeded: it took longer than the model's `timeout`.
             ModelError: a candidate is not one token, or a server cannot tell log-probabilities or take a `prefix`.
         """
 
+    @abstractmethod
     async def ascore_next(
         self, conversations: Sequence[Sequence[BaseMessage]], candidates: Sequence[str], *, prefix: str = ""
     ) -> NDArray[np.float32]:
-        """Score as `score_next` does, without blocking the event loop."""
-        return await asyncio.to_thread(self.score_next, conversations, candidates, prefix=prefix)
+        """Score as `score_next` does; the event loop goes on, and a cancelled task ends what it asked for."""
 
     @abstractmethod
     def close(self) -> None:

@@ -54,7 +54,7 @@ class ChatLocal(SamplingFields, Binding):
         n_seqs: how many callers are answered at the same time; more wait for their turn.
         batch_invariant: whatever is asked beside or was asked before, the same prompt gets the same answer at
             temperature 0; see `LlamaEngine`.
-        timeout: seconds after which an answer that is not done fails; None: never.
+        timeout: seconds after which an answer that is not done fails, or scores that are not; None: never.
         logprobs: tell each token's log-probability in `response_metadata["logprobs"]`, in OpenAI's form.
         top_logprobs: and those of so many likeliest tokens, at most 20; also without `logprobs`.
         temperature: 0 takes the likeliest token. Like `top_p`, `max_tokens`, `seed` and `stop` (see `SamplingFields`)
@@ -141,6 +141,9 @@ class ChatLocal(SamplingFields, Binding):
             "model_name": self._engine.name,
             "file": file,
             "n_ctx": self.context_size,
+            "batch_invariant": self.batch_invariant,
+            "logprobs": self.logprobs,
+            "top_logprobs": self.top_logprobs,
             **self._sampling(None, {}).model_dump(),
         }
 
@@ -184,7 +187,14 @@ class ChatLocal(SamplingFields, Binding):
         that opens with a thinking block gets an empty one, so that its first token is the answer's.
         """
         prompts = [self._template.begun(to_turns(each), prefix) for each in conversations]
-        return self._engine.score_next(prompts, candidates)
+        return self._engine.score_next(prompts, candidates, timeout=self.timeout)
+
+    async def ascore_next(
+        self, conversations: Sequence[Sequence[BaseMessage]], candidates: Sequence[str], *, prefix: str = ""
+    ) -> NDArray[np.float32]:
+        """Score as `score_next` does; the event loop goes on, and a cancelled task cancels its prompts."""
+        prompts = [self._template.begun(to_turns(each), prefix) for each in conversations]
+        return await self._engine.ascore_next(prompts, candidates, timeout=self.timeout)
 
     def _generate(
         self,

@@ -15,10 +15,8 @@ with LlamaEngine("embedded", n_ctx=1024) as engine:
 
 from __future__ import annotations
 
-import asyncio
 import os
-import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, aclosing, closing
 from functools import cached_property, partial
 from types import TracebackType
@@ -28,23 +26,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...settings import read_settings
+from .asking import Text, as_list, as_request, as_tokens, candidate_token, context_size, prompt_tokens
 from .attention.document_kv import DocumentKV
 from .attention.flash import Attention, Head
 from .attention.reader import LazyReader
+from .attention.reading import Reading
 from .batching.context import Context
 from .batching.owner import Owner
-from .batching.results import AsyncResults, Results
+from .batching.results import AsyncResults, Results, gather
 from .batching.scheduler import Scheduler
 from .batching.sequences import SequenceCache
-from .batching.tasks import Generation, Scoring
-from .errors import ContextOverflow, ModelError
+from .batching.tasks import Generation, Scoring, Sink
+from .errors import ModelError
 from .models import find_model
 from .requests import Completion, Delta, EngineStats, Request
-from .sampling import Sampling, SamplingOptions
+from .sampling import SamplingOptions
 from .weights import Weights
 
-_DEFAULT_CONTEXT = 8192  # tokens; what a model was trained for may be 131,072, and gigabytes of KV cache
 _MOST_SEQS = 127  # llama.cpp has 256 sequences; each running one has one beside it that is kept
+_MOST_THREADS = 512  # of ggml; 100,000 crash the process
 
 
 class LlamaEngine:
@@ -72,7 +72,7 @@ class LlamaEngine:
             n_ctx: room for all prompts and answers under way, in tokens, and so for the longest one; None: what the
                 model was trained for, at most 8,192.
             n_seqs: how many requests are answered at the same time, at most 127; more wait for their turn.
-            threads: CPU threads; None: the setting `RAGLOOM_THREADS`.
+            threads: CPU threads, at most 512; None: the setting `RAGLOOM_THREADS`.
             n_gpu_layers: how many layers go to the GPU; -1: all.
             batch_invariant: whatever is asked beside or was asked before, the same prompt has the same logits to the
                 last bit, on the CPU. Prompts take longer: measured here 1.7 times at 500 tokens, 3 times at 2,000.
@@ -87,11 +87,13 @@ class LlamaEngine:
         if batch_invariant and n_gpu_layers:
             raise ModelError("batch_invariant is for the CPU: on a GPU nobody knows in which order sums are made")
         threads = read_settings().threads if threads is None else threads
+        if not 1 <= threads <= _MOST_THREADS:
+            raise ModelError(f"threads should be from 1 to {_MOST_THREADS}, not {threads}")
         with ExitStack() as undo:
             weights = Weights(file.path, n_gpu_layers=n_gpu_layers)
             undo.callback(weights.close)
             self.weights = weights
-            self.n_ctx = _room(weights, n_ctx, file.name)
+            self.n_ctx = context_size(weights, n_ctx)
             if batch_invariant and not weights.keeps_every_token:
                 raise ModelError(f"batch_invariant cannot be had: {file.name} sums up what it has read")
             self.n_seqs = n_seqs
@@ -106,13 +108,9 @@ class LlamaEngine:
         reuse = weights.keeps_every_token
         cache = SequenceCache(context, n_seqs=2 * n_seqs, n_cells=self.n_ctx, reuse=reuse, ordered=batch_invariant)
         self._reader = LazyReader(weights, n_ctx=self.n_ctx, threads=threads)
-        owner = Owner(weights, context, Scheduler(context, cache, n_seqs=n_seqs), self._reader)
-        self._owner = owner
-        weakref.finalize(self, owner.abandon).atexit = False  # at exit the owner stops itself
+        self._owner = Owner(weights, context, Scheduler(context, cache, n_seqs=n_seqs), self._reader)
 
-    def generate(
-        self, requests: Sequence[Request | str | Sequence[int]], **sampling: Unpack[SamplingOptions]
-    ) -> list[Completion]:
+    def generate(self, requests: Sequence[Request | Text], **sampling: Unpack[SamplingOptions]) -> list[Completion]:
         """Answer all requests, as many at a time as there are sequences; the answers are in their order.
 
         Args:
@@ -126,44 +124,36 @@ class LlamaEngine:
             EngineClosed: the engine was closed.
             ModelError: llama.cpp failed. Whatever fails, the other requests are cancelled.
         """
-        asked = [self._prepared(request, sampling) for request in requests]
+        asked = [self._prepared(request, sampling) for request in as_list(requests, "requests")]
         with ExitStack() as under_way:
             answers = [under_way.enter_context(closing(self._begin(*job))) for job in asked]
             return [Completion.of(len(job[0]), list(answer)) for job, answer in zip(asked, answers, strict=True)]
 
     async def agenerate(
-        self, requests: Sequence[Request | str | Sequence[int]], **sampling: Unpack[SamplingOptions]
+        self, requests: Sequence[Request | Text], **sampling: Unpack[SamplingOptions]
     ) -> list[Completion]:
         """Answer as `generate` does; the event loop goes on, and a cancelled task cancels its requests."""
-        asked = [self._prepared(request, sampling) for request in requests]
+        asked = [self._prepared(request, sampling) for request in as_list(requests, "requests")]
 
         async def answer(prompt: list[int], request: Request) -> Completion:
             async with aclosing(self._abegin(prompt, request)) as deltas:
                 return Completion.of(len(prompt), [delta async for delta in deltas])
 
-        tasks = [asyncio.ensure_future(answer(*job)) for job in asked]
-        try:
-            return await asyncio.gather(*tasks)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        return await gather([answer(*job) for job in asked])
 
-    def stream(self, request: Request | str | Sequence[int], **sampling: Unpack[SamplingOptions]) -> Results[Delta]:
+    def stream(self, request: Request | Text, **sampling: Unpack[SamplingOptions]) -> Results[Delta]:
         """Answer one request, bit by bit; the last delta carries the `finish_reason`. See `generate`.
 
         Closing the iterator, or forgetting it, frees the sequence.
         """
         return self._begin(*self._prepared(request, sampling))
 
-    def astream(
-        self, request: Request | str | Sequence[int], **sampling: Unpack[SamplingOptions]
-    ) -> AsyncResults[Delta]:
+    def astream(self, request: Request | Text, **sampling: Unpack[SamplingOptions]) -> AsyncResults[Delta]:
         """Answer as `stream` does, without blocking the event loop."""
         return self._abegin(*self._prepared(request, sampling))
 
     def score_next(
-        self, prompts: Sequence[str | Sequence[int]], candidates: Sequence[str | int]
+        self, prompts: Sequence[Text], candidates: Sequence[str | int], *, timeout: float | None = None
     ) -> NDArray[np.float32]:
         """How likely each candidate is as the next token: natural log-probabilities `[n_prompts, n_candidates]`.
 
@@ -172,44 +162,47 @@ class LlamaEngine:
         Args:
             prompts: texts or tokens.
             candidates: token ids, or texts that are one token each; ` Yes` and `Yes` are different tokens.
+            timeout: seconds from now after which it is too late; None: never.
 
         Raises:
             ContextOverflow: a prompt is longer than the context; nothing was evaluated.
+            DeadlineExceeded: it took longer than the `timeout`.
             EngineClosed: the engine was closed.
             ModelError: a candidate is not one token, or llama.cpp failed.
         """
-        self._owner.check_alive()
-        ids = np.array([self._candidate(candidate) for candidate in candidates], np.intp)
-        asked = [self._fitting(self._tokens(prompt), answer=0) for prompt in prompts]
+        tasks, shape = self._scorings(prompts, candidates, timeout)
         with ExitStack() as under_way:
-            scores = [
-                under_way.enter_context(closing(self._owner.run(partial(Scoring, prompt, ids), self)))
-                for prompt in asked
-            ]
-            rows = [next(score) for score in scores]
-        return np.array(rows, np.float32).reshape(len(asked), len(ids))
+            scores = [under_way.enter_context(closing(self._owner.run(task, self))) for task in tasks]
+            return np.array([next(score) for score in scores], np.float32).reshape(shape)
 
     async def ascore_next(
-        self, prompts: Sequence[str | Sequence[int]], candidates: Sequence[str | int]
+        self, prompts: Sequence[Text], candidates: Sequence[str | int], *, timeout: float | None = None
     ) -> NDArray[np.float32]:
-        """Score as `score_next` does, without blocking the event loop."""
-        return await asyncio.to_thread(self.score_next, prompts, candidates)
+        """Score as `score_next` does; the event loop goes on, and a cancelled task cancels its prompts."""
+        tasks, shape = self._scorings(prompts, candidates, timeout)
+
+        async def score(task: Callable[[Sink], Scoring]) -> NDArray[np.float32]:
+            async with aclosing(self._owner.arun(task, self)) as scores:
+                return await anext(scores)
+
+        return np.array(await gather([score(task) for task in tasks]), np.float32).reshape(shape)
 
     def attention(  # noqa: PLR0913 - all but two have a default
         self,
-        documents: Sequence[str | Sequence[int]],
-        tails: Sequence[str | Sequence[int]],
+        documents: Sequence[Text],
+        tails: Sequence[Text],
         *,
-        preamble: str | Sequence[int] = "",
+        preamble: Text = "",
         heads: Sequence[Head] | None = None,
         layers: int | None = None,
         independent: bool = False,
         cache: DocumentKV | None = None,
+        timeout: float | None = None,
     ) -> Attention:
         """How much each tail (a query, say) attends to each token of the documents before it, per layer and head.
 
-        Documents and tails are evaluated in a context of their own, which is made on first use and is as large as the
-        engine's; callers who generate wait meanwhile. See `rag.llm.attention.reader.Reader.read`.
+        Documents and tails are evaluated in a context of their own, as large as the engine's, which the first call
+        makes; see `check_attention`. Callers who generate wait meanwhile.
 
         Args:
             documents: texts or tokens; texts are only text.
@@ -219,46 +212,53 @@ class LlamaEngine:
             layers: read the first ones only, which stops the evaluation there; None: as many as `heads` need.
             independent: evaluate each document on its own after the preamble, not one after the other.
             cache: where the KV of independent documents is kept, such as `document_kv`.
+            timeout: seconds from now after which it is too late; None: never.
 
         Raises:
             AttentionUnavailable: the model has none that can be read; the reason is told.
             ContextOverflow: all this does not fit; nothing was evaluated.
+            DeadlineExceeded: it took longer than the `timeout`.
             EngineClosed: the engine was closed.
             ModelError: a document or tail is empty, there are no such heads or layers, or llama.cpp failed.
         """
-        read = partial(
-            self._reader.read,
-            [self._tokens(document) for document in documents],
-            [self._tokens(tail) for tail in tails],
-            preamble=self._tokens(preamble) if preamble else [],
-            heads=heads,
-            layers=layers,
-            independent=independent,
-            cache=cache,
+        reading = Reading(
+            [as_tokens(self.weights, document) for document in as_list(documents, "documents")],
+            [as_tokens(self.weights, tail) for tail in as_list(tails, "tails")],
+            as_tokens(self.weights, preamble),
+            heads,
+            layers,
+            independent,
+            cache,
         )
-        return self._owner.call(read)
+        return self._owner.call(partial(self._reader.read, reading), timeout)
 
     def check_attention(self) -> None:
-        """Find out whether there is attention to read, which takes a second context.
+        """Find out whether there is attention to read; without this call, the first `attention` does.
+
+        It makes the second context, which takes as much memory as the engine's, and compares what is read of a few
+        tokens with what llama.cpp computes of them, layer by layer. It also sees whether a pass can be ended early.
 
         Raises:
             AttentionUnavailable: there is none, or the memory does not suffice.
             EngineClosed: the engine was closed.
         """
-        self._owner.call(self._reader.check)
+        self._owner.call(lambda _: self._reader.check())
 
     @cached_property
     def document_kv(self) -> DocumentKV:
-        """Documents' KV in ragloom's cache folder, shared by all engines and processes: at most 2 GB."""
+        """Documents' KV in ragloom's cache folder, shared by all engines and processes: about 2 GB at most."""
         return DocumentKV(read_settings().cache / "documents")
 
     def tokenize(self, text: str) -> list[int]:
-        """The tokens of `text`, which is only text: `<|im_end|>` in it is eight characters or so, no control token."""
+        """The tokens of `text`, which is only text: `<|im_end|>` in it is eight characters or so, no control token.
+
+        A model's user-defined tokens, such as Qwen's `<tool_call>`, are vocabulary like any other and found in it.
+        """
         return self.weights.tokenize(text)
 
     def detokenize(self, tokens: Sequence[int]) -> str:
         """The text that `tokens` stand for; control tokens stand for none."""
-        return b"".join(map(self.weights.piece, tokens)).decode("utf-8", "replace")
+        return self.weights.text(tokens)
 
     def stats(self) -> EngineStats:
         """What the engine has done since it was made, and what it has to do."""
@@ -274,15 +274,10 @@ class LlamaEngine:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
-    def _prepared(self, request: Request | str | Sequence[int], sampling: SamplingOptions) -> tuple[list[int], Request]:
+    def _prepared(self, request: Request | Text, sampling: SamplingOptions) -> tuple[list[int], Request]:
         self._owner.check_alive()
-        if not isinstance(request, Request):
-            request = Request(request, Sampling.of(sampling))
-        elif sampling:
-            raise ModelError(f"a Request has its own sampling; give it {', '.join(sampling)} there")
-        if request.top_logprobs is not None and not 0 <= request.top_logprobs <= self.weights.n_vocab:
-            raise ModelError(f"top_logprobs should be from 0 to {self.weights.n_vocab}, not {request.top_logprobs}")
-        return self._fitting(self._tokens(request.prompt), answer=1), request
+        request = as_request(self.weights, request, sampling)
+        return prompt_tokens(self.weights, request.prompt, room=self.n_ctx - 1), request
 
     def _begin(self, prompt: list[int], request: Request) -> Results[Delta]:
         return self._owner.run(partial(Generation, self.weights, prompt, request, self.n_ctx - len(prompt)), self)
@@ -290,31 +285,11 @@ class LlamaEngine:
     def _abegin(self, prompt: list[int], request: Request) -> AsyncResults[Delta]:
         return self._owner.arun(partial(Generation, self.weights, prompt, request, self.n_ctx - len(prompt)), self)
 
-    def _tokens(self, prompt: str | Sequence[int]) -> list[int]:
-        tokens = self.tokenize(prompt) if isinstance(prompt, str) else list(prompt)
-        if not tokens:
-            raise ModelError("there is nothing to continue: the prompt is empty")
-        if unknown := [token for token in tokens if not 0 <= token < self.weights.n_vocab]:
-            raise ModelError(f"the model has no token {unknown[0]}; they go from 0 to {self.weights.n_vocab - 1}")
-        return tokens
-
-    def _fitting(self, prompt: list[int], *, answer: int) -> list[int]:
-        if len(prompt) + answer > self.n_ctx:
-            raise ContextOverflow(len(prompt), self.n_ctx - answer)
-        return prompt
-
-    def _candidate(self, candidate: str | int) -> int:
-        tokens = self._tokens([candidate] if isinstance(candidate, int) else self.weights.tokenize_within(candidate))
-        if len(tokens) > 1:
-            pieces = [self.detokenize([token]) for token in tokens]
-            raise ModelError(f"{candidate!r} is {len(tokens)} tokens, {pieces}; a candidate is a single one")
-        return tokens[0]
-
-
-def _room(weights: Weights, n_ctx: int | None, name: str) -> int:
-    trained = weights.trained_context
-    if n_ctx is not None and n_ctx < 1:
-        raise ModelError(f"n_ctx should be at least 1, not {n_ctx}")
-    if n_ctx is not None and n_ctx > trained:
-        raise ModelError(f"n_ctx={n_ctx} is more than the {trained} tokens that {name} was trained for")
-    return n_ctx or min(trained, _DEFAULT_CONTEXT)
+    def _scorings(
+        self, prompts: Sequence[Text], candidates: Sequence[str | int], timeout: float | None
+    ) -> tuple[list[Callable[[Sink], Scoring]], tuple[int, int]]:
+        """What scores each prompt, and the shape of all scores."""
+        self._owner.check_alive()
+        ids = np.array([candidate_token(self.weights, each) for each in as_list(candidates, "candidates")], np.intp)
+        asked = [prompt_tokens(self.weights, prompt, room=self.n_ctx) for prompt in as_list(prompts, "prompts")]
+        return [partial(Scoring, prompt, ids, timeout) for prompt in asked], (len(asked), len(ids))

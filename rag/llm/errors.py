@@ -45,11 +45,13 @@ class AttentionUnavailable(ModelError):  # noqa: N818 - what a caller asks is wh
 
     Attributes:
         reason: what stands in the way.
+        always: whether that lies in the model and so will not change; memory may be free again later.
     """
 
-    def __init__(self, model: str, reason: str) -> None:
+    def __init__(self, model: str, reason: str, *, always: bool = False) -> None:
         """Name the `model`, the `reason` and the rerankers that need no attention."""
         self.reason = reason
+        self.always = always
         super().__init__(
             f"cannot read the attention of {model}: {reason}; rerank with 'first', which reads logits, "
             "or with a cross-encoder"

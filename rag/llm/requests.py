@@ -105,7 +105,8 @@ class EngineStats:
     """What an engine has done since it was made, and what it has to do.
 
     Attributes:
-        prefilled: prompt tokens evaluated.
+        prefilled: prompt tokens evaluated, and answer tokens evaluated again where an answer had to give its place to
+            others for a while.
         decoded: answer tokens generated.
         reused: prompt tokens that were there already, from an earlier request or one beside.
         steps: calls of llama.cpp; tokens per step show how well requests share them.

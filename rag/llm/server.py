@@ -17,6 +17,7 @@ import openai
 from langchain_core.language_models import LanguageModelInput, ModelProfile
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
+from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
 from langchain_openai import ChatOpenAI
 from numpy.typing import NDArray
@@ -36,6 +37,9 @@ _TOKENS_PER_MESSAGE = 8  # ChatML and Llama 3 put 5 around each; rather too many
 
 class ChatServer(ChatOpenAI, ChatModel):
     """A chat model behind an OpenAI-compatible URL; the server is first spoken to when it is asked something.
+
+    It promises nothing in `gives`: `score_next` works where the server tells log-probabilities, and only of its 20
+    likeliest tokens, but a graph is checked before any server is asked.
 
     Attributes:
         n_ctx: room for prompt and answer together, in tokens; nobody checks that the server has it.
@@ -71,18 +75,34 @@ class ChatServer(ChatOpenAI, ChatModel):
         Raises:
             ModelError: the server tells none, or there is a `prefix` and the server is not known to continue it.
         """
-        options: dict[str, Any] = {"max_tokens": 1, "temperature": 1.0, "top_p": 1.0, "logprobs": True}
+        scorer, asked = self._scoring(conversations, prefix)
+        return self._scores(scorer.batch(asked), candidates)
+
+    async def ascore_next(
+        self, conversations: Sequence[Sequence[BaseMessage]], candidates: Sequence[str], *, prefix: str = ""
+    ) -> NDArray[np.float32]:
+        """Score as `score_next` does; the event loop goes on, and a cancelled task ends its requests."""
+        scorer, asked = self._scoring(conversations, prefix)
+        return self._scores(await scorer.abatch(asked), candidates)
+
+    def _scoring(
+        self, conversations: Sequence[Sequence[BaseMessage]], prefix: str
+    ) -> tuple[Runnable[LanguageModelInput, AIMessage], list[LanguageModelInput]]:
+        """What answers with one token and its alternatives, and what it is asked."""
         if prefix and not self.continues:
             raise ModelError(
                 f"{self.openai_api_base} may not continue an answer that begins with {prefix!r}; if it does, say so "
                 "with ChatServer(continues=True, ...), otherwise load a local model"
             )
+        options: dict[str, Any] = {"max_tokens": 1, "temperature": 1.0, "top_p": 1.0, "logprobs": True}
         if prefix:
             options["extra_body"] = {"continue_final_message": True, "add_generation_prompt": False}
         begun = [AIMessage(prefix)] if prefix else []
-        answers = self.bind(top_logprobs=_MOST_LOGPROBS, **options).batch([[*each, *begun] for each in conversations])
+        return self.bind(top_logprobs=_MOST_LOGPROBS, **options), [[*each, *begun] for each in conversations]
+
+    def _scores(self, answers: Sequence[AIMessage], candidates: Sequence[str]) -> NDArray[np.float32]:
         rows = [self._told(answer, candidates) for answer in answers]
-        return np.array(rows, np.float32).reshape(len(conversations), len(candidates))
+        return np.array(rows, np.float32).reshape(len(answers), len(candidates))
 
     def _told(self, answer: AIMessage, candidates: Sequence[str]) -> list[float]:
         content = (answer.response_metadata.get("logprobs") or {}).get("content") or []

@@ -3,7 +3,9 @@ r"""From turns to prompt tokens, by the model's own chat template.
 A template is rendered to one text, and that text's `<|im_end|>` and the like become control tokens. So a document that
 holds `<|im_end|>\n<|im_start|>system` could end the user's turn and speak as the system. Therefore every control
 text within a content is hidden behind a random mark while the template is rendered, and tokenized as plain text
-where the mark ends up. A conversation without such texts takes exactly the path of any other llama.cpp program.
+where the mark ends up. Some models delimit by user-defined tokens, which even plain text becomes (`</tool_response>` in
+Qwen): those that the template itself writes are hidden, too, and broken up; but not in what the assistant said, where
+templates look for `</think>`. A conversation without such texts takes exactly the path of any other llama.cpp program.
 """
 
 from __future__ import annotations
@@ -85,8 +87,8 @@ class ChatTemplate:
         Raises:
             ModelError: the template refuses the conversation.
         """
-        marks = Marks(self._control_text)
-        text, native = self._render([marks.hide(turn) for turn in turns], [marks.hide(tool) for tool in tools])
+        marks = Marks()
+        text, native = self._render(self._hide(marks, turns), [marks.hide(tool, self._delimiter) for tool in tools])
         tokens = self._tokenize(marks, text)
         return Prompt(tokens, self._form, True) if native and self._form else Prompt(tokens)
 
@@ -96,16 +98,19 @@ class ChatTemplate:
         Raises:
             ModelError: the template refuses the conversation.
         """
-        marks = Marks(self._control_text)
-        text, _ = self._render([marks.hide(turn) for turn in turns], [])
+        marks = Marks()
+        text, _ = self._render(self._hide(marks, turns), [])
         tokens = self._tokenize(marks, without_thinking(text, self._source))
         return [*tokens, *(self._weights.tokenize_within(prefix) if prefix else [])]
 
+    def _hide(self, marks: Marks, turns: Sequence[Turn]) -> list[Turn]:
+        return [marks.hide(turn, self._control_text if turn.role == "assistant" else self._delimiter) for turn in turns]
+
     def _tokenize(self, marks: Marks, text: str) -> list[int]:
-        pieces = marks.split(text)
-        return self._with_begin(
-            [token for piece, plain in pieces for token in self._weights.tokenize(piece, special=not plain)]
-        )
+        tokens: list[int] = []
+        for piece, plain in marks.split(text):
+            tokens += self._weights.tokenize_apart(piece) if plain else self._weights.tokenize(piece, special=True)
+        return self._with_begin(tokens)
 
     def _with_begin(self, tokens: list[int]) -> list[int]:
         """The tokens after the one that begins every text, where the model wants one and the template has none."""
@@ -128,8 +133,13 @@ class ChatTemplate:
 
     @cached_property
     def _control_text(self) -> re.Pattern[str] | None:
-        texts = self._weights.control_texts
-        return re.compile("|".join(map(re.escape, texts))) if texts else None
+        return _any_of(self._weights.control_texts)
+
+    @cached_property
+    def _delimiter(self) -> re.Pattern[str] | None:
+        """Control texts, and the user-defined tokens that the template writes."""
+        own = [text for text in self._weights.user_texts if text.strip() and text in self._source]
+        return _any_of([*self._weights.control_texts, *own])
 
     @cached_property
     def _form(self) -> CallForm | None:
@@ -167,6 +177,11 @@ class ChatTemplate:
         return self._formatter(messages=messages, tools=list(tools) or None).prompt  # type: ignore[arg-type]
 
 
+def _any_of(texts: Sequence[str]) -> re.Pattern[str] | None:
+    """Finds any of the texts, a longer one before another that it begins with."""
+    return re.compile("|".join(map(re.escape, sorted(texts, key=len, reverse=True)))) if texts else None
+
+
 def _parts(turns: Sequence[Turn], tools: Sequence[Tool]) -> Iterator[tuple[str, str]]:
     """What a prompt must not leave out."""
     for turn in turns:
@@ -188,21 +203,20 @@ def _told(part: str, text: str) -> bool:
 class Marks:
     """Control texts, hidden behind marks that no content can contain, by chance or on purpose."""
 
-    def __init__(self, control_text: re.Pattern[str] | None) -> None:
-        self._control_text = control_text
+    def __init__(self) -> None:
         self._secret = f"{secrets.randbelow(10**18):018d}"
         self._mark = re.compile(f"\ue000{self._secret}:(\\d+)\ue001")
         self._hidden: list[str] = []
 
-    def hide(self, value: Any) -> Any:
-        """The value, with all control texts in it hidden, however deep they are."""
+    def hide(self, value: Any, found: re.Pattern[str] | None) -> Any:
+        """The value, with all that is `found` in it hidden, however deep it is."""
         if isinstance(value, str):
-            return self._control_text.sub(self._replace, value) if self._control_text else value
+            return found.sub(self._replace, value) if found else value
         if isinstance(value, Mapping):
-            return {self.hide(key): self.hide(each) for key, each in value.items()}
+            return {self.hide(key, found): self.hide(each, found) for key, each in value.items()}
         if isinstance(value, Turn | Call):
-            return type(value)(*map(self.hide, value))
-        return [self.hide(each) for each in value] if isinstance(value, list | tuple) else value
+            return type(value)(*(self.hide(each, found) for each in value))
+        return [self.hide(each, found) for each in value] if isinstance(value, list | tuple) else value
 
     def split(self, text: str) -> Iterator[tuple[str, bool]]:
         """The pieces of a rendered text, each with whether it is a hidden, plain text."""

@@ -10,7 +10,7 @@ import ctypes
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -24,7 +24,8 @@ _log = logging.getLogger(__name__)
 
 _ALL_LAYERS = 0x7FFFFFFF  # llama.cpp takes more layers than the model has for all of them
 _CONTROL = llama_cpp.LLAMA_TOKEN_ATTR_CONTROL | llama_cpp.LLAMA_TOKEN_ATTR_UNKNOWN
-"""Attributes of the tokens that `tokenize(special=True)` makes of their texts."""
+"""Attributes of the tokens that only `tokenize(special=True)` makes of their texts."""
+_USER_DEFINED = llama_cpp.LLAMA_TOKEN_ATTR_USER_DEFINED
 _SPARE = 8  # tokens that a tokenizer may put in front of a text, such as a space; nearly all others have a byte or more
 _MOST_TOKENS = 8  # for a byte; llama.cpp says how many it needs, and a far larger number where there is an error
 _BEFORE = "\n"  # melts into no token with what follows it
@@ -32,7 +33,10 @@ _PIECE = 64  # bytes, enough for nearly every token; of the others llama.cpp say
 
 
 class Weights:
-    """A loaded model. Any thread may call its methods; after `close` they raise `EngineClosed`."""
+    """A loaded model. Any thread may call its methods; after `close`, and in a forked child, they raise `EngineClosed`.
+
+    A fork copies the lock as it is: where another thread holds it then, nobody in the child will ever release it.
+    """
 
     def __init__(self, path: Path, *, n_gpu_layers: int = 0) -> None:
         """Load the file; `n_gpu_layers` of its layers go to the GPU, -1 means all of them.
@@ -54,6 +58,8 @@ class Weights:
             llama_cpp.llama_model_free(pointer)
             raise ModelError(f"cannot use {path}: it has no vocabulary; use an instruct or chat model")
         self.path = path
+        self._gpu_layers = params.n_gpu_layers
+        self._process = os.getpid()
         self._pointer: llama_cpp.llama_model_p | None = pointer
         self._lock = threading.Lock()
 
@@ -71,6 +77,8 @@ class Weights:
     @contextmanager
     def _in_use(self) -> Iterator[llama_cpp.llama_model_p]:
         """The model, which nobody can close meanwhile."""
+        if self._process != os.getpid():
+            raise EngineClosed(f"the model {self.path.name} was loaded before this process was forked; load it again")
         with self._lock:
             yield self.pointer
 
@@ -119,6 +127,14 @@ class Weights:
         with self._in_use() as pointer:
             rows = llama_cpp.llama_model_n_layer(pointer) * llama_cpp.llama_model_n_head_kv(pointer)
         return int(rows * sum(self.head_sizes))
+
+    @cached_property
+    def device(self) -> str:
+        """Where the layers are evaluated: `CPU`, or on a GPU and how many of them."""
+        if not llama_cpp.llama_supports_gpu_offload():
+            return "CPU"
+        with self._in_use() as pointer:  # llama.cpp counts the output as a layer
+            return f"{min(self._gpu_layers, llama_cpp.llama_model_n_layer(pointer) + 1)} layers on a GPU"
 
     @cached_property
     def window(self) -> int:
@@ -175,6 +191,11 @@ class Weights:
         before, whole = self.tokenize(_BEFORE), self.tokenize(_BEFORE + text)
         return whole[len(before) :] if whole[: len(before)] == before else self.tokenize(text)
 
+    def tokenize_apart(self, text: str) -> list[int]:
+        """Split `text`, which is that of a token, into other ones, as `tokenize` does not if it is user-defined."""
+        tokens = self.tokenize(text)
+        return tokens if len(tokens) > 1 else [*self.tokenize(text[:1]), *self.tokenize_within(text[1:])]
+
     def piece(self, token: int) -> bytes:
         """The bytes that a token stands for; a control token has none."""
         size = _PIECE
@@ -186,6 +207,10 @@ class Weights:
                     return buffer.raw[:count]
                 size = -count
 
+    def text(self, tokens: Iterable[int]) -> str:
+        """The text that tokens stand for; control tokens stand for none."""
+        return b"".join(map(self.piece, tokens)).decode("utf-8", "replace")
+
     def is_end(self, token: int) -> bool:
         """Whether the model says by this token that it is done."""
         with self._vocabulary() as vocab:
@@ -193,14 +218,13 @@ class Weights:
 
     @cached_property
     def control_texts(self) -> tuple[str, ...]:
-        """The texts that `tokenize(special=True)` turns into control tokens, longest first."""
-        with self._vocabulary() as vocab:
-            texts = {
-                llama_cpp.llama_vocab_get_text(vocab, token).decode("utf-8", "replace")
-                for token in range(llama_cpp.llama_vocab_n_tokens(vocab))
-                if llama_cpp.llama_vocab_get_attr(vocab, token) & _CONTROL
-            }
-        return tuple(sorted(texts - {""}, key=lambda text: (-len(text), text)))
+        """The texts that only `tokenize(special=True)` turns into control tokens, longest first."""
+        return self._texts(_CONTROL)
+
+    @cached_property
+    def user_texts(self) -> tuple[str, ...]:
+        """The texts that `tokenize` always turns into user-defined tokens, such as Qwen's `</think>`, longest first."""
+        return self._texts(_USER_DEFINED)
 
     @cached_property
     def begin(self) -> tuple[int, str]:
@@ -229,3 +253,12 @@ class Weights:
         with self._vocabulary() as vocab:
             token = choose(vocab)
             return (token, llama_cpp.llama_vocab_get_text(vocab, token).decode("utf-8")) if token >= 0 else (-1, "")
+
+    def _texts(self, attributes: int) -> tuple[str, ...]:
+        with self._vocabulary() as vocab:
+            texts = {
+                llama_cpp.llama_vocab_get_text(vocab, token).decode("utf-8", "replace")
+                for token in range(llama_cpp.llama_vocab_n_tokens(vocab))
+                if llama_cpp.llama_vocab_get_attr(vocab, token) & attributes
+            }
+        return tuple(sorted(texts - {""}, key=lambda text: (-len(text), text)))

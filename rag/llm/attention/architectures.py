@@ -1,6 +1,7 @@
 """Which models have no attention that can be read, told by the header of their file before anything is loaded.
 
-Only what is certain is refused here; of an architecture that is not named, `probe` finds out when the model is loaded.
+Only what is certain is refused here; of an architecture that is not named, `probe` finds out, when attention is first
+read.
 """
 
 from __future__ import annotations

@@ -13,8 +13,9 @@ CPU core: together 24, each in its place 17, each at the beginning 14.
 
 from __future__ import annotations
 
+import functools
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import llama_cpp
 
@@ -23,6 +24,7 @@ from .document_kv import DocumentKV, States
 from .kv_key import Origin
 from .kv_layers import lengthen, shorten
 from .plan import Plan
+from .reading import Reading
 from .reading_context import ReadingContext, Run
 from .tails import TAILS, Placed
 
@@ -31,6 +33,9 @@ _log = logging.getLogger(__name__)
 _LAYOUT = "f16 keys, f16 values, flash attention, unified, whole sliding windows"
 _PREAMBLE, _WORK, _PIECE = range(TAILS)
 """Numbers of the sequences, of which the documents end up in `TAILS`."""
+
+Document = tuple[int, ...]
+"""The tokens of a document."""
 
 
 class DocumentCells:
@@ -43,30 +48,23 @@ class DocumentCells:
         self._origin: Origin | None = None
         self._held: tuple[tuple[int, ...], int] | None = None  # the preamble in the cache, and its valid layers
 
-    def place(
-        self,
-        documents: Sequence[Sequence[int]],
-        preamble: Sequence[int],
-        plan: Plan,
-        *,
-        independent: bool,
-        cache: DocumentKV | None,
-    ) -> Placed:
+    def place(self, reading: Reading, plan: Plan) -> Placed:
         """Evaluate what is not there yet; afterwards the sequence `TAILS` sees the preamble and all documents.
 
         Raises:
             ModelError: llama.cpp failed.
         """
-        placed = Placed(first=len(preamble), end=len(preamble) + sum(map(len, documents)))
-        self._begin(preamble, plan, placed)
-        if independent:
-            self._apart(documents, preamble, plan, placed, cache)
+        first = len(reading.preamble)
+        placed = Placed(first=first, end=first + sum(map(len, reading.documents)))
+        self._begin(reading.preamble, plan, placed)
+        if reading.independent:
+            self._apart(reading, plan, placed)
         else:
             self._context.share(_PREAMBLE, TAILS)
-            together = [token for document in documents for token in document]
+            together = [token for document in reading.documents for token in document]
             self._evaluate(Run(TAILS, placed.first, together), plan, placed)
             placed.position = placed.end
-        self._held = (tuple(preamble), plan.layers)
+        self._held = (tuple(reading.preamble), plan.layers)
         return placed
 
     def _begin(self, preamble: Sequence[int], plan: Plan, placed: Placed) -> None:
@@ -83,38 +81,36 @@ class DocumentCells:
         self._context.evaluate(run, plan.last)
         placed.evaluated += len(run.tokens)
 
-    def _apart(
-        self,
-        documents: Sequence[Sequence[int]],
-        preamble: Sequence[int],
-        plan: Plan,
-        placed: Placed,
-        cache: DocumentKV | None,
-    ) -> None:
-        found: dict[tuple[int, ...], States] = {}
-        for document in dict.fromkeys(map(tuple, documents)):
-            key = self._key(preamble, document, plan) if cache else ""
-            states = cache.get(key) if cache else None
-            if states is None:
-                states = self._states(document, plan, placed)
-                if cache:
-                    cache.put(key, states)
-            else:
-                placed.reused += len(document)
-            found[document] = states
+    def _apart(self, reading: Reading, plan: Plan, placed: Placed) -> None:
+        documents = [tuple(document) for document in reading.documents]
+        kept = _Kept(reading.cache, lambda document: self._key(reading.preamble, document, plan))
+        states = {document: self._known(document, kept, plan, placed) for document in dict.fromkeys(documents)}
         self._context.share(_PREAMBLE, TAILS)
-        for document in map(tuple, documents):
-            if not self._restore(found[document], plan):
-                _log.warning("llama.cpp does not take back the KV of a document; it is computed again")
-                if cache:
-                    cache.drop(self._key(preamble, document, plan))
-                self._context.share(_PREAMBLE, _WORK)
-                self._evaluate(Run(_WORK, placed.first, document), plan, placed)
-            self._context.share(_WORK, TAILS)
-            self._context.forget(_WORK)
+        for document in documents:
+            self._put_back(document, states[document], kept, plan, placed)
         placed.position = placed.first + max(map(len, documents))
 
-    def _states(self, document: Sequence[int], plan: Plan, placed: Placed) -> States:
+    def _known(self, document: Document, kept: _Kept, plan: Plan, placed: Placed) -> States:
+        """A document's KV, evaluated now if nobody kept it."""
+        states = kept.get(document)
+        if states is None:
+            states = self._states(document, plan, placed)
+            kept.put(document, states)
+        else:
+            placed.reused += len(document)
+        return states
+
+    def _put_back(self, document: Document, states: States, kept: _Kept, plan: Plan, placed: Placed) -> None:
+        """Put a document's KV into the next cells, for `TAILS` to see; evaluate it there if llama.cpp refuses it."""
+        if not self._restore(states, plan):
+            _log.warning("llama.cpp does not take back the KV of a document; it is computed again")
+            kept.drop(document)
+            self._context.share(_PREAMBLE, _WORK)
+            self._evaluate(Run(_WORK, placed.first, document), plan, placed)
+        self._context.share(_WORK, TAILS)
+        self._context.forget(_WORK)
+
+    def _states(self, document: Document, plan: Plan, placed: Placed) -> States:
         """Evaluate a document on its own and take its KV out of the cache.
 
         Of a layer with a sliding window llama.cpp saves only what the next token would see, so the cells of different
@@ -145,7 +141,26 @@ class DocumentCells:
             self._context.forget(_PIECE)
         return True
 
-    def _key(self, preamble: Sequence[int], document: Sequence[int], plan: Plan) -> str:
+    def _key(self, preamble: Sequence[int], document: Document, plan: Plan) -> str:
         if self._origin is None:
             self._origin = Origin.of(self._weights, n_ctx=self._n_ctx, layout=_LAYOUT)
         return self._origin.key(preamble, document, plan.layers)
+
+
+class _Kept:
+    """A cache as one read sees it, by document. Without a cache nothing is found and nothing is kept."""
+
+    def __init__(self, cache: DocumentKV | None, key: Callable[[Document], str]) -> None:
+        self._cache = cache
+        self._key = functools.cache(key)
+
+    def get(self, document: Document) -> States | None:
+        return self._cache.get(self._key(document)) if self._cache else None
+
+    def put(self, document: Document, states: States) -> None:
+        if self._cache:
+            self._cache.put(self._key(document), states)
+
+    def drop(self, document: Document) -> None:
+        if self._cache:
+            self._cache.drop(self._key(document))

@@ -22,6 +22,7 @@ from .kv_files import read_entry, write_entry
 _log = logging.getLogger(__name__)
 
 _ENTRY, _PART = ".kv", ".part"
+_LOOKS = 8  # per limit: so much of it a process may write before it sees what the others wrote
 _ABANDONED = 3600  # seconds after which a half-written file belongs to nobody any longer
 
 States = tuple[bytes, ...]
@@ -62,12 +63,15 @@ class DocumentKV:
     """
 
     def __init__(self, folder: Path | None = None, *, memory: int = 256_000_000, disk: int = 2_000_000_000) -> None:
-        """Keep at most `memory` bytes in memory and `disk` bytes in `folder`, which is made when something is put."""
+        """Keep at most `memory` bytes in memory and `disk` bytes in `folder`, which is made when something is put.
+
+        Where several processes write, each may exceed `disk` by an eighth of it until it looks again.
+        """
         self.folder = folder
         self._memory_limit, self._disk_limit = memory, disk
         self._memory: OrderedDict[str, States] = OrderedDict()
         self._held = self._hits = self._misses = 0
-        self._on_disk = disk  # as far as known: other processes write, too, so the first `put` looks
+        self._room = 0  # bytes to write before the folder is looked through again: other processes write there, too
         self._lock = threading.Lock()
 
     def get(self, key: str) -> States | None:
@@ -94,8 +98,8 @@ class DocumentKV:
             try:
                 self.folder.mkdir(parents=True, exist_ok=True)
                 write_entry(self._path(key), states, _PART)
-                self._on_disk += self._path(key).stat().st_size
-                if self._on_disk > self._disk_limit:
+                self._room -= _size(states)
+                if self._room < 0:
                     self._evict()
             except OSError as error:
                 _log.warning("cannot keep the KV of a document in %s: %s", self.folder, error)
@@ -156,7 +160,10 @@ class DocumentKV:
                 _log.debug("cannot note the use of %s: %s", key, error)
 
     def _remember(self, key: str, states: States) -> None:
-        self._held += _size(states) - _size(self._memory.pop(key, ()))
+        self._held -= _size(self._memory.pop(key, ()))
+        if _size(states) > self._memory_limit:
+            return
+        self._held += _size(states)
         self._memory[key] = states
         while self._held > self._memory_limit:
             _, dropped = self._memory.popitem(last=False)
@@ -180,7 +187,7 @@ class DocumentKV:
                 break
             _remove(path)
             total -= size
-        self._on_disk = total
+        self._room = min(self._disk_limit - total, self._disk_limit // _LOOKS)
 
 
 def _size(states: Sequence[bytes]) -> int:

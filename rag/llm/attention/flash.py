@@ -36,7 +36,8 @@ class Attention:
 
     Attributes:
         weights: `[n_tails, n_heads, n_tokens]`, read-only: the softmax attention to each token of the documents,
-            averaged over the tail's tokens. Over all that a tail sees (preamble, documents, itself) it sums to 1.
+            averaged over the tail's tokens. Over all that a tail sees (preamble, documents, itself) it sums to 1, or to
+            less in a model with attention sinks (gpt-oss), which draw the rest.
         heads: which (layer, head) each row of the second axis is.
         documents: where each document's tokens are on the last axis.
         evaluated: tokens evaluated for this.

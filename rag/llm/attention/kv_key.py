@@ -22,6 +22,7 @@ class Origin:
     Attributes:
         model: SHA-256 of the model's file.
         version: of llama-cpp-python, whose llama.cpp says how KV is laid out.
+        device: where the layers are; a GPU rounds in another way than a CPU.
         layout: number types and order of keys and values.
         rope: how positions are turned: the kind, and whether the context is beyond what the model was trained for first
             (some models then turn them in another way).
@@ -29,6 +30,7 @@ class Origin:
 
     model: str
     version: str
+    device: str
     layout: str
     rope: str
 
@@ -49,6 +51,7 @@ class Origin:
         return cls(
             model=digest,
             version=llama_cpp.__version__,
+            device=weights.device,
             layout=layout,
             rope=f"{kind} long={original is not None and n_ctx > int(original)}",
         )

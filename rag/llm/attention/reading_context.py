@@ -52,7 +52,7 @@ class ReadingContext:
             ModelError: the memory does not suffice, or the model has no flash attention.
         """
         check_memory(weights, n_ctx=n_ctx, n_seqs=MAX_SEQUENCES)
-        self.tap = Tap()
+        self.tap = Tap(llama_cpp.llama_model_n_layer(weights.pointer))
         self.batch = batch
         params = llama_cpp.llama_context_default_params()
         params.n_ctx = max(n_ctx, batch)

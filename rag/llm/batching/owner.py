@@ -7,17 +7,21 @@ import atexit
 import logging
 import os
 import threading
+import weakref
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from ..attention.reader import LazyReader
+from ..attention.tap import Interrupt
 from ..errors import EngineClosed
 from ..requests import EngineStats
 from ..weights import Weights
 from .context import Context
+from .deadline import Deadline
 from .results import AsyncResults, Results
 from .scheduler import Scheduler
 from .tasks import Sink, Task
@@ -55,7 +59,10 @@ class Owner:
         arguments = ([reader, context, weights], scheduler, self._inbox, self._stopping, self._ended)
         self._thread = threading.Thread(target=_serve, args=arguments, name="ragloom-llm", daemon=True)
         self._thread.start()
-        atexit.register(self.stop)  # before Python dismantles itself
+        at_exit = partial(_stop, weakref.ref(self))
+        atexit.register(at_exit)  # before Python dismantles itself
+        self._abandon = partial(_abandon, self._stopping, self._inbox, at_exit)
+        weakref.finalize(self, self._abandon).atexit = False
 
     def run(self, make: Callable[[Sink], Task], keep: object) -> Results[Any]:
         """What a task tells, as it comes.
@@ -82,10 +89,31 @@ class Owner:
         self._submit(task)
         return AsyncResults(task, results, keep)
 
-    def call(self, function: Callable[[], T]) -> T:
-        """Do something in the thread, while no task is in the middle of a step; what it returns or raises."""
+    def call(self, function: Callable[[Interrupt], T], timeout: float | None = None) -> T:
+        """Do something in the thread, while no task is in the middle of a step; what it returns or raises.
+
+        Args:
+            function: what is to be done; it should call its argument now and then, to end when nobody waits any longer.
+            timeout: seconds from now after which nobody does; None: never.
+
+        Raises:
+            DeadlineExceeded: it was not done within the `timeout`.
+            EngineClosed: the engine was closed, before or meanwhile.
+        """
+        deadline, stopping = Deadline(timeout), self._stopping
+
+        def interrupt() -> None:
+            if stopping.is_set():
+                raise _closed()
+            if late := deadline.exceeded:
+                raise late
+
+        def run() -> T:
+            interrupt()
+            return function(interrupt)
+
         results: SimpleQueue[Any] = SimpleQueue()
-        self._submit(_Call(function, results.put))
+        self._submit(_Call(run, results.put))
         result = results.get()
         if isinstance(result, Exception):
             raise result
@@ -98,18 +126,9 @@ class Owner:
 
     def stop(self) -> None:
         """Cancel what runs, free the memory and end the thread."""
-        self.abandon()
-        atexit.unregister(self.stop)
+        self._abandon()
         if self._thread is not threading.current_thread() and self._process == os.getpid():
             self._thread.join()
-
-    def abandon(self) -> None:
-        """Let the thread end and free the memory, but do not wait for it.
-
-        The garbage collector may call this in any thread, also in one that holds a lock which ours waits for.
-        """
-        self._stopping.set()
-        self._inbox.put(None)
 
     def check_alive(self) -> None:
         """Whether the thread is there; it is not where this process was forked off from the one that made it.
@@ -124,7 +143,30 @@ class Owner:
         self.check_alive()
         self._inbox.put(task)
         if self._ended.is_set():  # meanwhile, and it may not have seen the task
-            _refuse(self._inbox, EngineClosed("the model was closed"))
+            _refuse(self._inbox, _closed)
+
+
+def _abandon(stopping: threading.Event, inbox: SimpleQueue[Any], at_exit: Callable[[], None]) -> None:
+    """Let the thread end and free the memory, but do not wait for it.
+
+    The garbage collector may call this in any thread, also in one that holds a lock which ours waits for.
+    """
+    stopping.set()
+    inbox.put(None)
+    atexit.unregister(at_exit)
+
+
+def _stop(owner: weakref.ref[Owner]) -> None:
+    if found := owner():
+        found.stop()
+
+
+def _closed() -> EngineClosed:
+    return EngineClosed("the model was closed while it answered")
+
+
+def _same(error: Exception) -> Exception:
+    return error
 
 
 def _serve(
@@ -134,7 +176,7 @@ def _serve(
     stopping: threading.Event,
     ended: threading.Event,
 ) -> None:
-    failure: Exception = EngineClosed("the model was closed while it answered")
+    failure: Callable[[], Exception] = _closed
     try:
         while not stopping.is_set():
             _take(inbox, scheduler)
@@ -142,7 +184,7 @@ def _serve(
                 scheduler.step()
     except Exception as error:  # noqa: BLE001 - a defect; whoever waits should hear of it and not wait for ever
         _log.exception("the engine ends after an error of its own")
-        failure = error
+        failure = partial(_same, error)
     finally:
         stopping.set()
         scheduler.fail_all(failure)
@@ -164,12 +206,12 @@ def _take(inbox: SimpleQueue[Task | _Call | None], scheduler: Scheduler) -> None
             return
 
 
-def _refuse(inbox: SimpleQueue[Task | _Call | None], error: Exception) -> None:
+def _refuse(inbox: SimpleQueue[Task | _Call | None], failure: Callable[[], Exception]) -> None:
     """Tell everybody who came too late."""
     with suppress(Empty):
         while True:
             item = inbox.get_nowait()
             if isinstance(item, Task):
-                item.fail(error)
+                item.fail(failure())
             elif item is not None:
-                item.sink(error)
+                item.sink(failure())

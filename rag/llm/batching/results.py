@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from queue import SimpleQueue
 from typing import Any, Generic, Self, TypeVar
 
@@ -91,3 +91,14 @@ class AsyncResults(_Results[T], AsyncIterator[T]):
         self._ended = True
         self._task.cancel()
         self._results.put_nowait(_END)
+
+
+async def gather(coroutines: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+    """Await all of them together. Where one fails, or the caller is cancelled, the others are cancelled, too."""
+    tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

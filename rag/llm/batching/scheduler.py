@@ -9,7 +9,7 @@ where it runs out, the request that came last gives its place back and is evalua
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
 
@@ -84,21 +84,23 @@ class Scheduler:
             if not run.pending:
                 self._advance(run, row)
 
-    def fail_all(self, error: Exception) -> None:
-        """End every task with `error`."""
+    def fail_all(self, failure: Callable[[], Exception]) -> None:
+        """End every task with a `failure` of its own: an error that two callers raise mixes up their tracebacks."""
         for task in [*(run.task for run in self._running), *(task for task, _ in self._waiting)]:
-            task.fail(error)
+            task.fail(failure())
             task.close()
         self._running.clear()
         self._waiting.clear()
 
     def _advance(self, run: _Run, row: int) -> None:
+        generated = run.task.generated
         try:
             token = run.task.advance(self._context, row)
         except Exception as error:  # noqa: BLE001 - the caller raises it
             self._end(run)
             run.task.fail(error)
             return
+        self._stats = replace(self._stats, decoded=self._stats.decoded + run.task.generated - generated)
         if token is None:
             self._end(run)
             run.task.finish()
@@ -173,20 +175,13 @@ class Scheduler:
         self._cache.end(run.sequence)
 
     def _count(self, parts: list[tuple[_Run, list[int]]]) -> None:
-        decoded = sum(run.generating for run, _ in parts)
-        evaluated = sum(len(tokens) for _, tokens in parts)
-        stats = self._stats
-        self._stats = replace(
-            stats,
-            decoded=stats.decoded + decoded,
-            prefilled=stats.prefilled + evaluated - decoded,
-            steps=stats.steps + 1,
-        )
+        prefilled = sum(len(tokens) for run, tokens in parts if not run.generating)
+        self._stats = replace(self._stats, prefilled=self._stats.prefilled + prefilled, steps=self._stats.steps + 1)
 
     def _abandon(self, error: ModelError) -> None:
         """After a failure nobody knows what the cache holds: all running tasks fail, those that wait go on."""
         for run in self._running:
-            run.task.fail(error)
+            run.task.fail(ModelError(str(error)))
             run.task.close()
         self._running.clear()
         self._cache.clear()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DeadlineExceeded
 from ..requests import Delta, FinishReason, Request
 from ..text import TextStream
 from ..weights import Weights
 from .context import Context
+from .deadline import Deadline
 from .sampler import Sampler, log_softmax, token_logprob
 
 Sink = Callable[[Any], None]
@@ -25,15 +24,20 @@ class Task(ABC):
     """One prompt. All methods but `cancel` are for the engine's thread.
 
     What a task tells last it tells in `finish`, when its sequence is free again: whoever hears it finds it so.
+
+    Attributes:
+        prompt: its tokens.
+        reused: how many of them were there already; None until it is let in.
+        generated: tokens drawn so far.
     """
 
     def __init__(self, prompt: Sequence[int], sink: Sink, timeout: float | None = None) -> None:
         """Tell `sink` what comes of `prompt`; fail after `timeout` seconds."""
         self.prompt = list(prompt)
-        self.reused: int | None = None  # until it is let in
+        self.reused: int | None = None
+        self.generated = 0
         self._sink = sink
-        self._timeout = timeout
-        self._deadline = None if timeout is None else time.monotonic() + timeout
+        self._deadline = Deadline(timeout)
         self._cancelled = False
 
     @property
@@ -56,12 +60,12 @@ class Task(ABC):
     @property
     def has_ended(self) -> bool:
         """Whether nobody wants the result any more, or it is too late for it."""
-        return self._cancelled or (self._deadline is not None and time.monotonic() > self._deadline)
+        return self._cancelled or self._deadline.exceeded is not None
 
     def tell_deadline(self) -> None:
         """Tell whoever still waits that it is too late."""
-        if self._timeout is not None and not self._cancelled:
-            self._sink(DeadlineExceeded(self._timeout))
+        if not self._cancelled and (error := self._deadline.exceeded):
+            self._sink(error)
 
     @abstractmethod
     def finish(self) -> None:
@@ -86,7 +90,6 @@ class Generation(Task):
         limit = request.sampling.max_tokens
         self._limit = room if limit is None else min(room, limit)
         self._text = TextStream(request.sampling.stop)
-        self._count = 0
         self._sampler: Sampler | None = None
         self._finish_reason: FinishReason = "stop"
 
@@ -102,13 +105,13 @@ class Generation(Task):
         token = self._sampler.draw(context, row)
         if self._weights.is_end(token):
             return None
-        self._count += 1
+        self.generated += 1
         top = self._request.top_logprobs
         logprob = None if top is None else token_logprob(self._weights, context, row, token, top)
-        self._sink(Delta(self._text.feed(self._weights.piece(token)), self._count, logprob))
+        self._sink(Delta(self._text.feed(self._weights.piece(token)), self.generated, logprob))
         if self._text.stopped:
             return None
-        if self._count == self._limit:
+        if self.generated == self._limit:
             self._finish_reason = "length"
             return None
         return token
@@ -116,7 +119,7 @@ class Generation(Task):
     def finish(self) -> None:
         """Tell the last delta."""
         rest = self._text.finish()
-        self._sink(Delta(rest, self._count, finish_reason=self._finish_reason, reused=self.reused or 0))
+        self._sink(Delta(rest, self.generated, finish_reason=self._finish_reason, reused=self.reused or 0))
 
     def close(self) -> None:
         """Free the sampler."""
@@ -129,9 +132,9 @@ class Scoring(Task):
 
     most_tokens = 0
 
-    def __init__(self, prompt: Sequence[int], candidates: NDArray[np.intp], sink: Sink) -> None:
+    def __init__(self, prompt: Sequence[int], candidates: NDArray[np.intp], timeout: float | None, sink: Sink) -> None:
         """Score the `candidates`, token ids `[n_candidates]`."""
-        super().__init__(prompt, sink)
+        super().__init__(prompt, sink, timeout)
         self._candidates = candidates
         self._scores = np.empty(0, np.float32)
 
