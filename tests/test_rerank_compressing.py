@@ -85,7 +85,11 @@ def test_what_stands_between_neighbours_counts_too(texts: list[str], budget: int
 
 
 def test_a_text_that_came_twice_is_kept_once() -> None:
-    twice = [ranked(TEXT, {"cat": 1.0}), ranked("One more.", {"more.": 0.5}, rank=2), ranked(TEXT, {"cat": 1.0}, rank=3)]
+    twice = [
+        ranked(TEXT, {"cat": 1.0}),
+        ranked("One more.", {"more.": 0.5}, rank=2),
+        ranked(TEXT, {"cat": 1.0}, rank=3),
+    ]
     assert [each.page_content for each in compress(twice, 7, count_words)] == ["The cat sleeps all day.", "One more."]
 
 

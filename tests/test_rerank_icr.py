@@ -186,11 +186,10 @@ def test_sentencepiece_puts_no_blanks_between_the_parts_of_the_prompt(tmp_path: 
         prompt = IcrPrompt(model.engine, load_prompt("icr_search"))
         part = prompt.passage(Passage("", "A text."), 7)
         tokens = [*prompt.preamble, *part.tokens, *prompt.tail("a query")]
-        text = b"".join(map(weights.piece, tokens)).decode()
-        assert text.endswith(":\n\n[7] A text.\n\nPlease find" + text.partition("Please find")[2])
-        assert weights.piece(part.tokens[0]) == b"["
-        ranked = IcrReranker(llm=model, explain=True).rank("cat", ["A red cat sleeps"])[0]
-        assert sorted(each[:2] for each in ranked.highlights) == [(0, 1), (2, 5), (6, 9), (10, 16)]
+        text = b"".join(map(weights.piece, tokens)).decode().replace("▁", " ")  # this vocabulary has no blank
+        assert text.startswith("Here are some paragraphs:\n\n[7] A text.\n\nPlease find information")
+        own = b"".join(map(weights.piece, part.tokens[: part.own])).decode()
+        assert own.replace("▁", " ") == "[7] A text."
 
 
 def test_any_script_can_be_ranked_and_explained(llm: ChatModel) -> None:

@@ -175,9 +175,9 @@ class _Shape:
             raise RerankError("heads names one twice")
         most = layers or self.layers
         for head in heads:
-            if most and head.layer >= most:
+            if most and not 0 <= head.layer < most:
                 raise RerankError(f"{head} is in no layer that is read; layers of {model} go from 0 to {most - 1}")
-            if self.heads and head.head >= self.heads:
+            if self.heads and not 0 <= head.head < self.heads:
                 raise RerankError(f"there is no {head}; heads of {model} go from 0 to {self.heads - 1} in each layer")
 
 
