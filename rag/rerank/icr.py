@@ -106,9 +106,9 @@ class IcrReranker(Reranker):
         return self.llm.engine.document_kv if self.cached is True else self.cached or None
 
     def _score(self, query: str, passages: Sequence[Passage]) -> Scores:
-        # With the largest number that a passage may have, which is the longest one.
-        parts = [self._prompt.passage(passage, None if self.cached else len(passages)) for passage in passages]
-        # Nor does it matter who stands in a window with whom: these are in the order that they have within one.
+        number = None if self.cached else len(passages)  # the largest there is takes the most room
+        parts = [self._prompt.passage(passage, number) for passage in passages]
+        # The order in which cached passages are given does not decide who stands in a window with whom.
         order = sorted(range(len(parts)), key=lambda at: parts[at].tokens) if self.cached else range(len(parts))
         lengths = [len(parts[at]) for at in order]
         room = self.llm.context_size - self._prompt.taken([query, NOTHING])

@@ -110,7 +110,6 @@ def pour(lengths: Sequence[int], read: Read, *, room: int, most: int | None = No
         room: what a window holds.
         most: of how many documents a window is at most, 2 or more; None: as many as there is room for.
     """
-
     spare = room if sum(lengths) <= room else room // 2  # so that there is room for another one beside what is carried
 
     def take(waiting: Sequence[int], carried: Sequence[int]) -> int:
