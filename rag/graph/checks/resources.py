@@ -28,20 +28,19 @@ def check_resources(plan: Plan) -> list[Problem]:
 
 def _check_needs(spec: GraphSpec, node: PlannedNode) -> list[Problem]:
     llm = node.spec.llm or spec.llm
-    if llm is None or not node.looks_into:
-        return []
-    if not llm.is_server:
-        unfit = unfit_model(spec, llm, node)
-        return [spec.origin.problem(("nodes", node.name, "use"), unfit)] if unfit else []
-    message = (
-        f"{node.spec.use!r} needs the LLM's {' and '.join(node.looks_into)}, which the server {llm.model} does "
-        "not give; give the node a model on this machine, such as llm: embedded"
-    )
-    return [spec.origin.problem(("nodes", node.name, "use"), message)]
+    unfit = unfit_model(spec, llm, node) if llm else None
+    return [spec.origin.problem(("nodes", node.name, "use"), unfit)] if unfit else []
 
 
 def unfit_model(spec: GraphSpec, llm: LlmSpec, node: PlannedNode) -> str | None:
-    """Why a node cannot look into a model as it wants to, as far as its file tells; None: it can, or there is none."""
+    """Why a node cannot look into a model as it wants to, as far as the model's file tells; None: nothing is known."""
+    if not node.looks_into:
+        return None
+    if llm.is_server:
+        return (
+            f"{node.spec.use!r} needs the LLM's {' and '.join(node.looks_into)}, which the server {llm.model} does "
+            "not give; give the node a model on this machine, such as llm: embedded"
+        )
     try:
         file = find_model(spec, llm)
     except (ModelError, MissingExtraError):

@@ -150,13 +150,7 @@ def lacking(plan: Plan, resources: Resources) -> list[Problem]:
             message = f"{node.spec.use!r} needs an LLM; write llm: embedded into the graph, or give RagGraph one"
             problems.append(plan.spec.origin.problem(at, message))
         given = resources.llm if node.spec.llm is None else None
-        if isinstance(given, BaseChatModel) and not getattr(given, "gives", frozenset()).issuperset(node.looks_into):
-            message = (
-                f"{node.spec.use!r} needs the LLM's {' and '.join(node.looks_into)}, which {type(given).__name__} does "
-                "not give; give the node a model on this machine, such as llm: embedded"
-            )
-            problems.append(plan.spec.origin.problem(at, message))
-        elif unfit := _unfit(given, node):
+        if unfit := _unfit(given, node):
             problems.append(plan.spec.origin.problem(at, unfit))
     return problems
 
@@ -169,6 +163,11 @@ def _unfit(given: GivenLlm, node: PlannedNode) -> str | None:
         return None
     if isinstance(given, str | Path):
         return unfit_model(GraphSpec(), named_llm(Path(), given), node)
+    if isinstance(given, BaseChatModel) and not getattr(given, "gives", frozenset()).issuperset(node.looks_into):
+        return (
+            f"{node.spec.use!r} needs the LLM's {' and '.join(node.looks_into)}, which {type(given).__name__} does "
+            "not give; give the node a model on this machine, such as llm: embedded"
+        )
     if not isinstance(given, ChatModel):
         return None
     try:
