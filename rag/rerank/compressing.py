@@ -2,8 +2,8 @@
 
 What ICR reads for ranking says also which sentences of a document matter: a sentence's weight is the sum of the
 calibrated scores of its words. Sentences are taken by weight, the heaviest first, as long as they fit into the budget,
-and stay in their order. The weight per token was tried as well; it prefers headings and other short scraps, and keeps
-the answer no more often.
+and stay in their order. Taking them by weight per token was tried: it keeps the answer more often within some budgets
+and less often within small ones, which it fills with headings and other short scraps.
 
 ILRe (Liang et al. 2025, "Intermediate Layer Retrieval for Context Compression in Causal LLMs") keeps tokens by the
 attention of one layer in the same way; we keep whole sentences, which can be cited.
