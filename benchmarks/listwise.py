@@ -17,8 +17,8 @@ from ragloom.prompts import load_prompt
 from ragloom.rag.llm import ChatModel
 from ragloom.rag.rerank import Reranker
 from ragloom.rag.rerank.list_prompt import IDENTIFIERS, Line, ListPrompt
-from ragloom.rag.rerank.sliding import slide
 from ragloom.rag.rerank.types import Passage, Scores
+from ragloom.rag.rerank.windows import slide
 
 TOKENS_PER_PASSAGE = 5  # "[A] > " is four in most vocabularies
 _NAMED = re.compile(r"\[\s*([A-Z])\s*\]")

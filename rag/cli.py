@@ -242,7 +242,9 @@ def search_command(
         from .rerank.marking import mark
 
         with load() as llm:
-            hits = mark(query, hits, llm)
+            hits, notes = mark(query, hits, llm)
+        for note in notes:
+            display.note(note)
     display.hits(hits)
     if not hits:
         display.line("nothing found")

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .cli_parts import make_display
 from .options import AsJson, GpuLayers, Model
+
+if TYPE_CHECKING:
+    from .display import Display
+    from .rerank.heads import HeadScores
 
 heads_app = typer.Typer(help="Find the attention heads of a model that rank best.", rich_markup_mode=None)
 
@@ -44,7 +48,7 @@ def find_command(
     labelled = read_labelled(data, split=split, documents=documents, queries=queries)
     name = f"{data.name} {split}" if data.is_dir() else data.name
     with LlamaEngine(model, n_gpu_layers=gpu_layers) as engine, display.progress("reading") as tell:
-        found, gains = find_heads(
+        found = find_heads(
             engine,
             labelled,
             name=name,
@@ -53,14 +57,8 @@ def find_command(
             on_progress=lambda done, total: tell(done, total, "queries"),
         )
     path = found.save()
-    told = {way: [{"heads": gain.count, "ndcg@10": gain.ndcg} for gain in those] for way, those in gains.items()}
-    display.data({"file": str(path), **found.model_dump(mode="json"), "gains": told})
-    for way, heads in (("together", found.together), ("apart", found.apart)):
-        display.heading(f"Passages read {way}: the best heads")
-        rows = [[str(each.layer), str(each.head), f"{each.ndcg:.3f}"] for each in heads[:_SHOWN]]
-        display.table(["layer", "head", "nDCG@10"], rows)
-        display.heading("Heads taken, cross-validated")
-        display.table(["heads", "nDCG@10"], [[str(gain.count or "all"), f"{gain.ndcg:.3f}"] for gain in gains[way]])
+    display.data({"file": str(path), **found.model_dump(mode="json")})
+    _print(display, found)
     display.line(f"kept in {path}")
 
 
@@ -73,8 +71,22 @@ def show_command(model: Model = "embedded", as_json: AsJson = False) -> None:
     display = make_display(as_json)
     found = load_heads(find_model(model))
     display.data(found.model_dump(mode="json"))
-    display.line(f"{found.model}, from {found.queries} queries of {found.data}")
-    for way, heads in (("together", found.together), ("apart", found.apart)):
-        display.heading(f"Passages read {way}")
+    looked = f"{found.queries} queries of {found.data} with up to {found.documents} documents, task {found.task}"
+    display.line(f"{found.model}: the heads of its first {found.layers} layers, from {looked}")
+    _print(display, found)
+
+
+def _print(display: Display, found: HeadScores) -> None:
+    """The best heads, and what taking so many of them brings."""
+    if found.cut:
+        display.line(f"{found.cut} documents were cut: the context had no room for them")
+    for way, heads, gains in (
+        ("together", found.together, found.gains.get("together", ())),
+        ("apart", found.apart, found.gains.get("apart", ())),
+    ):
+        display.heading(f"Passages read {way}: the best heads")
         rows = [[str(each.layer), str(each.head), f"{each.ndcg:.3f}"] for each in heads[:_SHOWN]]
         display.table(["layer", "head", "nDCG@10"], rows)
+        if gains:
+            display.heading("Heads taken, cross-validated")
+            display.table(["heads", "nDCG@10"], [[str(gain.heads or "all"), f"{gain.ndcg:.3f}"] for gain in gains])

@@ -96,6 +96,7 @@ def open_graph(
     from .graph.checking import plan
     from .graph.errors import SpecError
     from .graph.rag_graph import RagGraph
+    from .graph.running.resources import Resources, lacking
 
     planned, problems = plan(spec, allow_imports=allow_imports)
     if problems:
@@ -105,7 +106,10 @@ def open_graph(
             corpus = opened.enter_context(open_corpus(index or DEFAULT_INDEX))
         llm = None
         if planned.wants_llm and (model or spec.llm is None):
-            llm = begin_loading(model or "embedded", gpu_layers)
+            model = model or "embedded"
+            if problems := lacking(planned, Resources(planned.spec, corpus, model)):
+                raise SpecError(problems)
+            llm = begin_loading(model, gpu_layers)
         elif model or gpu_layers:
             option = "--model" if model else "--gpu-layers"
             why = "the graph names its own LLM" if planned.wants_llm else "no node asks the graph's LLM"

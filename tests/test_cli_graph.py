@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 import pytest
 from command import here
 from ragloom.rag.graph import json_schema
+from tiny_models import write_tiny
 
 pytestmark = pytest.mark.usefixtures("scripted_command")
 
@@ -104,6 +105,14 @@ def test_the_quick_preset_is_ask_without_an_llm(index: Path) -> None:
 def test_options_of_the_presets_are_refused_for_a_file(search: Path, index: Path) -> None:
     for option in (("-k", 3), ("--mode", "dense"), ("--where", "{}"), ("--quote",)):
         here("ask", QUESTION, "--index", index, "-g", search, *option).check_fault(option[0], "search.yaml")
+
+
+def test_heads_that_nobody_has_looked_for_are_told_before_the_model_is_loaded(index: Path, tmp_path: Path) -> None:
+    tiny = write_tiny(tmp_path, "llama", template="{{ messages }}")
+    done = here("ask", "Who approves travel?", "--graph", "icr", "--index", index, "--model", tiny)
+    done.check_fault("nodes.rerank.use: nobody knows the best heads of tiny-llama yet")
+    served = here("ask", "Who?", "--graph", "icr", "--index", index, "--model", "http://localhost:9/v1")
+    served.check_fault("the server http://localhost:9/v1 does not give")
 
 
 def test_a_run_is_kept_and_given_again(index: Path, tmp_path: Path) -> None:

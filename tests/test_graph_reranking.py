@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from ragloom.rag.llm import ChatModel
 from ragloom.rag.rerank import CrossEncoderReranker, IcrReranker, fuse
 from ragloom.stores.types import Hit
 from tiny_cross_encoder import write_tiny_cross_encoder
+from tiny_models import write_tiny
 
 pytestmark = pytest.mark.model
 
@@ -72,8 +74,10 @@ def test_icr_tells_what_drew_attention_and_keeps_the_metadata(llm: ChatModel) ->
 def test_what_is_cut_is_told(llm: ChatModel) -> None:
     context = Context("rank", load_llm=lambda: llm)
     long = Document("The cat sleeps all day. " * 200)
-    NODES["icr"](STATE.model_copy(update={"documents": [Hit(long, 1, 1), *STATE.documents]}), context)
-    assert any(note.startswith("1 of 5 documents cut to ") for note in context.notes)
+    state = STATE.model_copy(update={"documents": [Hit(long, 1, 1), *STATE.documents]})
+    for name in ("icr", "compress"):
+        NODES[name](state, context, layers=2)
+        assert context.notes[-1].startswith("1 of 5 documents cut to ")
 
 
 def test_the_cross_encoder_ranks_as_the_reranker_does_and_is_loaded_once_a_graph(tiny: str) -> None:
@@ -179,6 +183,7 @@ def test_names_in_weights_are_checked_with_the_graph() -> None:
     [
         ({"use": "icr", "heads": 0}, "nodes.rank.heads"),
         ({"use": "icr", "heads": [[1]]}, "nodes.rank.heads"),
+        ({"use": "icr", "heads": []}, "nodes.rank.heads"),
         ({"use": "icr", "window": 1}, "nodes.rank.window: should be greater than or equal to 2, not 1"),
         ({"use": "icr", "task": "serach"}, "nodes.rank.task: should be 'question' or 'search', not 'serach'"),
         ({"use": "icr", "first_stage": 2}, "nodes.rank.first_stage: should be less than or equal to 1, not 2"),
@@ -204,6 +209,58 @@ def test_a_server_is_refused_when_the_graph_is_checked(use: str) -> None:
             registry=CATS,
             llm=FakeListChatModel(responses=[""]),
         )
+
+
+def with_node(use: str, model: str | Path | None = None, **params: Any) -> dict[str, Any]:
+    llm = {"llm": str(model)} if model else {}
+    nodes = {"find": "prowl", "rank": {"use": use, **params, **llm}}
+    return {"nodes": nodes, "flow": ["start -> find -> rank -> end"]}
+
+
+@pytest.mark.parametrize("use", ["icr", "compress"])
+@pytest.mark.parametrize(
+    ("params", "told"),
+    [
+        ({"heads": 4}, "nobody knows the best heads of tiny-llama yet"),
+        ({"heads": 4, "cached": True}, "nobody knows the best heads of tiny-llama yet"),
+        ({"layers": 4}, "layers=4 is out of range; tiny-llama has 3 layers"),
+        ({"heads": [[3, 0]]}, "is in no layer that is read; layers of tiny-llama go from 0 to 2"),
+        ({"heads": [[1, 0]], "layers": 1}, "is in no layer that is read; layers of tiny-llama go from 0 to 0"),
+        ({"heads": [[2, 4]]}, "there is no Head(layer=2, head=4); heads of tiny-llama go from 0 to 3 in each layer"),
+    ],
+)
+def test_heads_that_a_model_has_not_are_told_when_the_graph_is_checked(
+    use: str, params: dict[str, Any], told: str, tmp_path: Path
+) -> None:
+    tiny = write_tiny(tmp_path, "llama", template="{{ messages }}")
+    (problem,) = check(with_node(use, tiny, **params), registry=CATS)
+    assert problem.path == "nodes.rank.use"
+    assert told in problem.message
+    with pytest.raises(SpecError, match=re.escape(told)):
+        RagGraph(with_node(use, **params), registry=CATS, llm=tiny)
+
+
+def test_heads_that_a_model_has_pass_the_check(tmp_path: Path) -> None:
+    tiny = write_tiny(tmp_path, "llama", template="{{ messages }}")
+    for params in ({}, {"layers": 3}, {"heads": [[2, 3], [0, 0]]}):
+        assert check(with_node("icr", tiny, **params), registry=CATS) == []
+    assert check(with_node("icr", "embedded", heads=4, cached=True), registry=CATS) == []
+    (problem,) = check(with_node("icr", "embedded", heads=4, layers=31), registry=CATS)
+    assert "layers=31 is out of range" in problem.message
+
+
+def test_a_loaded_model_whose_attention_or_heads_are_not_there_is_refused_with_the_graph(
+    llm: ChatModel, tmp_path: Path
+) -> None:
+    plain = "{% for message in messages %}{{ message.content }}{% endfor %}"
+    with load(write_tiny(tmp_path, "mpt", template=plain), n_ctx=64) as biased, pytest.raises(SpecError, match="ALiBi"):
+        RagGraph(with_node("icr"), registry=CATS, llm=biased)
+    with load(write_tiny(tmp_path, "llama", template=plain), n_ctx=64) as tiny:
+        with pytest.raises(SpecError, match="nobody knows the best heads of tiny-llama yet"):
+            RagGraph(with_node("icr", heads=4), registry=CATS, llm=tiny)
+        RagGraph(with_node("icr"), registry=CATS, llm=tiny).close()
+    with pytest.raises(SpecError, match="layers=31 is out of range"):
+        RagGraph(with_node("icr", layers=31), registry=CATS, llm=llm)
 
 
 def test_the_preset_icr_answers_from_what_attention_ranks_first(llm: ChatModel, tmp_path: Path) -> None:

@@ -80,6 +80,28 @@ def test_what_says_nothing_is_not_scored_and_comes_last() -> None:
     assert reranker._asked == []
 
 
+@pytest.mark.parametrize("first_stage", [0.5, 1.0])
+def test_what_says_nothing_has_no_higher_score_than_what_stands_before_it(first_stage: float) -> None:
+    ranking = CountsCats(first_stage=first_stage).rank("cat", ["", "dog", "the cat"])
+    assert not ranking[-1].document.page_content
+    scores = [ranked.score for ranked in ranking]
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_one_text_is_no_list_of_documents() -> None:
+    with pytest.raises(RerankError, match=r"write \[text\] for one text"):
+        CountsCats().rank("cat", "the cat")
+
+
+def test_a_copy_with_other_options_is_checked_like_a_new_one() -> None:
+    reranker = CountsCats(keep=1, notes=("cut",))
+    copy = reranker.model_copy(update={"keep": 2})
+    assert (copy.keep, copy.notes, reranker.keep) == (2, ("cut",), 1)
+    for wrong in ({"keep": 0}, {"kep": 1}):
+        with pytest.raises(ValidationError):
+            reranker.model_copy(update=wrong)
+
+
 def test_no_documents_no_ranking() -> None:
     ranking = CountsCats().rank("cat", [])
     assert (list(ranking), ranking.evaluated) == ([], 0)

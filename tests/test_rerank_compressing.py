@@ -13,6 +13,8 @@ from langchain_core.documents import Document
 from ragloom import Chunk, Corpus, Source, load
 from ragloom.rag.rerank import Highlight, IcrCompressor, IcrReranker, Ranked
 from ragloom.rag.rerank.compressing import compress
+from ragloom.rag.rerank.marking import mark
+from ragloom.stores.types import Hit
 
 TEXT = "Rain is wet. The cat sleeps all day. Trains run late in winter.\n\n    print('a cat')\n\nBread is baked."
 
@@ -76,6 +78,29 @@ def test_the_budget_holds_and_every_part_is_a_stretch_of_its_document(texts: lis
         assert any(text[part.metadata["start"] :].startswith(part.page_content) for text in texts)
 
 
+@given(st.lists(st.text("ab .\n#", max_size=40), max_size=4), st.integers(1, 60))
+def test_what_stands_between_neighbours_counts_too(texts: list[str], budget: int) -> None:
+    parts = compress([ranked(text, {}) for text in texts], budget, len)
+    assert sum(len(part.page_content) for part in parts) <= budget
+
+
+def test_a_text_that_came_twice_is_kept_once() -> None:
+    twice = [
+        ranked(TEXT, {"cat": 1.0}),
+        ranked("One more.", {"more.": 0.5}, rank=2),
+        ranked(TEXT, {"cat": 1.0}, rank=3),
+    ]
+    assert [each.page_content for each in compress(twice, 7, count_words)] == ["The cat sleeps all day.", "One more."]
+
+
+@pytest.mark.model
+def test_what_is_not_read_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    text = "The cat sleeps all day on the sofa. " * 60
+    with load("embedded", n_ctx=256) as llm:
+        IcrCompressor(reranker=IcrReranker(llm=llm), max_tokens=30).compress_documents([Document(text)], "A cat?")
+    assert "IcrCompressor: 1 of 1 document cut to " in caplog.text
+
+
 @pytest.mark.model
 def test_the_answer_survives_a_small_budget() -> None:
     facts = ["Alexander Graham Bell was granted the patent for the telephone.", "Bread is baked from flour and water."]
@@ -103,3 +128,13 @@ def test_search_marks_the_words_that_the_model_attends_to(scripted_command: None
     (start, end, weight) = found[0]["metadata"]["highlights"][0]
     assert weight > 0
     assert found[0]["text"][start:end].strip()
+
+
+@pytest.mark.model
+def test_marking_tells_what_was_cut() -> None:
+    hits = [Hit(Document("The cat sleeps all day on the sofa. " * 60), 1.0, 1), Hit(Document("Rain is wet."), 0.5, 2)]
+    with load("embedded", n_ctx=256) as llm:
+        marked, notes = mark("What does the cat do?", hits, llm)
+    assert [hit.rank for hit in marked] == [1, 2]
+    assert marked[0].document.metadata["highlights"]
+    assert notes[0].startswith("1 of 2 documents cut to ")

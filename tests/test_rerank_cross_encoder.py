@@ -72,6 +72,27 @@ def test_it_is_loaded_once_by_all_threads_and_copies(folder: Path) -> None:
     assert len(copy.rank(QUERY, TEXTS)) == 2
 
 
+def test_a_copy_that_is_to_load_another_model_loads_it(folder: Path) -> None:
+    reranker = CrossEncoderReranker(model=folder)
+    reranker.load()
+    for changed in ({"model": "no/such-model"}, {"device": "gpu"}):
+        with pytest.raises(RerankError):
+            reranker.model_copy(update=changed).rank(QUERY, TEXTS)
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:99"])
+def test_a_device_that_is_not_there_is_named(folder: Path, device: str) -> None:
+    with pytest.raises(RerankError, match=f"there is no device '{device}' for a cross-encoder: .*; device='cpu'"):
+        CrossEncoderReranker(model=folder, device=device).rank(QUERY, TEXTS)
+
+
+def test_damaged_weights_are_named(tmp_path: Path) -> None:
+    folder = write_tiny_cross_encoder(tmp_path, TEXTS)
+    (folder / "model.safetensors").write_bytes(b"nonsense")
+    with pytest.raises(RerankError, match="cannot load the cross-encoder"):
+        CrossEncoderReranker(model=folder).rank(QUERY, TEXTS)
+
+
 def test_nothing_is_loaded_for_no_documents() -> None:
     assert CrossEncoderReranker(model="no/such-model").rank(QUERY, []) == []
 

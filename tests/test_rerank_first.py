@@ -15,8 +15,9 @@ from ragloom.prompts import Prompt, load_prompt
 from ragloom.rag.llm import ChatLocal, ContextOverflow, LlamaEngine, ModelError, load
 from ragloom.rag.llm.messages import to_turns
 from ragloom.rag.rerank import FirstReranker, RerankError
-from ragloom.rag.rerank.list_prompt import IDENTIFIERS, ListPrompt, level, neutral
-from ragloom.rag.rerank.types import Passage
+from ragloom.rag.rerank.fitting import level
+from ragloom.rag.rerank.list_prompt import ListPrompt, neutral
+from ragloom.rag.rerank.types import IDENTIFIERS, Passage
 
 QUERY = "What does the cat do?"
 TEXTS = ["Rain is wet.", "The cat sleeps all day.", "Trains run late.", "Cats hunt mice at night."]

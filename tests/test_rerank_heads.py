@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from command import here
+from pydantic import ValidationError
 from ragloom import load
-from ragloom.rag.llm import DocumentKV, Head, LlamaEngine
+from ragloom.rag.llm import ContextOverflow, DocumentKV, Head, LlamaEngine
 from ragloom.rag.llm.models import find_model
 from ragloom.rag.rerank import IcrReranker, RerankError
 from ragloom.rag.rerank.head_finding import Trial, find_heads, gains, order_heads
@@ -71,6 +73,12 @@ def beir(tmp_path: Path) -> Path:
     (folder / "queries.jsonl").write_text("\n".join(map(json.dumps, queries)), encoding="utf-8")
     (folder / "qrels" / "train.tsv").write_text("\n".join(["query-id\tcorpus-id\tscore", *judged]), encoding="utf-8")
     return folder
+
+
+def finding(model: str, digest: str) -> HeadScores:
+    scores = (HeadScore(layer=1, head=2, ndcg=0.5),)
+    facts = {"data": "x", "task": "search", "queries": 5, "documents": 10, "layers": 2}
+    return HeadScores(model=model, sha256=digest, together=scores, apart=scores, **facts)
 
 
 def test_ndcg_discounts_by_the_logarithm_of_the_rank() -> None:
@@ -135,7 +143,7 @@ def test_heads_are_ordered_by_how_well_each_ranks_alone() -> None:
     order = order_heads(trials, [Head(0, 0), Head(0, 1)])
     assert [(each.layer, each.head) for each in order] == [(0, 1), (0, 0)]
     assert order[0].ndcg == 1
-    assert {gain.count: gain.ndcg for gain in gains(trials)}[1] == 1
+    assert {gain.heads: gain.ndcg for gain in gains(trials)}[1] == 1
 
 
 def test_a_head_that_was_merely_lucky_gains_nothing() -> None:
@@ -144,7 +152,7 @@ def test_a_head_that_was_merely_lucky_gains_nothing() -> None:
     trials = [Trial(random.normal(size=(20, 200)).astype(np.float32), relevance) for _ in range(40)]
     lucky = order_heads(trials, [Head(0, at) for at in range(200)])[0].ndcg
     chance = float(np.mean([ndcg(trial.scores, relevance).mean() for trial in trials]))
-    held_out = next(gain.ndcg for gain in gains(trials) if gain.count == 1)
+    held_out = next(gain.ndcg for gain in gains(trials) if gain.heads == 1)
     assert lucky > chance + 0.1
     assert abs(held_out - chance) < 0.1
 
@@ -152,12 +160,13 @@ def test_a_head_that_was_merely_lucky_gains_nothing() -> None:
 @pytest.mark.model
 def test_heads_are_found_kept_and_used(own_cache: Path, rows: Path) -> None:
     with LlamaEngine("embedded", n_ctx=512) as engine:
-        found, gained = find_heads(engine, read_labelled(rows), name="mine", task="question", layers=8)
+        found = find_heads(engine, read_labelled(rows), name="mine", task="question", layers=8)
     path = found.save()
     assert path.parent == own_cache / "models"
     assert load_heads(find_model("embedded")) == found
     assert {len(found.together), len(found.apart)} == {72}
-    assert [gain.count for gain in gained["apart"]] == [1, 2, 4, 8, 16, 32, 64, None]
+    assert (found.layers, found.task, found.documents, found.cut) == (8, "question", 4, 0)
+    assert [gain.heads for gain in found.gains["apart"]] == [1, 2, 4, 8, 16, 32, 64, None]
     with load("embedded", n_ctx=512) as llm:
         for cached, order in ((False, found.together), (DocumentKV(), found.apart)):
             reranker = IcrReranker(llm=llm, heads=3, cached=cached)
@@ -165,19 +174,68 @@ def test_heads_are_found_kept_and_used(own_cache: Path, rows: Path) -> None:
             named = IcrReranker(llm=llm, heads=chosen, cached=cached)
             texts = list(TEXTS.values())
             assert reranker.rank("Who bakes bread?", texts) == named.rank("Who bakes bread?", texts)
-        with pytest.raises(RerankError, match=r"heads=100 is out of range; .* has 1 to 72"):
+        told = r"heads=100 is out of range; 72 of .* were looked at, those of its first 8 layers"
+        with pytest.raises(RerankError, match=told):
             IcrReranker(llm=llm, heads=100)
 
 
 @pytest.mark.model
 def test_a_damaged_choice_is_told(own_cache: Path) -> None:
     file = find_model("embedded")
-    scores = (HeadScore(layer=1, head=2, ndcg=0.5),)
-    found = HeadScores(model=file.name, sha256=model_digest(file), data="x", queries=5, together=scores, apart=scores)
-    path = found.save()
+    path = finding(file.name, model_digest(file)).save()
     path.write_text("{", encoding="utf-8")
     with pytest.raises(RerankError, match=r"\.heads\.json is damaged"):
         load_heads(file)
+
+
+@pytest.mark.model
+def test_a_model_of_another_name_has_the_heads_of_the_last_finding(own_cache: Path) -> None:
+    file = find_model("embedded")
+    digest = model_digest(file)
+    paths = {finding(name, digest).save() for name in ("before", "after")}
+    assert len(paths) == 1
+    assert load_heads(replace(file, name="again")).model == "after"
+
+
+@pytest.mark.model
+def test_the_finding_that_comes_with_ragloom_says_what_it_is_of(own_cache: Path) -> None:
+    found = load_heads(find_model("embedded"))
+    assert found.task == "search"
+    assert len(found.together) == len(found.apart) == 9 * found.layers
+    assert max(each.layer for each in found.apart) == found.layers - 1
+
+
+@pytest.mark.model
+def test_heads_and_layers_that_a_model_has_not_are_refused_when_the_reranker_is_made() -> None:
+    with load("embedded", n_ctx=256) as llm:
+        for options, told in {
+            (("layers", 99),): "layers=99 is out of range; .* has 30 layers",
+            (("heads", ((99, 0),)),): r"Head\(layer=99, head=0\) is in no layer that is read; .* go from 0 to 29",
+            (("heads", ((8, 0),)), ("layers", 8)): "is in no layer that is read; layers of .* go from 0 to 7",
+            (("heads", ((-1, 0),)),): "is in no layer that is read",
+            (("heads", ((8, 9),)),): r"there is no Head\(layer=8, head=9\); .* from 0 to 8 in each layer",
+            (("heads", ((8, 1), (8, 1))),): "heads names one twice",
+        }.items():
+            with pytest.raises(RerankError, match=told):
+                IcrReranker(llm=llm, **dict(options))
+        for heads in ([4, 5], [(1, 2, 3)], []):
+            with pytest.raises(ValidationError):
+                IcrReranker(llm=llm, heads=heads)
+        reranker = IcrReranker(llm=llm, heads=4)
+        assert reranker.model_copy(update={"heads": 2})._heads == reranker._heads[:2]
+        with pytest.raises(ValidationError, match="window"):
+            reranker.model_copy(update={"window": 1})
+
+
+@pytest.mark.model
+def test_only_the_longest_documents_are_cut_and_that_is_kept_with_the_heads() -> None:
+    passages = (Passage("", "Cats sleep for most of the day. " * 60), *(Passage("", text) for text in TEXTS.values()))
+    data = [Labelled(f"What do cats do, {at}?", passages, (0, 0, 0, 0, 1)) for at in range(5)]
+    with LlamaEngine("embedded", n_ctx=320) as engine:
+        found = find_heads(engine, data, name="mine", layers=1)
+    assert (found.cut, found.documents, found.layers) == (5, 5, 1)
+    with LlamaEngine("embedded", n_ctx=160) as engine, pytest.raises(ContextOverflow, match="a query with 5 documents"):
+        find_heads(engine, data, name="mine", layers=1)
 
 
 @pytest.mark.model
@@ -194,12 +252,14 @@ def test_the_command_finds_heads_and_shows_them(own_cache: Path, beir: Path) -> 
     assert done["queries"] == 5
     assert len(done["apart"]) == 36
     assert {entry["heads"] for entry in done["gains"]["together"]} == {1, 2, 4, 8, 16, 32, None}
+    assert (done["layers"], done["task"], done["documents"]) == (4, "question", 3)
     assert Path(done["file"]).is_file()
     shown = here("heads", "show")
     assert shown.code == 0
     best = done["together"][0]
     assert f"{best['layer']}" in shown.out
-    assert "from 5 queries of beir train" in shown.out
+    assert "its first 4 layers, from 5 queries of beir train with up to 3 documents, task question" in shown.out
+    assert shown.out.count("cross-validated") == 2
 
 
 def test_bad_arguments_of_the_command_are_refused(tmp_path: Path) -> None:

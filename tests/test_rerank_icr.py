@@ -120,6 +120,15 @@ def test_cached_documents_are_read_once_and_their_order_does_not_matter(llm: Cha
     assert first[0].document.page_content == TEXTS[2]
 
 
+@pytest.mark.parametrize("window", [2, 3, 5])
+def test_the_order_of_cached_documents_does_not_matter_in_several_windows_either(llm: ChatModel, window: int) -> None:
+    reranker = IcrReranker(llm=llm, heads=4, cached=DocumentKV(), window=window)
+    rankings = [reranker.rank(QUERY, random.Random(seed).sample(TEXTS, len(TEXTS))) for seed in range(3)]
+    scores = [[(each.document.page_content, each.score) for each in ranking] for ranking in rankings]
+    assert scores[0] == scores[1] == scores[2]
+    assert scores[0][0][0] == TEXTS[2]
+
+
 def test_more_documents_than_a_window_holds_are_ranked_in_several(llm: ChatModel) -> None:
     texts = [*(f"Page {number} tells of bread and butter." for number in range(9)), TEXTS[2]]
     ranking = IcrReranker(llm=llm, window=4).rank(QUERY, texts)
@@ -135,8 +144,29 @@ def test_a_document_longer_than_the_context_is_cut_and_that_is_told(llm: ChatMod
     ranking = IcrReranker(llm=llm).rank(QUERY, texts)
     assert order(ranking)[0] == 0
     assert ranking.notes[0].startswith("1 of 3 documents cut to ")
+    assert ranking.evaluated > 900
     with pytest.raises(ContextOverflow, match="the query has"):
         IcrReranker(llm=llm).rank("why " * 2000, texts)
+
+
+def test_a_document_is_cut_only_where_there_is_no_room_for_it(llm: ChatModel) -> None:
+    long = "Nothing else is known. " * 150 + TEXTS[2]
+    assert llm.count_tokens(long) > 700
+    for texts in ([long], [TEXTS[1], long], TEXTS[:2] + TEXTS[3:] + [long]):
+        ranking = IcrReranker(llm=llm, heads=4).rank(QUERY, texts)
+        assert ranking.notes == ()
+        assert ranking[0].document.page_content == long
+
+
+def test_what_is_told_to_be_cut_has_been_cut(llm: ChatModel) -> None:
+    """The number in front of a cached document, which has none, and the many digits of others are no part of it."""
+    reranker = IcrReranker(llm=llm, heads=4, cached=DocumentKV())
+    room = llm.context_size - reranker._prompt.taken([QUERY, "N/A"])
+    texts = [" ".join([word] * (room // 4 - 1)) for word in ("cat", "dog", "sun", "hat", "pen")]
+    assert {len(reranker._prompt.passage(Passage("", text))) for text in texts} == {room // 4}
+    assert reranker.rank(QUERY, texts).notes == ("5 documents ranked in 2 windows",)
+    longer = reranker.rank(QUERY, [f"{texts[0]} cat", *texts[1:]])
+    assert longer.notes[0] == f"1 of 5 documents cut to {room // 4} tokens"
 
 
 def test_control_tokens_in_documents_and_queries_stay_text(llm: ChatModel) -> None:
@@ -148,6 +178,18 @@ def test_control_tokens_in_documents_and_queries_stay_text(llm: ChatModel) -> No
     assert not control & set(prompt.passage(Passage(attack, attack), 1).tokens)
     assert prompt.tail(attack).count(weights.end[0]) == prompt.tail("x").count(weights.end[0])
     assert IcrReranker(llm=llm).rank(QUERY, [attack, *TEXTS])[0].document.page_content == TEXTS[2]
+
+
+def test_sentencepiece_puts_no_blanks_between_the_parts_of_the_prompt(tmp_path: Path) -> None:
+    with ChatLocal(model=write_tiny(tmp_path, "llama", template=PLAIN), n_ctx=512) as model:
+        weights = model.engine.weights
+        prompt = IcrPrompt(model.engine, load_prompt("icr_search"))
+        part = prompt.passage(Passage("", "A text."), 7)
+        tokens = [*prompt.preamble, *part.tokens, *prompt.tail("a query")]
+        text = b"".join(map(weights.piece, tokens)).decode().replace("▁", " ")  # this vocabulary has no blank
+        assert text.startswith("Here are some paragraphs:\n\n[7] A text.\n\nPlease find information")
+        own = b"".join(map(weights.piece, part.tokens[: part.own])).decode()
+        assert own.replace("▁", " ") == "[7] A text."
 
 
 def test_any_script_can_be_ranked_and_explained(llm: ChatModel) -> None:
@@ -189,8 +231,8 @@ def test_heads_that_nobody_has_found_or_that_are_not_there_are_refused(llm: Chat
         pytest.raises(RerankError, match="find"),
     ):
         IcrReranker(llm=model, heads=4)
-    with pytest.raises(Exception, match=r"no Head|no layer"):
-        IcrReranker(llm=llm, heads=((99, 0),)).rank(QUERY, TEXTS)
+    with pytest.raises(RerankError, match="is in no layer that is read"):
+        IcrReranker(llm=llm, heads=((99, 0),))
 
 
 def test_a_prompt_without_a_place_for_paragraphs_is_refused() -> None:

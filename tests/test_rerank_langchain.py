@@ -11,7 +11,8 @@ from langchain_classic.retrievers import ContextualCompressionRetriever
 from langchain_core.documents import Document
 from langchain_core.runnables import RunnablePassthrough
 from ragloom import Corpus, load
-from ragloom.rag.rerank import CrossEncoderReranker, IcrReranker, Reranker
+from ragloom.rag.llm import ChatModel
+from ragloom.rag.rerank import CrossEncoderReranker, FirstReranker, IcrCompressor, IcrReranker, Reranker
 from tiny_cross_encoder import write_tiny_cross_encoder
 
 pytestmark = pytest.mark.model
@@ -21,13 +22,22 @@ TEXTS = ["Rain is wet.", "Trains run late.", "The cat sleeps all day.", "Bread i
 
 
 @pytest.fixture(scope="module")
-def rerankers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Reranker]]:
+def llm() -> Iterator[ChatModel]:
+    with load("embedded", n_ctx=512) as model:
+        yield model
+
+
+@pytest.fixture(scope="module")
+def rerankers(llm: ChatModel, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Reranker]:
     folder = write_tiny_cross_encoder(tmp_path_factory.mktemp("tiny"), [QUESTION, *TEXTS])
-    with load("embedded", n_ctx=512) as llm:
-        yield {"icr": IcrReranker(llm=llm, keep=2), "cross-encoder": CrossEncoderReranker(model=folder, keep=2)}
+    return {
+        "icr": IcrReranker(llm=llm, keep=2),
+        "first": FirstReranker(llm=llm, keep=2),
+        "cross-encoder": CrossEncoderReranker(model=folder, keep=2),
+    }
 
 
-@pytest.fixture(params=["icr", "cross-encoder"])
+@pytest.fixture(params=["icr", "first", "cross-encoder"])
 def reranker(request: pytest.FixtureRequest, rerankers: dict[str, Reranker]) -> Reranker:
     return rerankers[request.param]
 
@@ -51,6 +61,16 @@ def test_a_compressing_retriever_ranks_what_the_corpus_finds(reranker: Reranker,
         assert documents[0].page_content == "The cat sleeps all day."
     told = asyncio.run(retriever.ainvoke(QUESTION))
     assert [text for text, _ in best(told)] == [text for text, _ in best(documents)]
+
+
+def test_a_compressing_retriever_keeps_the_sentences_that_matter(llm: ChatModel, corpus: Corpus) -> None:
+    corpus.add([" ".join(TEXTS), *TEXTS[:2]])
+    compressor = IcrCompressor(reranker=IcrReranker(llm=llm), max_tokens=8)
+    retriever = ContextualCompressionRetriever(base_compressor=compressor, base_retriever=corpus.as_retriever(k=4))
+    (kept,) = retriever.invoke(QUESTION)
+    assert kept.page_content == "The cat sleeps all day."
+    assert kept.metadata["end"] - kept.metadata["start"] == len(kept.page_content)
+    assert asyncio.run(retriever.ainvoke(QUESTION)) == [kept]
 
 
 def test_a_reranker_stands_in_a_chain(reranker: Reranker, found: Corpus) -> None:

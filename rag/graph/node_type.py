@@ -11,7 +11,7 @@ import inspect
 import re
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic.errors import PydanticUserError
@@ -22,6 +22,9 @@ from .errors import NodeTypeError
 from .fields import OF_PARAM, check_fields, check_name, several
 from .spec import NodeSpec
 from .state import WRITABLE, RagState, Update
+
+if TYPE_CHECKING:
+    from ..llm.models import ModelFile
 
 Need = Literal["corpus", "llm", "logits", "attention"]
 """What a node cannot run without. Logits and attention are the LLM's; a server gives neither."""
@@ -44,6 +47,19 @@ WITH_CORPUS = NamesNodes("corpus")
 
 WITH_CANDIDATES = NamesNodes("candidates")
 """Says that a parameter names nodes that find candidates: `Annotated[dict[str, float], WITH_CANDIDATES]`."""
+
+
+@runtime_checkable
+class ChecksModel(Protocol):
+    """A node, as a pydantic model, that looks at its LLM's file when the graph is checked; nothing is loaded then."""
+
+    def check_model(self, file: ModelFile) -> None:
+        """See that the node can do with this model what its parameters say.
+
+        Raises:
+            RagloomError: it cannot.
+        """
+
 
 _ARGUMENT = re.compile(r"\s+(\w+): (.+)")
 

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
 from .conditions import Condition
 from .flow import Flow
-from .node_type import NodeType
+from .node_type import ChecksModel, NodeType
 from .spec import GraphSpec, NodeSpec
 from .state import WRITABLE
+
+if TYPE_CHECKING:
+    from ..llm.models import ModelFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,15 @@ class PlannedNode:
     def looks_into(self) -> list[str]:
         """What it looks into of its LLM; see `NodeType`."""
         return self.type.looks_into if self.type else []
+
+    def check_model(self, file: ModelFile) -> None:
+        """Let the node look at the file of its LLM, if it wants to.
+
+        Raises:
+            RagloomError: it cannot do with this model what its parameters say.
+        """
+        if isinstance(self.params, ChecksModel):
+            self.params.check_model(file)
 
     @property
     def reads(self) -> frozenset[str]:

@@ -1,16 +1,20 @@
 """Compressing documents: of a context that is too long, keep the sentences to which the query attends.
 
 What ICR reads for ranking says also which sentences of a document matter: a sentence's weight is the sum of the
-calibrated scores of its words. Sentences are taken by weight, the heaviest first, until the budget is full, and stay in
-their order. ILRe (Liang et al. 2025, "Intermediate Layer Retrieval for Context Compression in Causal LLMs") keeps
-tokens by the attention of one layer in the same way; we keep whole sentences, which can be cited.
+calibrated scores of its words. Sentences are taken by weight, the heaviest first, as long as they fit into the budget,
+and stay in their order. Taking them by weight per token was tried: it keeps the answer more often within some budgets
+and less often within small ones, which it fills with headings and other short scraps.
+
+ILRe (Liang et al. 2025, "Intermediate Layer Retrieval for Context Compression in Causal LLMs") keeps tokens by the
+attention of one layer in the same way; we keep whole sentences, which can be cited.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import cache
 
 from langchain_core.callbacks import Callbacks
 from langchain_core.documents import BaseDocumentCompressor, Document
@@ -66,7 +70,8 @@ class IcrCompressor(BaseDocumentCompressor):
             RerankError: the query is empty.
             ModelError: the model failed.
         """
-        ranking = self.reranker.model_copy(update={"explain": True}).rank(query, documents)
+        explaining = self.reranker if self.reranker.explain else self.reranker.model_copy(update={"explain": True})
+        ranking = explaining.rank(query, documents)
         for note in ranking.notes:
             _log.warning("%s: %s", type(self).__name__, note)
         return compress(ranking, self.max_tokens, self.reranker.llm.count_tokens, language=self.language)
@@ -84,26 +89,37 @@ def compress(
     """The sentences of a ranking with highlights that weigh most, as documents.
 
     Args:
-        ranking: ranked documents, each with highlights for all words that were read; what was not is not kept.
-        max_tokens: how many tokens may be kept.
+        ranking: ranked documents, each with highlights for all words that were read; what was not is not kept. Of
+            documents with the same text, only the first one counts.
+        max_tokens: how many tokens the kept documents may have together.
         count_tokens: how many tokens a text is.
         language: of the documents.
     """
-    units = [list(_units(ranked.document.page_content, language)) for ranked in ranking]
-    weighed = [
-        (weight, place, span) for place, ranked in enumerate(ranking) for span, weight in _weights(ranked, units[place])
-    ]
-    kept: list[list[Span]] = [[] for _ in ranking]
+    by_text: dict[str, Ranked] = {}
+    for ranked in ranking:
+        by_text.setdefault(ranked.document.page_content, ranked)
+    distinct = list(by_text.values())
+    units = [list(_units(ranked.document.page_content, language)) for ranked in distinct]
+
+    @cache
+    def size(place: int, run: Span) -> int:
+        return count_tokens(distinct[place].document.page_content[run.start : run.end])
+
+    kept: list[set[int]] = [set() for _ in distinct]
     left = max_tokens
-    for _, place, span in sorted(weighed, key=lambda each: (-each[0], each[1], each[2])):
-        size = count_tokens(ranking[place].document.page_content[span.start : span.end])
-        if size <= left:
-            left -= size
-            kept[place].append(span)
+    weighed = [
+        (-weight, place, at) for place, ranked in enumerate(distinct) for at, weight in _weights(ranked, units[place])
+    ]
+    for _, place, at in sorted(weighed):
+        before, after = (_runs(numbers, units[place]) for numbers in (kept[place], kept[place] | {at}))
+        more = sum(size(place, run) for run in after) - sum(size(place, run) for run in before)
+        if more <= left:
+            left -= more
+            kept[place].add(at)
     return [
         _part(ranked.document, run)
-        for ranked, spans, known in zip(ranking, kept, units, strict=True)
-        for run in _runs(sorted(spans), known)
+        for ranked, numbers, known in zip(distinct, kept, units, strict=True)
+        for run in _runs(numbers, known)
     ]
 
 
@@ -119,25 +135,24 @@ def _units(text: str, language: str) -> Iterator[Span]:
         end = sentence.end
 
 
-def _weights(ranked: Ranked, units: Sequence[Span]) -> Iterator[tuple[Span, float]]:
-    """The units of which a word was read, with what their words weigh; a word counts where it begins."""
-    for unit in units:
+def _weights(ranked: Ranked, units: Sequence[Span]) -> Iterator[tuple[int, float]]:
+    """The numbers of the units of which a word was read, with what their words weigh; a word counts where it begins."""
+    for at, unit in enumerate(units):
         words = [word.weight for word in ranked.highlights if unit.start <= word.start < unit.end]
         if words:
-            yield unit, sum(words)
+            yield at, sum(words)
 
 
-def _runs(spans: Sequence[Span], units: Sequence[Span]) -> list[Span]:
-    """Neighbouring units as one span."""
-    place = {unit: at for at, unit in enumerate(units)}
+def _runs(numbers: Collection[int], units: Sequence[Span]) -> list[Span]:
+    """Units by their numbers; neighbours are one span, with what stands between them."""
     runs: list[Span] = []
     last = -2
-    for span in spans:
-        if place[span] == last + 1:
-            runs[-1] = Span(runs[-1].start, span.end)
+    for at in sorted(numbers):
+        if at == last + 1:
+            runs[-1] = Span(runs[-1].start, units[at].end)
         else:
-            runs.append(span)
-        last = place[span]
+            runs.append(units[at])
+        last = at
     return runs
 
 

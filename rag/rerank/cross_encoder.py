@@ -8,9 +8,9 @@ the query; how many passages were longer is told.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from pydantic import Field, PrivateAttr
@@ -27,7 +27,7 @@ _RANKING_HEADS = ("ForSequenceClassification", "ForCausalLM")
 
 
 class _Loaded:
-    """What has been loaded, if it has; copies of a reranker share it."""
+    """What has been loaded, if it has; copies of a reranker that would load the same share it."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -53,11 +53,22 @@ class CrossEncoderReranker(Reranker):
     device: str = "cpu"
     _loaded: _Loaded = PrivateAttr(default_factory=_Loaded)
 
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy as of any reranker; it shares what has been loaded, unless it is to load another model."""
+        copied = super().model_copy(update=update, deep=deep)
+        if copied._what_to_load == self._what_to_load:
+            copied._loaded = self._loaded
+        return copied
+
+    @property
+    def _what_to_load(self) -> tuple[object, ...]:
+        return str(self.model), self.max_length, self.device
+
     def load(self) -> CrossEncoder:
         """Load the model now, once.
 
         Raises:
-            RerankError: there is no such model, or it is none that ranks.
+            RerankError: there is no such model or device, or it is none that ranks.
         """
         with self._loaded.lock:
             if self._loaded.model is None:
@@ -65,15 +76,17 @@ class CrossEncoderReranker(Reranker):
             return self._loaded.model
 
     def _load(self) -> CrossEncoder:
+        from safetensors import SafetensorError
         from transformers.utils import logging
 
         logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+        self._check_device()
         try:
             model = self._read()
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, SafetensorError) as error:
             raise RerankError(
-                f"cannot load the cross-encoder {str(self.model)!r}: {str(error).strip().splitlines()[0]}; give the "
-                "folder of one, or the name of one on Hugging Face while there is a network"
+                f"cannot load the cross-encoder {str(self.model)!r}: {_first_line(error)}; give the folder of one, or "
+                "the name of one on Hugging Face while there is a network"
             ) from error
         made_for = (getattr(model[0].config, "architectures", None) or [""])[0]
         if not made_for.endswith(_RANKING_HEADS):
@@ -83,8 +96,18 @@ class CrossEncoderReranker(Reranker):
         model.eval()
         return model
 
+    def _check_device(self) -> None:
+        import torch
+
+        try:
+            torch.empty(0, device=self.device)
+        except (AssertionError, NotImplementedError, RuntimeError) as error:  # whatever torch was built without
+            raise RerankError(
+                f"there is no device {self.device!r} for a cross-encoder: {_first_line(error)}; device='cpu' will do"
+            ) from error
+
     def _read(self) -> CrossEncoder:
-        """The model from this machine; only one that is not here is looked for elsewhere."""
+        """The model from this machine; only one that is not here, or not all of it, is looked for elsewhere."""
         from sentence_transformers import CrossEncoder
 
         def read(*, here: bool) -> CrossEncoder:
@@ -113,3 +136,7 @@ class CrossEncoderReranker(Reranker):
             longer = f"{cut} of {count(len(texts), 'document')} longer than {most} tokens with the query"
             notes = (f"{longer}: only their beginning was read",)
         return Scores([float(score) for score in scores], evaluated=int(lengths.clip(max=most).sum()), notes=notes)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0]

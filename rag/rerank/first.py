@@ -29,10 +29,10 @@ from ..._explain import count
 from ...prompts import load_prompt
 from ..llm.base import ChatModel
 from .errors import RerankError
-from .list_prompt import IDENTIFIERS, OPENING, Line, ListPrompt
+from .list_prompt import OPENING, Line, ListPrompt
 from .reranker import Reranker
-from .sliding import slide
-from .types import Passage, Scores
+from .types import IDENTIFIERS, Passage, Scores
+from .windows import check_overlap, slide
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +71,8 @@ class FirstReranker(Reranker):
     ```
 
     Scores are natural log-probabilities among all tokens: a sum far below 1 says that the model would begin with
-    something else. Documents of several windows are put on the scale of the first one; see `sliding`. A long document
-    is cut, never silently, where the context has no room for it; see `list_prompt`.
+    something else. Documents of several windows are put on the scale of the first one; see `windows`. A long document
+    is cut, never silently, where the context has no room for it; see `fitting`.
 
     Attributes:
         llm: a model on this machine, or a server that continues an answer: `ChatServer(continues=True, ...)`. A server
@@ -91,8 +91,7 @@ class FirstReranker(Reranker):
 
     @model_validator(mode="after")
     def _checked(self) -> Self:
-        if self.step >= self.window:
-            raise ValueError(f"step should be less than window={self.window}, so that windows overlap, not {self.step}")
+        check_overlap(self.window, self.step)
         return self
 
     @cached_property
@@ -127,12 +126,12 @@ class FirstReranker(Reranker):
             return table, sum(self._prompt.tokens(prompt) for prompt in prompts)
 
         (table, evaluated), listed = self._prompt.asked(query, [lines[place] for place in places], ask)
-        scores = np.mean([np.roll(row, start) for row, start in zip(_told(table), starts, strict=True)], axis=0)
+        scores = np.mean([np.roll(row, start) for row, start in zip(_without_gaps(table), starts, strict=True)], axis=0)
         cut = frozenset(places[at] for at in listed.cut)
         return _Read(scores.tolist(), evaluated, cut, listed.longest, int(np.isinf(table).sum()))
 
 
-def _told(table: NDArray[np.float32]) -> NDArray[np.float64]:
+def _without_gaps(table: NDArray[np.float32]) -> NDArray[np.float64]:
     """The log-probabilities, with the lowest that was told in place of those that were not."""
     if np.isinf(table).all(axis=1).any():
         raise RerankError(

@@ -82,8 +82,9 @@ def fuse(
         raise RerankError(unknown("method", method, _METHODS))
     totals: dict[Key, float] = {key: 0.0 for ranking in rankings.values() for key, _ in ranking}
     for name, ranking in rankings.items():
-        own = dict(reversed(ranking))
-        first = {key: own[key] for key, _ in ranking}
+        first: dict[Key, float] = {}
+        for key, own in ranking:
+            first.setdefault(key, own)
         worth, lacking = score(list(first.values()))
         by_key = dict(zip(first, worth, strict=True))
         for key in totals:

@@ -10,28 +10,36 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._explain import count
 from ...prompts import load_prompt
 from ..llm.attention.document_kv import DocumentKV
 from ..llm.attention.flash import Head
 from ..llm.engine import LlamaEngine
+from ..llm.errors import ContextOverflow
 from .errors import RerankError
-from .heads import HeadScore, HeadScores, model_digest
+from .fitting import SHORTEST, level
+from .heads import Gain, HeadScore, HeadScores, Way, model_digest
 from .icr_prompt import IcrPrompt
-from .icr_reading import IcrReading, read_passages
+from .icr_reading import NOTHING, IcrReading, read_passages
 from .labelled import Labelled
 from .ndcg import ndcg
 
 FOLDS = 5
 COUNTS = (1, 2, 4, 8, 16, 32, 64)
+WAYS: tuple[Way, ...] = get_args(Way)
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
     """What each head made of one query.
+
+    Several heads are the sum of their scores. That is not quite the score of `IcrReranker`, which leaves out the
+    outliers among the tokens once their scores are summed over the heads that it reads.
 
     Attributes:
         scores: `[n_passages, n_heads]`.
@@ -42,7 +50,7 @@ class Trial:
     relevance: NDArray[np.int64]
 
     @classmethod
-    def of(cls, reading: IcrReading, relevance: Sequence[int]) -> Trial:
+    def of(cls, reading: IcrReading, relevance: Sequence[int]) -> Self:
         """Every head's calibrated attention to each passage."""
         real, nothing = reading.attention.sums([reading.span(place) for place in range(len(relevance))])
         return cls((real - nothing).T, np.array(relevance))
@@ -50,14 +58,6 @@ class Trial:
     def ndcg(self, heads: Sequence[int]) -> float:
         """NDCG@10 of the sum over `heads`, by their number."""
         return float(ndcg(self.scores[:, list(heads)].sum(axis=1, keepdims=True), self.relevance)[0])
-
-
-@dataclass(frozen=True, slots=True)
-class Gain:
-    """Cross-validated nDCG@10 of the best `count` heads; None: of all heads, which need not be chosen."""
-
-    count: int | None
-    ndcg: float
 
 
 def find_heads(
@@ -68,61 +68,72 @@ def find_heads(
     task: str = "search",
     layers: int | None = None,
     on_progress: Callable[[int, int], None] | None = None,
-) -> tuple[HeadScores, dict[str, list[Gain]]]:
+) -> HeadScores:
     """Order the heads of a model, for passages that are read together and for those that are read apart.
 
     Args:
         engine: evaluates the model.
-        data: what to rank; passages that do not fit into the context are cut.
+        data: what to rank; where the passages of a query do not fit into the context, the longest are cut.
         name: what to call the data.
         task: `search` or `question`.
         layers: look at the heads of the first ones only, which takes less time.
         on_progress: told `(done, total)` after each query.
 
-    Returns:
-        The order of the heads, and the cross-validated gains of taking few of them: `together` and `apart`.
-
     Raises:
         AttentionUnavailable: the model has no attention that can be read.
+        ContextOverflow: the context has not even room for the beginnings of the passages.
         RerankError: there are fewer queries than folds.
     """
     if len(data) < FOLDS:
         raise RerankError(f"{len(data)} labelled queries are too few; give at least {FOLDS}, better 100")
     prompt = IcrPrompt(engine, load_prompt(f"icr_{task}"))
     heads: tuple[Head, ...] = ()
-    trials: dict[str, list[Trial]] = {"together": [], "apart": []}
+    trials: dict[Way, list[Trial]] = {way: [] for way in WAYS}
+    cut = 0
     for done, each in enumerate(data, start=1):
-        room = engine.n_ctx - prompt.taken([each.query, "N/A"])
-        for way, cache in (("together", None), ("apart", DocumentKV(memory=0))):
+        longest = _longest(engine, prompt, each)
+        for way in WAYS:
+            cache = DocumentKV(memory=0) if way == "apart" else None
             reading = read_passages(
-                engine,
-                prompt,
-                each.query,
-                each.passages,
-                layers=layers,
-                cache=cache,
-                longest=room // len(each.passages),
+                engine, prompt, each.query, each.passages, layers=layers, cache=cache, longest=longest
             )
             heads = reading.attention.heads
             trials[way].append(Trial.of(reading, each.relevance))
+            cut += way == "together" and sum(part.is_cut for part in reading.parts)
         if on_progress:
             on_progress(done, len(data))
-    found = HeadScores(
+    return HeadScores(
         model=engine.name,
         sha256=model_digest(engine.file),
         data=name,
+        task=task,
         queries=len(data),
+        documents=max(len(each.passages) for each in data),
+        cut=cut,
+        layers=max(head.layer for head in heads) + 1,
         together=order_heads(trials["together"], heads),
         apart=order_heads(trials["apart"], heads),
+        gains={way: tuple(gains(those)) for way, those in trials.items()},
     )
-    return found, {way: gains(those) for way, those in trials.items()}
+
+
+def _longest(engine: LlamaEngine, prompt: IcrPrompt, asked: Labelled) -> int:
+    """How many tokens a passage may have, so that all of them fit, each with its number."""
+    taken = prompt.taken([asked.query, NOTHING])
+    lengths = [len(prompt.passage(passage, len(asked.passages))) for passage in asked.passages]
+    longest = level(lengths, engine.n_ctx - taken)
+    if longest < min(SHORTEST, max(lengths)):
+        what = f"a query with {count(len(lengths), 'document')}"
+        raise ContextOverflow(taken + SHORTEST * len(lengths), engine.n_ctx, what)
+    return longest
 
 
 def order_heads(trials: Sequence[Trial], heads: Sequence[Head]) -> tuple[HeadScore, ...]:
     """The heads with their mean nDCG@10, best first."""
     means = _means(trials)
-    order = np.argsort(-means, kind="stable")
-    return tuple(HeadScore(layer=heads[at].layer, head=heads[at].head, ndcg=round(float(means[at]), 4)) for at in order)
+    return tuple(
+        HeadScore(layer=heads[at].layer, head=heads[at].head, ndcg=round(float(means[at]), 4)) for at in _order(means)
+    )
 
 
 def gains(trials: Sequence[Trial]) -> list[Gain]:
@@ -130,18 +141,23 @@ def gains(trials: Sequence[Trial]) -> list[Gain]:
     n_heads = trials[0].scores.shape[1]
     fold = np.random.default_rng(0).permutation(len(trials)) % FOLDS
     orders = [
-        np.argsort(-_means([trial for trial, other in zip(trials, fold, strict=True) if other != part]))
+        _order(_means([trial for trial, other in zip(trials, fold, strict=True) if other != part]))
         for part in range(FOLDS)
     ]
-    counts: list[int | None] = [count for count in COUNTS if count < n_heads]
-    return [
-        Gain(
-            count, float(np.mean([trial.ndcg(orders[part][:count]) for trial, part in zip(trials, fold, strict=True)]))
-        )
-        for count in [*counts, None]
-    ]
+
+    def mean(taken: int | None) -> float:
+        return float(np.mean([trial.ndcg(orders[part][:taken]) for trial, part in zip(trials, fold, strict=True)]))
+
+    counts = [*(taken for taken in COUNTS if taken < n_heads), None]
+    return [Gain(heads=taken, ndcg=round(mean(taken), 4)) for taken in counts]
 
 
 def _means(trials: Sequence[Trial]) -> NDArray[np.float64]:
     means: NDArray[np.float64] = np.mean([ndcg(trial.scores, trial.relevance) for trial in trials], axis=0)
     return means
+
+
+def _order(means: NDArray[np.float64]) -> list[int]:
+    """The heads by their number, best first; equals from the first layer on."""
+    order: list[int] = np.argsort(-means, kind="stable").tolist()
+    return order

@@ -15,7 +15,7 @@ is that of a sample, and passages are numbered in the order in which they stand.
 
 What we add: passages are read once for both queries; `heads` reads the few heads that rank best (found once a model,
 see `heads`), `layers` ends the pass after the last of them, and `cached` evaluates every passage on its own, so that it
-need not be read again for another query. More passages than fit are ranked in windows (see `windows`).
+need not be read again for another query. More passages than fit are ranked in windows (see `windows.pour`).
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ from ..llm.attention.flash import Head
 from ..llm.base import ChatModel
 from ..llm.errors import ContextOverflow
 from .explaining import highlights
-from .heads import as_heads, load_heads
+from .fitting import SHORTEST, level
+from .heads import as_heads, choose_heads
 from .icr_prompt import IcrPrompt, PassageTokens
 from .icr_reading import NOTHING, Tokens, read_passages
 from .reranker import Reranker
 from .types import Highlight, Passage, Scores
-from .windows import Window, in_windows
+from .windows import Window, pour
 
-_AT_LEAST = 4  # passages have room in a window, so none is longer than a quarter of it
-_SHORTEST = 16  # tokens of a passage that tell anything
+_AT_LEAST = 4  # passages stand in each of several windows, so none is longer than a quarter of one
 
 
 class IcrReranker(Reranker):
@@ -62,9 +62,10 @@ class IcrReranker(Reranker):
         task: `question` asks to answer the query, `search` to find what is relevant for it.
         heads: the attention heads to read: a number of the best ones for ranking (see `ragloom heads`), or which ones;
             None: all, as published.
-        layers: read the first ones only; None: as many as the heads need.
+        layers: read the first ones only, so that a number of `heads` are the best of these; None: as many as the heads
+            need.
         cached: evaluate each document on its own and keep its KV, in ragloom's cache folder or the `DocumentKV` given;
-            the order of the documents does not matter then.
+            the order of the documents decides between equals only then.
         window: how many documents are read at once; None: as many as fit into the model's context.
         explain: tell which words of each document drew the attention, as `Ranked.highlights`.
     """
@@ -83,7 +84,7 @@ class IcrReranker(Reranker):
 
         Raises:
             AttentionUnavailable: the model has none.
-            RerankError: `heads` is a number, and nobody knows the best ones of this model.
+            RerankError: the model has no such heads or layers, or nobody knows its best heads.
         """
         _ = self._heads
         self.llm.engine.check_attention()
@@ -91,9 +92,10 @@ class IcrReranker(Reranker):
 
     @cached_property
     def _heads(self) -> tuple[Head, ...] | None:
-        if isinstance(self.heads, int):
-            return load_heads(self.llm.engine.file).best(self.heads, layers=self.layers, apart=bool(self.cached))
-        return self.heads
+        engine = self.llm.engine
+        return choose_heads(
+            engine.file, engine.weights.metadata, self.heads, layers=self.layers, apart=bool(self.cached)
+        )
 
     @cached_property
     def _prompt(self) -> IcrPrompt:
@@ -104,30 +106,57 @@ class IcrReranker(Reranker):
         return self.llm.engine.document_kv if self.cached is True else self.cached or None
 
     def _score(self, query: str, passages: Sequence[Passage]) -> Scores:
-        taken = self._prompt.taken([query, NOTHING])
-        room = self.llm.context_size - taken
-        longest = room // _AT_LEAST
-        if longest < _SHORTEST:
-            raise ContextOverflow(taken + _AT_LEAST * _SHORTEST, self.llm.context_size, "the query")
-        lengths = [len(self._prompt.passage(passage, len(passages))) for passage in passages]
-        cut = sum(length > longest for length in lengths)
+        number = None if self.cached else len(passages)  # the largest there is takes the most room
+        parts = [self._prompt.passage(passage, number) for passage in passages]
+        # The order in which cached passages are given does not decide who stands in a window with whom.
+        order = sorted(range(len(parts)), key=lambda at: parts[at].tokens) if self.cached else range(len(parts))
+        lengths = [len(parts[at]) for at in order]
+        room = self.llm.context_size - self._prompt.taken([query, NOTHING])
+        longest = self._longest(lengths, room)
+        windows: list[Window] = []
+        cut: set[int] = set()
+        found: dict[int, tuple[Highlight, ...]] = {}
 
-        def read(places: Sequence[int]) -> Window[tuple[Highlight, ...]]:
-            return self._read(query, [passages[place] for place in places], longest)
+        def read(places: Sequence[int]) -> Sequence[float]:
+            given = [order[place] for place in places]
+            window = self._read(query, [passages[at] for at in given], longest)
+            windows.append(window)
+            cut.update(given[at] for at in window.cut)
+            found.update(zip(given, window.highlights, strict=False))
+            return window.scores
 
-        merged = in_windows([min(length, longest) for length in lengths], read, room=room, most=self.window)
+        poured = pour([min(length, longest) for length in lengths], read, room=room, most=self.window)
+        scores = dict(zip(order, poured, strict=True))
         notes = []
         if cut:
-            notes.append(f"{cut} of {count(len(passages), 'document')} cut to {longest} tokens")
-        if merged.windows > 1:
-            notes.append(f"{len(passages)} documents ranked in {merged.windows} windows")
-        return Scores(merged.scores, merged.evaluated, merged.reused, tuple(notes), tuple(merged.details))
+            notes.append(f"{len(cut)} of {count(len(parts), 'document')} cut to {longest} tokens")
+        if len(windows) > 1:
+            notes.append(f"{len(parts)} documents ranked in {len(windows)} windows")
+        return Scores(
+            [scores[at] for at in range(len(parts))],
+            sum(window.evaluated for window in windows),
+            sum(window.reused for window in windows),
+            tuple(notes),
+            tuple(found[at] for at in sorted(found)),
+        )
 
-    def _read(self, query: str, passages: Sequence[Passage], longest: int) -> Window[tuple[Highlight, ...]]:
-        """Read the passages of one window."""
-        engine = self.llm.engine
+    def _longest(self, lengths: Sequence[int], room: int) -> int:
+        """How long a passage may be: as long as lets all stand in one window, or else a good part of one.
+
+        Raises:
+            ContextOverflow: there is not even room for the beginnings of a few passages.
+        """
+        longest = max(level(lengths, room), room // _AT_LEAST)
+        if longest < min(SHORTEST, max(lengths)):
+            taken = self.llm.context_size - room
+            least = taken + min(_AT_LEAST, len(lengths)) * SHORTEST
+            raise ContextOverflow(least, self.llm.context_size, "the query")
+        return longest
+
+    def _read(self, query: str, passages: Sequence[Passage], longest: int) -> Window:
+        """Read the passages of one window, cut to `longest` tokens."""
         reading = read_passages(
-            engine,
+            self.llm.engine,
             self._prompt,
             query,
             passages,
@@ -136,8 +165,9 @@ class IcrReranker(Reranker):
             cache=self._cache,
             longest=longest,
         )
-        details = [*map(self._highlights, passages, reading.parts, reading.tokens())] if self.explain else []
-        return Window(reading.scores(), reading.attention.evaluated, reading.attention.reused, details)
+        cut = frozenset(at for at, part in enumerate(reading.parts) if part.is_cut)
+        told = [*map(self._highlights, passages, reading.parts, reading.tokens())] if self.explain else []
+        return Window(reading.scores(), reading.attention.evaluated, reading.attention.reused, cut, told)
 
     def _highlights(self, passage: Passage, part: PassageTokens, tokens: Tokens) -> tuple[Highlight, ...]:
         pieces = [self.llm.engine.weights.piece(token) for token in part.tokens[: part.own]]

@@ -24,11 +24,13 @@ class PassageTokens:
         tokens: the passage's own, then those that part it from the next one.
         own: how many are its own; the attention to the others counts for nobody.
         before: how many bytes of them stand before the passage: its number.
+        is_cut: whether the passage goes on.
     """
 
     tokens: list[int]
     own: int
     before: int
+    is_cut: bool = False
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -39,7 +41,7 @@ class PassageTokens:
         if over <= 0:
             return self
         own = self.own - over
-        return PassageTokens(self.tokens[:own] + self.tokens[self.own :], own, self.before)
+        return PassageTokens(self.tokens[:own] + self.tokens[self.own :], own, self.before, is_cut=True)
 
 
 class IcrPrompt:
@@ -55,7 +57,7 @@ class IcrPrompt:
         before, found, after = prompt.user.partition(_GAP)
         if not found or not Template(after).is_valid() or set(Template(before + after).get_identifiers()) != {"query"}:
             raise RerankError(f"the prompt {prompt.name!r} should have {_GAP} and after it $query, and nothing else")
-        self._tokenize = engine.tokenize
+        self._tokenize = engine.weights.tokenize_within
         begin, self._end = ChatTemplate(engine.weights).frame()
         self.preamble = [*begin, *self._tokenize(before)]
         self._between = self._tokenize(_BETWEEN)

@@ -1,14 +1,12 @@
-"""The prompt that lists passages by letter, and what of each passage there is room for.
+"""The prompt that lists passages by letter.
 
-The context is what the model has for a prompt; the frame is all that is not a passage. What is left is shared out like
-water that is poured into vessels of different heights: the short passages stay whole, and the longest are cut to one
-length, the largest with which all fit.
+The context is what the model has for a prompt; the frame is all that is not a passage. What is left is shared out among
+the passages; see `fitting`.
 """
 
 from __future__ import annotations
 
 import re
-import string
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,15 +19,12 @@ from ...prompts import Prompt
 from ..llm.base import ChatModel
 from ..llm.errors import ContextOverflow
 from .errors import RerankError
-from .types import Passage
-
-IDENTIFIERS = string.ascii_uppercase
-"""What passages are called, in their order."""
+from .fitting import SHORTEST, level
+from .types import IDENTIFIERS, Passage
 
 OPENING = "["
 """With what an answer begins, before its first identifier."""
 
-_SHORTEST = 16  # tokens of a passage that tell anything
 _IDENTIFIER = re.compile(r"\[(\s*(?:[A-Z]|\d+)\s*)\]")
 
 Answer = TypeVar("Answer")
@@ -120,8 +115,8 @@ class ListPrompt:
         """The passages, cut so that they fit beside what is `taken`."""
         tokens = [line.tokens for line in lines]
         longest = level(tokens, self._llm.context_size - taken)
-        if longest < min(_SHORTEST, max(tokens)):
-            least = taken + sum(min(each, _SHORTEST) for each in tokens)
+        if longest < min(SHORTEST, max(tokens)):
+            least = taken + sum(min(each, SHORTEST) for each in tokens)
             what = f"the query with the beginnings of {count(len(lines), 'document')}"
             raise ContextOverflow(least, self._llm.context_size, what)
         cut = frozenset(at for at, each in enumerate(tokens) if each > longest)
@@ -147,20 +142,3 @@ def neutral(text: str) -> str:
     ```
     """
     return _IDENTIFIER.sub(r"(\1)", text)
-
-
-def level(lengths: Sequence[int], room: int) -> int:
-    """The largest length to which all are cut so that they fit: the sum of `min(length, level)` is at most `room`.
-
-    ```python
-    from ragloom.rag.rerank.list_prompt import level
-
-    print(level([10, 50, 90], 100), level([10, 50, 90], 1000))  # -> 45 90
-    ```
-    """
-    left = room
-    for longer, length in zip(range(len(lengths), 0, -1), sorted(lengths), strict=True):
-        if length * longer > left:
-            return max(left, 0) // longer
-        left -= length
-    return max(lengths, default=0)

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from langchain_core.callbacks import Callbacks
 from langchain_core.documents import BaseDocumentCompressor, Document
@@ -29,13 +29,24 @@ class Reranker(BaseDocumentCompressor):
     Attributes:
         keep: how many of the best to return; None: all.
         first_stage: weight of the order in which the documents came, from 0 (it does not matter) to 1 (nothing else
-            does). It decides between equals in any case. See `fusing.with_first_stage`.
+            does). It decides between equals in any case; with a weight, documents that say the same have scores that
+            differ. See `fusing.with_first_stage`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
     keep: int | None = Field(default=None, ge=1)
     first_stage: Annotated[float, Field(ge=0, le=1)] = 0.0
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy, with some options changed; they are checked as those of a new one.
+
+        Raises:
+            ValidationError: there is no such option, or it cannot have that value.
+        """
+        copied = super().model_copy(deep=deep)
+        options = {name: getattr(copied, name) for name in type(self).model_fields}
+        return type(self)(**options | dict(update or {}))
 
     @abstractmethod
     def _score(self, query: str, passages: Sequence[Passage]) -> Scores:
@@ -49,9 +60,11 @@ class Reranker(BaseDocumentCompressor):
             documents: in the order of the first stage, best first.
 
         Raises:
-            RerankError: the query is empty, or this reranker cannot rank these documents.
+            RerankError: the query is empty, `documents` is one text, or this reranker cannot rank these documents.
             ModelError: the model failed.
         """
+        if isinstance(documents, str):
+            raise RerankError("documents are a list; write [text] for one text")
         if not query.strip():
             raise RerankError("the query is empty; documents are ranked for a query")
         given = [Document(page_content=each) if isinstance(each, str) else each for each in documents]
@@ -59,17 +72,27 @@ class Reranker(BaseDocumentCompressor):
         distinct = list(dict.fromkeys(passage for passage in passages if passage.text.strip()))
         scored = self._score(query, distinct) if distinct else Scores([])
         places = {passage: place for place, passage in enumerate(distinct)}
-        lowest = min(scored.scores, default=0.0)
-        scores = [scored.scores[places[passage]] if passage in places else lowest for passage in passages]
-        if self.first_stage:
-            scores = with_first_stage(scores, self.first_stage)
-        empty = [passage not in places for passage in passages]
-        order = sorted(range(len(given)), key=lambda at: (empty[at], -scores[at]))
+        scores = self._with_first_stage(
+            [scored.scores[places[passage]] if passage in places else None for passage in passages]
+        )
+        order = sorted(range(len(given)), key=lambda at: (passages[at] not in places, -scores[at]))
         ranked = [
             Ranked(given[at], scores[at], rank, at + 1, _highlights(scored, places.get(passages[at]), passages[at]))
             for rank, at in enumerate(order[: self.keep], start=1)
         ]
         return Ranking(ranked, evaluated=scored.evaluated, reused=scored.reused, notes=scored.notes)
+
+    def _with_first_stage(self, scores: Sequence[float | None]) -> list[float]:
+        """The scores with the weight of their order; None, of what says nothing, becomes the lowest of the others."""
+
+        def filled(own: Sequence[float | None]) -> list[float]:
+            lowest = min((score for score in own if score is not None), default=0.0)
+            return [lowest if score is None else score for score in own]
+
+        if not self.first_stage:
+            return filled(scores)
+        weighed = with_first_stage(filled(scores), self.first_stage)
+        return filled([None if own is None else score for own, score in zip(scores, weighed, strict=True)])
 
     async def arank(self, query: str, documents: Sequence[Document | str]) -> Ranking:
         """Rank as `rank` does, without blocking the event loop."""

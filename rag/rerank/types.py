@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import string
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from langchain_core.documents import Document
 
-TOLD = 10
-"""How many highlights a document's metadata has; a `Ranked` has all."""
+IDENTIFIERS = string.ascii_uppercase
+"""What passages are called where a model is asked for their order."""
+
+MOST_HIGHLIGHTS = 10
+"""How many a document's metadata has; a `Ranked` has all."""
 
 
 class Highlight(NamedTuple):
@@ -46,14 +50,19 @@ class Ranked:
 
     def as_document(self) -> Document:
         """A copy of the document that says in its metadata how it was ranked, under LangChain's `relevance_score`."""
-        told = {"relevance_score": self.score, **self.told}
-        return self.document.model_copy(update={"metadata": {**self.document.metadata, **told}})
+        return self._with_metadata({"relevance_score": self.score})
 
-    @property
-    def told(self) -> dict[str, Any]:
-        """The highlights as a document's metadata has them: `{"highlights": [[start, end, weight], ...]}`, or `{}`."""
-        most = [list(each) for each in self.highlights[:TOLD] if each.weight > 0]
-        return {"highlights": most} if most else {}
+    def as_explained(self) -> Document:
+        """The document with its highlights in its metadata, if any: `{"highlights": [[start, end, weight], ...]}`."""
+        return self._with_metadata({})
+
+    def _with_metadata(self, added: dict[str, Any]) -> Document:
+        most = [list(each) for each in self.highlights[:MOST_HIGHLIGHTS] if each.weight > 0]
+        if most:
+            added = {**added, "highlights": most}
+        if not added:
+            return self.document
+        return self.document.model_copy(update={"metadata": {**self.document.metadata, **added}})
 
 
 class Ranking(list[Ranked]):

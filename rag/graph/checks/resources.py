@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ....errors import MissingExtraError
+from ....errors import MissingExtraError, RagloomError
 from ....stores.errors import CorpusNotFoundError
 from ....stores.layout import is_corpus
 from ...llm.attention.architectures import check_architecture
 from ...llm.errors import ModelError
-from ...llm.models import checked_file, embedded_file
+from ...llm.models import ModelFile, checked_file, embedded_file
 from ..plan import Plan, PlannedNode
 from ..problem import Keys, Problem
 from ..spec import CorpusSpec, GraphSpec, LlmSpec
@@ -28,25 +28,29 @@ def check_resources(plan: Plan) -> list[Problem]:
 
 def _check_needs(spec: GraphSpec, node: PlannedNode) -> list[Problem]:
     llm = node.spec.llm or spec.llm
-    if llm is None or not node.looks_into:
-        return []
-    if not llm.is_server:
-        unreadable = unreadable_attention(spec, llm, node)
-        return [spec.origin.problem(("nodes", node.name, "use"), unreadable)] if unreadable else []
-    message = (
-        f"{node.spec.use!r} needs the LLM's {' and '.join(node.looks_into)}, which the server {llm.model} does "
-        "not give; give the node a model on this machine, such as llm: embedded"
-    )
-    return [spec.origin.problem(("nodes", node.name, "use"), message)]
+    unfit = unfit_model(spec, llm, node) if llm else None
+    return [spec.origin.problem(("nodes", node.name, "use"), unfit)] if unfit else []
 
 
-def unreadable_attention(spec: GraphSpec, llm: LlmSpec, node: PlannedNode) -> str | None:
-    """Why the node cannot read the attention of a model's file, as far as the file's header tells."""
-    if "attention" not in node.looks_into or not llm.is_file or not spec.find(llm.model).is_file():
+def unfit_model(spec: GraphSpec, llm: LlmSpec, node: PlannedNode) -> str | None:
+    """Why a node cannot look into a model as it wants to, as far as the model's file tells; None: nothing is known."""
+    if not node.looks_into:
         return None
+    if llm.is_server:
+        return (
+            f"{node.spec.use!r} needs the LLM's {' and '.join(node.looks_into)}, which the server {llm.model} does "
+            "not give; give the node a model on this machine, such as llm: embedded"
+        )
     try:
-        check_architecture(spec.find(llm.model))
-    except ModelError as error:
+        file = find_model(spec, llm)
+    except (ModelError, MissingExtraError):
+        return None  # told of the model itself
+    try:
+        if file and llm.is_file and "attention" in node.looks_into:  # the embedded one has attention
+            check_architecture(file.path)
+        if file:
+            node.check_model(file)
+    except RagloomError as error:
         return str(error)
     return None
 
@@ -68,23 +72,23 @@ def _check_llm(spec: GraphSpec, at: Keys, llm: LlmSpec | None) -> list[Problem]:
     return problems
 
 
-def find_model(spec: GraphSpec, llm: LlmSpec) -> None:
-    """See that a model on this machine is there, or that it can be asked for.
+def find_model(spec: GraphSpec, llm: LlmSpec) -> ModelFile | None:
+    """See that a model on this machine is there, or that it can be asked for; None: then there is no file to look at.
 
     Raises:
         ModelError: there is no such file, or it is not a GGUF file.
         MissingExtraError: it is the embedded one, which is not installed.
     """
     if llm.is_server:
-        return
+        return None
     if llm.model == "embedded":
-        embedded_file()
-    elif llm.model.startswith("hf:"):
+        return checked_file(embedded_file())
+    if llm.model.startswith("hf:"):
         parts = llm.model.removeprefix("hf:").split("/", 2)
         if len(parts) != 3 or not all(parts):
             raise ModelError(f"cannot read {llm.model!r}; write hf:owner/repo/file.gguf")
-    else:
-        checked_file(spec.find(llm.model) if llm.is_file else Path(llm.model))
+        return None
+    return checked_file(spec.find(llm.model) if llm.is_file else Path(llm.model))
 
 
 def _check_corpus(spec: GraphSpec, at: Keys, corpus: CorpusSpec | None) -> list[Problem]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ...._explain import count
 from ....stores.types import Hit
+from ...rerank.types import IDENTIFIERS
+from ...rerank.windows import check_overlap
 from ..context import Context
 from ..errors import GraphError
 from ..node_type import node
@@ -18,13 +21,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ...llm.base import ChatModel
+    from ...llm.models import ModelFile
     from ...rerank.cross_encoder import CrossEncoderReranker
     from ...rerank.icr import IcrReranker
     from ...rerank.reranker import Reranker
     from ...rerank.types import Ranked
 
 KEEP = 10
-LETTERS = 26  # by which FIRST names documents
 
 READS = frozenset({"query", "documents"})
 WRITES = frozenset({"documents", "candidates"})
@@ -49,7 +52,7 @@ class _Attending(BaseModel):
     task: Literal["question", "search"] = "question"
     """whether the LLM is asked to answer the query or to find what is relevant for it."""
 
-    heads: HowMany | list[tuple[Count, Count]] | None = None
+    heads: HowMany | Annotated[list[tuple[Count, Count]], Field(min_length=1)] | None = None
     """the attention heads to read: so many of the best ones, or pairs of layer and head; by default all."""
 
     layers: HowMany | None = None
@@ -60,6 +63,21 @@ class _Attending(BaseModel):
 
     window: Several | None = None
     """how many documents are read at once; by default as many as fit."""
+
+    def check_model(self, file: ModelFile) -> None:
+        """See that the model has these heads and layers.
+
+        Raises:
+            RerankError: it has not, or nobody knows its best heads.
+        """
+        from ...llm.gguf_header import read_header
+        from ...rerank.heads import as_heads, choose_heads
+
+        if self.heads is not None or self.layers is not None:
+            header = cache(lambda: read_header(file.path))
+            choose_heads(
+                file, lambda key: header().get(key), as_heads(self.heads), layers=self.layers, apart=self.cached
+            )
 
     def _reranker(self, context: Context, **options: Any) -> IcrReranker:
         from ...rerank.icr import IcrReranker
@@ -93,15 +111,19 @@ class Compress(_Attending):
         """Compress."""
         if not state.documents:
             return {"documents": []}
-        from ...rerank.compressing import IcrCompressor
+        from ...rerank.compressing import compress
 
-        reranker = self._reranker(context)
-        compressor = IcrCompressor(reranker=reranker, max_tokens=self.max_tokens, language=context.language)
+        reranker = self._reranker(context, explain=True)
+        context.check_cancelled()
         documents = [hit.document for hit in state.documents]
-        kept = compressor.compress_documents(documents, state.query)
-        before, after = (sum(reranker.llm.count_tokens(each.page_content) for each in of) for of in (documents, kept))
+        ranking = reranker.rank(state.query, documents)
+        tokens = reranker.llm.count_tokens
+        kept = compress(ranking, self.max_tokens, tokens, language=context.language)
+        before, after = (sum(tokens(each.page_content) for each in of) for of in (documents, kept))
         places = f"{count(len(kept), 'place')} of {count(len(documents), 'document')}"
         context.note(f"{before:,} -> {after:,} tokens, {places}")
+        for note in ranking.notes:
+            context.note(note)
         return {"documents": [Hit(document, 1 / rank, rank) for rank, document in enumerate(kept, start=1)]}
 
 
@@ -109,19 +131,18 @@ class Compress(_Attending):
 class First(_Reranking):
     """Rank the documents by the logits of the token that would name the best one; wants an LLM that is tuned for it."""
 
-    window: Annotated[int, Field(ge=2, le=LETTERS)] = 20
+    window: Annotated[int, Field(ge=2, le=len(IDENTIFIERS))] = 20
     """how many documents are read at once."""
 
     step: HowMany = 10
     """how far the window moves from the back of the list to its front."""
 
-    rotations: Annotated[int, Field(ge=1, le=LETTERS)] = 1
+    rotations: Annotated[int, Field(ge=1, le=len(IDENTIFIERS))] = 1
     """rank so many rotations of each window and take the mean."""
 
     @model_validator(mode="after")
     def _windows_overlap(self) -> Self:
-        if self.step >= self.window:
-            raise ValueError(f"step should be less than window={self.window}, so that windows overlap, not {self.step}")
+        check_overlap(self.window, self.step)
         return self
 
     def __call__(self, state: RagState, context: Context) -> Update:
@@ -202,7 +223,4 @@ def _ranked(state: RagState, context: Context, make: Callable[[], Reranker]) -> 
 
 
 def _hit(ranked: Ranked) -> Hit:
-    document = ranked.document
-    if told := ranked.told:
-        document = document.model_copy(update={"metadata": document.metadata | told})
-    return Hit(document, ranked.score, ranked.rank)
+    return Hit(ranked.as_explained(), ranked.score, ranked.rank)

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.language_models import BaseChatModel
 
 from ...._paths import expand_user
+from ....errors import RagloomError
 from ....stores.errors import CorpusNotFoundError
 from ....stores.layout import is_corpus
-from ..checks.resources import find_model, unreadable_attention
+from ..checks.resources import find_model, unfit_model
 from ..errors import GraphError
-from ..plan import Plan
+from ..plan import Plan, PlannedNode
 from ..problem import Problem
 from ..spec import CorpusSpec, GraphSpec, LlmSpec
 
@@ -149,16 +150,33 @@ def lacking(plan: Plan, resources: Resources) -> list[Problem]:
             message = f"{node.spec.use!r} needs an LLM; write llm: embedded into the graph, or give RagGraph one"
             problems.append(plan.spec.origin.problem(at, message))
         given = resources.llm if node.spec.llm is None else None
-        if isinstance(given, BaseChatModel) and not getattr(given, "gives", frozenset()).issuperset(node.looks_into):
-            message = (
-                f"{node.spec.use!r} needs the LLM's {' and '.join(node.looks_into)}, which {type(given).__name__} does "
-                "not give; give the node a model on this machine, such as llm: embedded"
-            )
-            problems.append(plan.spec.origin.problem(at, message))
-        if isinstance(given, str | Path):
-            unreadable = unreadable_attention(GraphSpec(), named_llm(Path(), given), node)
-            problems += [plan.spec.origin.problem(at, unreadable)] if unreadable else []
+        if unfit := _unfit(given, node):
+            problems.append(plan.spec.origin.problem(at, unfit))
     return problems
+
+
+def _unfit(given: GivenLlm, node: PlannedNode) -> str | None:
+    """Why a node cannot look into the LLM that was given as it wants to; None: it can, or that is not known yet."""
+    from ...llm.base import ChatModel
+
+    if not node.looks_into:
+        return None
+    if isinstance(given, str | Path):
+        return unfit_model(GraphSpec(), named_llm(Path(), given), node)
+    if isinstance(given, BaseChatModel) and not getattr(given, "gives", frozenset()).issuperset(node.looks_into):
+        return (
+            f"{node.spec.use!r} needs the LLM's {' and '.join(node.looks_into)}, which {type(given).__name__} does "
+            "not give; give the node a model on this machine, such as llm: embedded"
+        )
+    if not isinstance(given, ChatModel):
+        return None
+    try:
+        if "attention" in node.looks_into:
+            given.engine.check_attention()
+        node.check_model(given.engine.file)
+    except RagloomError as error:
+        return str(error)
+    return None
 
 
 def check_given(plan: Plan, corpus: object, llm: object) -> None:
