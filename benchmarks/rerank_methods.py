@@ -15,7 +15,7 @@ from ragloom.rag.llm.base import ChatModel
 from ragloom.rag.rerank import IcrReranker, Reranker, RerankError
 from ragloom.rag.rerank.heads import load_heads
 from ragloom.rag.rerank.icr_reading import IcrReading, read_passages
-from ragloom.rag.rerank.types import Highlight, Passage
+from ragloom.rag.rerank.types import Passage
 from ragloom.rag.rerank.windows import Window
 from rerank_data import Task
 
@@ -171,7 +171,7 @@ class SharedIcr(IcrReranker):
 
     readings: Readings
 
-    def _read(self, query: str, passages: Sequence[Passage], longest: int) -> Window[tuple[Highlight, ...]]:
+    def _read(self, query: str, passages: Sequence[Passage], longest: int) -> Window:
         def read() -> IcrReading:
             engine = self.llm.engine
             return read_passages(engine, self._prompt, query, passages, cache=self._cache, longest=longest)

@@ -30,6 +30,7 @@ def find_command(
     documents: Annotated[int, typer.Option(help="How many documents a query has, where BM25 finds them.", min=2)] = 20,
     task: Annotated[str, typer.Option(help="What the prompt asks for: search or question.")] = "search",
     layers: Annotated[int | None, typer.Option(help="Look at the first ones only; that is faster.", min=1)] = None,
+    tokens: Annotated[int | None, typer.Option(help="Read so many of each document; that is faster.", min=16)] = None,
     model: Model = "embedded",
     gpu_layers: GpuLayers = 0,
     as_json: AsJson = False,
@@ -54,6 +55,7 @@ def find_command(
             name=name,
             task=task,
             layers=layers,
+            tokens=tokens,
             on_progress=lambda done, total: tell(done, total, "queries"),
         )
     path = found.save()
@@ -79,7 +81,8 @@ def show_command(model: Model = "embedded", as_json: AsJson = False) -> None:
 def _print(display: Display, found: HeadScores) -> None:
     """The best heads, and what taking so many of them brings."""
     if found.cut:
-        display.line(f"{found.cut} documents were cut: the context had no room for them")
+        why = f"to {found.tokens} tokens" if found.tokens else "to what the context had room for"
+        display.line(f"{found.cut} documents were cut {why}")
     for way, heads, gains in (
         ("together", found.together, found.gains.get("together", ())),
         ("apart", found.apart, found.gains.get("apart", ())),

@@ -60,13 +60,14 @@ class Trial:
         return float(ndcg(self.scores[:, list(heads)].sum(axis=1, keepdims=True), self.relevance)[0])
 
 
-def find_heads(
+def find_heads(  # noqa: PLR0913 - all but three have a default
     engine: LlamaEngine,
     data: Sequence[Labelled],
     *,
     name: str,
     task: str = "search",
     layers: int | None = None,
+    tokens: int | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> HeadScores:
     """Order the heads of a model, for passages that are read together and for those that are read apart.
@@ -77,6 +78,7 @@ def find_heads(
         name: what to call the data.
         task: `search` or `question`.
         layers: look at the heads of the first ones only, which takes less time.
+        tokens: read at most so many of each passage, which takes less time, too; None: what there is room for.
         on_progress: told `(done, total)` after each query.
 
     Raises:
@@ -91,7 +93,7 @@ def find_heads(
     trials: dict[Way, list[Trial]] = {way: [] for way in WAYS}
     cut = 0
     for done, each in enumerate(data, start=1):
-        longest = _longest(engine, prompt, each)
+        longest = min(_longest(engine, prompt, each), tokens or engine.n_ctx)
         for way in WAYS:
             cache = DocumentKV(memory=0) if way == "apart" else None
             reading = read_passages(
@@ -109,6 +111,7 @@ def find_heads(
         task=task,
         queries=len(data),
         documents=max(len(each.passages) for each in data),
+        tokens=tokens,
         cut=cut,
         layers=max(head.layer for head in heads) + 1,
         together=order_heads(trials["together"], heads),

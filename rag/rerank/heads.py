@@ -62,7 +62,8 @@ class HeadScores(BaseModel):
         task: what the prompt asked for: `search` or `question`.
         queries: how many queries that were.
         documents: how many documents each of them had, at most.
-        cut: how many of all documents were cut, since the context had no room for them.
+        tokens: how many of a document were read at most; None: what the context had room for.
+        cut: how many of all documents were cut.
         layers: how many layers were looked at, from the first one on.
         together: their heads, best first, where passages are read in one go.
         apart: their heads, best first, where each passage is read on its own.
@@ -77,6 +78,7 @@ class HeadScores(BaseModel):
     task: str
     queries: int
     documents: int
+    tokens: int | None = None
     cut: int = 0
     layers: int
     together: tuple[HeadScore, ...]
