@@ -9,6 +9,7 @@ import pytest
 from langchain_core.documents import Document
 from ragloom import Embedder, load
 from ragloom.rag.generate import Evidence, gather, quote, quote_attended
+from ragloom.rag.graph import Context, RagState, Registry
 from ragloom.rag.llm import AttentionUnavailable
 from ragloom.rag.llm.base import ChatModel
 
@@ -63,6 +64,24 @@ def test_attention_decides_between_sentences_that_are_equally_near(llm: ChatMode
 def test_where_there_is_no_sentence_there_is_nothing_to_quote(llm: ChatModel) -> None:
     code = gather("What?", [Document("```\nx = 1\n```")], Embedder())
     assert not quote_attended(code, llm).known
+
+
+def test_what_was_cut_and_what_it_cost_is_told() -> None:
+    long = gather("Who sleeps?", [Document(OTHER * 60, metadata={"source": "bread"})], Embedder())
+    with load("embedded", n_ctx=512) as small:
+        answer = quote_attended(long, small)
+    assert answer.notes[0].startswith("1 of 1 document cut to ")
+    assert answer.usage["input_tokens"] > 256
+
+
+def test_the_node_quotes_as_the_function_does(llm: ChatModel, evidence: Evidence) -> None:
+    attended = Registry.installed().nodes["quote-attended"]
+    state = RagState(question=evidence.question, evidence=evidence)
+    context = Context("quotes", load_llm=lambda: llm)
+    update = attended(state, context, max_sentences=2, min_confidence=0.0)
+    assert update["answer"] == update["quotes"] == quote_attended(evidence, llm, max_sentences=2)
+    assert context.notes == [f"{len(update['answer'].citations)} places, {len(update['answer'].text)} characters"]
+    assert not attended(state, context, min_confidence=1.01)["answer"].known
 
 
 def test_a_server_shows_no_attention(evidence: Evidence) -> None:

@@ -14,6 +14,7 @@ read of the passages; `benchmarks/answers.py` sets this beside `quote`, which ne
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -62,23 +63,24 @@ def quote_attended(
     sentences = np.array([i for i, passage in enumerate(evidence.passage_of) if passage in read], np.intp)
     if not len(sentences):
         return quoted(evidence, [])
-    attention = _attention(evidence, read, llm)[sentences]
+    ranking = _read(evidence, read, llm)
+    attention = _by_sentence(evidence, read, ranking)[sentences]
     scores = _standardised(attention) + _standardised(evidence.sentence_scores[sentences])
     best = np.argsort(-scores, kind="stable")[:max_sentences]
-    return quoted(evidence, [int(sentences[at]) for at in best if scores[at] >= scores.max() - spread])
+    answer = quoted(evidence, [int(sentences[at]) for at in best if scores[at] >= scores.max() - spread])
+    return replace(answer, notes=ranking.notes, usage={"input_tokens": ranking.evaluated, "output_tokens": 0})
 
 
-def _attention(evidence: Evidence, passages: Sequence[int], llm: ChatModel) -> NDArray[np.float32]:
-    """The calibrated attention to each sentence, shape (sentences,); 0 where none was read."""
+def _read(evidence: Evidence, passages: Sequence[int], llm: ChatModel) -> Ranking:
+    """The passages with what attention each of their words drew."""
     from ..rerank.icr import IcrReranker
 
     reranker = IcrReranker(llm=llm, heads=_middle_heads(llm), explain=True)
-    ranking = reranker.rank(evidence.question, [evidence.documents[passage] for passage in passages])
-    return _by_sentence(evidence, passages, ranking)
+    return reranker.rank(evidence.question, [evidence.documents[passage] for passage in passages])
 
 
 def _by_sentence(evidence: Evidence, passages: Sequence[int], ranking: Ranking) -> NDArray[np.float32]:
-    """What the words of each sentence weigh; a word counts where it begins."""
+    """The calibrated attention to each sentence, shape (sentences,): what its words weigh; 0 where none was read."""
     found = np.zeros(len(evidence.sentences), np.float32)
     words = {passages[ranked.given - 1]: ranked.highlights for ranked in ranking}
     for i, (sentence, passage) in enumerate(zip(evidence.sentences, evidence.passage_of, strict=True)):

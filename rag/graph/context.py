@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
     from ...stores.corpus import Corpus
+    from ..llm.base import ChatModel
 
 T = TypeVar("T")
 
@@ -66,6 +67,23 @@ class Context:
             raise GraphError(f"the node {self.node!r} needs an LLM; give the graph one, or write llm: embedded")
         with self.timed("loading the LLM"):
             return self.load_llm()
+
+    @property
+    def own_llm(self) -> ChatModel:
+        """The LLM as one of ragloom's, which shows what happens inside it.
+
+        Raises:
+            GraphError: there is none, or it is somebody else's.
+        """
+        from ..llm.base import ChatModel
+
+        llm = self.llm
+        if not isinstance(llm, ChatModel):
+            raise GraphError(
+                f"the node {self.node!r} looks into its LLM, which {type(llm).__name__} does not allow; "
+                "give it one that ragloom.load has loaded, such as llm: embedded"
+            )
+        return llm
 
     @property
     def language(self) -> str:

@@ -12,7 +12,6 @@ from ....stores.types import Hit
 from ...rerank.types import IDENTIFIERS
 from ...rerank.windows import check_overlap
 from ..context import Context
-from ..errors import GraphError
 from ..node_type import node
 from ..state import RagState, Update
 from .retrieving import HowMany
@@ -20,7 +19,6 @@ from .retrieving import HowMany
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ...llm.base import ChatModel
     from ...llm.models import ModelFile
     from ...rerank.cross_encoder import CrossEncoderReranker
     from ...rerank.icr import IcrReranker
@@ -82,7 +80,7 @@ class _Attending(BaseModel):
     def _reranker(self, context: Context, **options: Any) -> IcrReranker:
         from ...rerank.icr import IcrReranker
 
-        llm = _own_llm(context)
+        llm = context.own_llm
         options = {name: getattr(self, name) for name in _Attending.model_fields} | options
         return context.once(("icr", id(llm.engine), repr(options)), lambda: IcrReranker(llm=llm, **options))
 
@@ -151,7 +149,7 @@ class First(_Reranking):
         def make() -> Reranker:
             from ...rerank.first import FirstReranker
 
-            return FirstReranker(llm=_own_llm(context), **self.model_dump())
+            return FirstReranker(llm=context.own_llm, **self.model_dump())
 
         return _ranked(state, context, make)
 
@@ -188,23 +186,6 @@ class CrossEncoder(_Reranking):
             return loaded.model_copy(update=self.model_dump())
 
         return _ranked(state, context, make)
-
-
-def _own_llm(context: Context) -> ChatModel:
-    """The LLM as one that shows what happens inside it.
-
-    Raises:
-        GraphError: it is somebody else's.
-    """
-    from ...llm.base import ChatModel
-
-    llm = context.llm
-    if not isinstance(llm, ChatModel):
-        raise GraphError(
-            f"the node {context.node!r} looks into its LLM, which {type(llm).__name__} does not allow; "
-            "give it one that ragloom.load has loaded, such as llm: embedded"
-        )
-    return llm
 
 
 def _ranked(state: RagState, context: Context, make: Callable[[], Reranker]) -> Update:
