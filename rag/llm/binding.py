@@ -12,7 +12,7 @@ from langchain_core.tools import BaseTool
 
 from .base import ChatModel
 from .structured import json_schema, response_format, structured
-from .tools import as_openai_tool, read_tools
+from .tools import read_tools
 
 
 class Binding(ChatModel):
@@ -52,11 +52,11 @@ class Binding(ChatModel):
             kwargs: options of the call; LangChain's `strict` changes nothing.
 
         Raises:
-            ModelError: there is no such choice, or what is given cannot be a tool.
+            ModelError: there is no such choice, what is given cannot be a tool, or two have one name.
         """
         options = {name: value for name, value in kwargs.items() if name != "strict"}
-        read_tools(tools, tool_choice)
-        shown = [as_openai_tool(tool) for tool in tools]
+        read = read_tools(tools, tool_choice)
+        shown = read.shown if read else []
         return self.bind(tools=shown, tool_choice=tool_choice, parallel_tool_calls=parallel_tool_calls, **options)
 
     def with_structured_output(
@@ -90,6 +90,8 @@ class Binding(ChatModel):
             OutputParserException: when asked, `max_tokens` cut the answer off, or a pydantic model refuses it.
         """
         options = {name: value for name, value in kwargs.items() if name != "strict"}
-        told = {"kwargs": {"method": method}, "schema": json_schema(schema)}  # for LangChain's traces
-        bound = self.bind(response_format=response_format(schema, method), ls_structured_output_format=told, **options)
+        converted = json_schema(schema)
+        form = response_format(converted, method)
+        told = {"kwargs": {"method": method}, "schema": converted}  # for LangChain's traces
+        bound = self.bind(response_format=form, ls_structured_output_format=told, **options)
         return structured(bound, schema, include_raw=include_raw)
