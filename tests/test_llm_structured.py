@@ -136,6 +136,11 @@ def test_what_no_grammar_says_the_model_class_checks(llm: ChatLocal) -> None:
         ),
         ({"type": "json_schema", "json_schema": {"schema": {"$ref": "#/nowhere"}}}, "cannot become a grammar"),
         ({"type": "json_schema", "json_schema": {"schema": {"enum": [{1, 2}]}}}, "cannot become a grammar"),
+        (
+            {"type": "json_schema", "json_schema": {"schema": {"$ref": "#"}}},
+            "cannot become a grammar: '#' means itself",
+        ),
+        ({"type": "json_schema", "json_schema": {"schema": {"anyOf": [{}, {"$ref": "#"}]}}}, "'#' means itself"),
         ({"type": "json_schema", "json_schema": {"schema": {"$ref": "other.json"}}}, "'other.json' leads out of it"),
         ({"type": "json_schema", "json_schema": {"schema": {"minItems": 2, "maxItems": 1}}}, "minItems is 2, which is"),
         ({"type": "json_schema", "json_schema": {"schema": {"maxLength": "9"}}}, "maxLength should be a whole number"),

@@ -178,7 +178,7 @@ class ChatLocal(TellingFields, SamplingFields, Binding):
         See `ChatModel.score_next`; here every candidate has its log-probability, and must be a single token. A model
         that opens with a thinking block gets an empty one, so that its first token is the answer's.
         """
-        prompts = [self._template.begun(to_turns(each), prefix) for each in conversations]
+        prompts = [self._template.answer_begun(to_turns(each), prefix) for each in conversations]
         return self._engine.score_next(prompts, candidates)
 
     def _generate(

@@ -126,6 +126,7 @@ class LlamaEngine:
             EngineClosed: the engine was closed.
             ModelError: llama.cpp failed. Whatever fails, the other requests are cancelled.
         """
+        _refuse_text(requests=requests)
         asked = [self._prepared(request, sampling) for request in requests]
         with ExitStack() as under_way:
             answers = [under_way.enter_context(closing(self._begin(*job))) for job in asked]
@@ -135,6 +136,7 @@ class LlamaEngine:
         self, requests: Sequence[Request | str | Sequence[int]], **sampling: Unpack[SamplingOptions]
     ) -> list[Completion]:
         """Answer as `generate` does; the event loop goes on, and a cancelled task cancels its requests."""
+        _refuse_text(requests=requests)
         asked = [self._prepared(request, sampling) for request in requests]
 
         async def answer(prompt: list[int], request: Request) -> Completion:
@@ -179,6 +181,7 @@ class LlamaEngine:
             ModelError: a candidate is not one token, or llama.cpp failed.
         """
         self._owner.check_alive()
+        _refuse_text(prompts=prompts, candidates=candidates)
         ids = np.array([self._candidate(candidate) for candidate in candidates], np.intp)
         asked = [self._fitting(self._tokens(prompt), answer=0) for prompt in prompts]
         with ExitStack() as under_way:
@@ -280,6 +283,8 @@ class LlamaEngine:
             request = Request(request, Sampling.of(sampling))
         elif sampling:
             raise ModelError(f"a Request has its own sampling; give it {', '.join(sampling)} there")
+        if strange := [token for token, _ in request.sampling.logit_bias if token >= self.weights.n_vocab]:
+            raise ModelError(f"logit_bias names token {strange[0]}; they go from 0 to {self.weights.n_vocab - 1}")
         if request.top_logprobs is not None and not 0 <= request.top_logprobs <= self.weights.n_vocab:
             raise ModelError(f"top_logprobs should be from 0 to {self.weights.n_vocab}, not {request.top_logprobs}")
         return self._fitting(self._tokens(request.prompt), answer=1), request
@@ -309,6 +314,13 @@ class LlamaEngine:
             pieces = [self.detokenize([token]) for token in tokens]
             raise ModelError(f"{candidate!r} is {len(tokens)} tokens, {pieces}; a candidate is a single one")
         return tokens[0]
+
+
+def _refuse_text(**lists: object) -> None:
+    """A text is a sequence too: of its characters."""
+    for name, given in lists.items():
+        if isinstance(given, str):
+            raise ModelError(f"{name} should be a list, not the text {given!r:.80}")
 
 
 def _room(weights: Weights, n_ctx: int | None, name: str) -> int:

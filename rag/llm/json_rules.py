@@ -86,7 +86,7 @@ def add_schema(rules: Rules, schema: Schema, name: str) -> str:
         plain = json.loads(json.dumps(schema, allow_nan=False, ensure_ascii=False).encode())
         return _Values(rules, plain, name).add(plain, name)
     except RecursionError:
-        problem = "it is nested too deeply, or means itself"
+        problem = "it is nested too deeply"
     except ModelError as error:
         problem = str(error)
     except (TypeError, ValueError, AttributeError) as error:
@@ -102,6 +102,7 @@ class _Values:
         self._whole = whole
         self._name = name
         self._references: dict[str, str] = {}
+        self._entered: set[str] = set()  # the references that lead to what is being written, since the last bracket
         for each, definition in _JSON.items():
             rules.add(each, definition)
 
@@ -122,17 +123,26 @@ class _Values:
             return self._union([{**plain, "type": [each]} for each in types], name)
         writers = {"object": self._object, "array": self._array, "string": self._string}
         write: Callable[[Schema, str], str] | None = writers.get(types[0])
-        return write(plain, name) if write else types[0]
+        if not write:
+            return types[0]
+        entered, self._entered = self._entered, set()
+        definition = write(plain, name)
+        self._entered = entered
+        return definition
 
     def _union(self, schemas: Sequence[Schema], name: str) -> str:
         possible = [each for each in schemas if each.get("type") != [] and ("enum" not in each or _values(each))]
         return " | ".join(self.add(each, f"{name}-{i}") for i, each in enumerate(possible)) or _nothing()
 
     def _reference(self, reference: str) -> str:
+        if reference in self._entered:
+            raise ModelError(f"{reference!r} means itself")
         if reference not in self._references:
+            self._entered.add(reference)
             name = self._rules.add(f"{self._name}-{reference.rpartition('/')[2]}", f"# {reference}")
             self._references[reference] = name
             self._rules.define(name, self._definition(self._target(reference), name))
+            self._entered.remove(reference)
         return self._references[reference]
 
     def _target(self, reference: str) -> Any:

@@ -63,7 +63,7 @@ def _parse(message: AIMessage, schema: dict[str, Any] | type) -> Any:
     value = _read(message)
     if not (isinstance(schema, type) and is_basemodel_subclass(schema)):
         return value
-    take = schema.model_validate if issubclass(schema, BaseModel) else schema.parse_obj
+    take = getattr(schema, "model_validate" if issubclass(schema, BaseModel) else "parse_obj")  # which is pydantic 1's
     try:
         return take(value)
     except ValueError as error:  # pydantic's ValidationError is one, in both of its versions
