@@ -283,7 +283,7 @@ REFUSED: dict[str, Any] = {
 
 HELD = """
 import json, sys
-from ragloom.rag.llm import ChatLocal
+from ragloom.rag.llm import ChatLocal, ModelError
 with ChatLocal(n_ctx=512, max_tokens=8) as llm:
     for name, schema in json.load(sys.stdin).items():
         form = {"type": "json_schema", "json_schema": {"schema": schema}}

@@ -11,7 +11,7 @@ _NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9-]+")
 _NOT_IN_LITERALS = re.compile(r'["\\\x00-\x1f]')
 _BLOCK = 1000  # llama.cpp takes counts up to 2,000, and a larger upper bound for none
 _MOST = _BLOCK * _BLOCK
-_MOST_RULES = 20_000  # llama.cpp looks for left recursion recursively: some 50,000 rules in a row overflow its stack
+_MOST_RULES = 20_000  # llama.cpp looks for left recursion recursively: 100,000 in a row overflow its stack
 
 
 class Rules:

@@ -75,8 +75,8 @@ def add_schema(rules: Rules, schema: Schema, name: str) -> str:
     from ragloom.rag.llm.json_rules import add_schema
 
     rules = Rules()
-    add_schema(rules, {"type": "array", "items": {"enum": ["a", "b"]}, "maxItems": 2}, "root")
-    print(rules.grammar().splitlines()[-1])  # -> root ::= "[" space (root-item root-item-next{0,1})? "]" space
+    add_schema(rules, {"items": {"enum": ["a", "b"]}, "minItems": 1, "maxItems": 2}, "root")
+    print(rules.grammar().splitlines()[-1])  # -> root ::= "[" space root-item root-item-next{0,1} "]" space
     ```
 
     Raises:
