@@ -235,7 +235,7 @@ def test_what_cannot_be_a_tool_is_refused(llm: ChatLocal) -> None:
     with pytest.raises(ModelError, match="a tool cannot be called 'auto', which tool_choice has a meaning for"):
         llm.bind_tools([{"name": "auto", "description": "d", "parameters": NO_ARGUMENTS}])
     with pytest.raises(ModelError, match="two tools are called 'weather'"):
-        llm.bind_tools([weather, Paint, weather])
+        llm.bind_tools([weather, Paint, weather]).invoke(ROME)
     with pytest.raises(ModelError, match="tool_choice='any' without tools"):
         llm.bind_tools([], tool_choice="any")
     bad = {"name": "f", "description": "d", "parameters": {"type": "object", "properties": {"a": {"type": "tuple"}}}}

@@ -9,6 +9,7 @@ from langchain_core.language_models import LanguageModelInput
 from langchain_core.messages import AIMessage
 from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
+from pydantic import BaseModel
 
 from .base import ChatModel
 from .structured import json_schema, response_format, structured
@@ -52,7 +53,7 @@ class Binding(ChatModel):
             kwargs: options of the call; LangChain's `strict` changes nothing.
 
         Raises:
-            ModelError: there is no such choice, what is given cannot be a tool, or two have one name.
+            ModelError: there is no such choice, what is given cannot be a tool, or, when asked, two have one name.
         """
         options = {name: value for name, value in kwargs.items() if name != "strict"}
         read = read_tools(tools, tool_choice)
@@ -91,7 +92,9 @@ class Binding(ChatModel):
         """
         options = {name: value for name, value in kwargs.items() if name != "strict"}
         converted = json_schema(schema)
-        form = response_format(converted, method)
         told = {"kwargs": {"method": method}, "schema": converted}  # for LangChain's traces
+        is_model = isinstance(schema, type) and issubclass(schema, BaseModel)
+        exact = schema.model_json_schema() if is_model else converted  # LangChain makes Any of a model within itself
+        form = response_format(exact, method)
         bound = self.bind(response_format=form, ls_structured_output_format=told, **options)
         return structured(bound, schema, include_raw=include_raw)

@@ -36,14 +36,9 @@ def response_format(schema: dict[str, Any], method: str) -> dict[str, Any]:
 
 
 def json_schema(schema: dict[str, Any] | type) -> dict[str, Any]:
-    """A schema, a pydantic model or a `TypedDict` as JSON Schema.
-
-    LangChain insists on a title, and makes `Any` of a model within itself; ragloom does neither.
-    """
+    """A schema, a pydantic model or a `TypedDict` as JSON Schema; LangChain insists on a title, ragloom does not."""
     if isinstance(schema, dict) and not {"title", "function", "parameters"} & schema.keys():
         return schema
-    if isinstance(schema, type) and issubclass(schema, BaseModel):
-        return schema.model_json_schema()
     return convert_to_json_schema(schema)
 
 

@@ -70,8 +70,11 @@ class Tools(NamedTuple):
         """What an answer cannot leave that may, if so with `many` calls, call tools; see `calls_grammar`.
 
         Raises:
-            ModelError: the schema of a tool cannot become a grammar.
+            ModelError: the schema of a tool cannot become a grammar, or two tools have one name.
         """
+        names = [tool.name for tool in self.all]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ModelError(f"two tools are called {twice!r}")
         schemas = {tool.name: tool.parameters for tool in self.callable}
         many = many and not self.named
         return calls_grammar(schemas, form, choice=self.choice, many=many, response_format=response_format)
@@ -93,13 +96,11 @@ def read_tools(tools: Sequence[Any], tool_choice: Any = None) -> Tools | None:
             LangChain write it in a dict.
 
     Raises:
-        ModelError: there is no such choice, what is given cannot be a tool, or two have one name.
+        ModelError: there is no such choice, or what is given cannot be a tool.
     """
     read = [Tool.of(tool) for tool in tools]
     names = [tool.name for tool in read]
     wanted = _named(tool_choice)
-    if twice := next((name for name in names if names.count(name) > 1), None):
-        raise ModelError(f"two tools are called {twice!r}")
     if not read:
         if wanted not in ("auto", "none"):
             raise ModelError(f"tool_choice={wanted!r} without tools")
