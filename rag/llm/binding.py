@@ -93,8 +93,9 @@ class Binding(ChatModel):
         options = {name: value for name, value in kwargs.items() if name != "strict"}
         converted = json_schema(schema)
         told = {"kwargs": {"method": method}, "schema": converted}  # for LangChain's traces
-        is_model = isinstance(schema, type) and issubclass(schema, BaseModel)
-        exact = schema.model_json_schema() if is_model else converted  # LangChain makes Any of a model within itself
+        exact = converted
+        if isinstance(schema, type) and issubclass(schema, BaseModel):
+            exact = schema.model_json_schema()  # LangChain makes Any of a model within itself
         form = response_format(exact, method)
         bound = self.bind(response_format=form, ls_structured_output_format=told, **options)
         return structured(bound, schema, include_raw=include_raw)
