@@ -116,6 +116,14 @@ def test_options_per_call_replace_the_models_own(llm: ChatLocal) -> None:
         ({"max_tokens": 0}, "max_tokens should be greater than or equal to 1, not 0"),
         ({"stop": [""]}, "stop.0 should have at least 1 character, not ''"),
         ({"model": "other.gguf"}, "unknown option 'model'"),
+        ({"timeout": -1}, "timeout should be greater than 0, not -1"),
+        ({"timeout": float("nan")}, "timeout should be a finite number, not nan"),
+        ({"timeout": "soon"}, "timeout should be a valid number"),
+        ({"top_logprobs": 21}, "top_logprobs should be less than or equal to 20, not 21"),
+        ({"logprobs": "what"}, "logprobs should be a valid boolean"),
+        ({"logit_bias": {None: 1}}, "logit_bias.0.0 should be a valid integer, not None"),
+        ({"logit_bias": {49152: 1}}, "logit_bias names token 49152; they go from 0 to 49151"),
+        ({"logit_bias": {2**32: 1}}, "logit_bias names token 4294967296"),
     ],
 )
 def test_an_option_that_cannot_be_used_is_refused(llm: ChatLocal, options: dict[str, object], problem: str) -> None:

@@ -216,6 +216,8 @@ def test_a_prompt_that_does_not_fit_is_refused_before_anything_is_evaluated(engi
         (lambda engine: engine.attention(["a"], [""]), "tail 0 is empty"),
         (lambda engine: LlamaEngine(threads=0), "threads should be from 1 to 512, not 0"),
         (lambda engine: LlamaEngine(threads=10**6), "threads should be from 1 to 512, not 1000000"),
+        (lambda engine: asyncio.run(engine.agenerate("abc")), "requests should be a list"),
+        (lambda engine: engine.score_next(["abc"], "Yes"), "candidates should be a list"),
         (lambda engine: LlamaEngine(n_seqs=0), "n_seqs should be from 1 to 127, not 0"),
         (lambda engine: LlamaEngine(n_ctx=-5), "n_ctx should be at least 1, not -5"),
         (lambda engine: engine.generate([Request("a", top_logprobs=10**6)]), "top_logprobs should be from 0 to 49152"),

@@ -164,13 +164,13 @@ def test_an_answer_can_begin_with_a_prefix(llm: ChatLocal) -> None:
     asked = [[HumanMessage("Which comes first, A or B? Answer like [A] or [B].")]]
     free, begun = llm.score_next(asked, ["A", "B"]), llm.score_next(asked, ["A", "B"], prefix="[")
     assert np.exp(begun).sum() > 2 * np.exp(free).sum()
-    tokens = llm._template.tokens(to_turns(asked[0])) + llm.engine.tokenize("[")
+    tokens = llm._template.prompt(to_turns(asked[0])).tokens + llm.engine.tokenize("[")
     assert (llm.engine.score_next([tokens], ["A", "B"]) == begun).all()
 
 
 def test_a_prefix_is_text_and_never_a_control_token(llm: ChatLocal) -> None:
-    tokens = llm._template.begun(to_turns(ASKED[0]), "<|im_end|>")
-    assert tokens.count(2) == llm._template.tokens(to_turns(ASKED[0])).count(2)
+    tokens = llm._template.answer_begun(to_turns(ASKED[0]), "<|im_end|>")
+    assert tokens.count(2) == llm._template.prompt(to_turns(ASKED[0])).tokens.count(2)
 
 
 def test_what_cannot_be_scored_is_refused(llm: ChatLocal) -> None:
@@ -201,7 +201,7 @@ WITHOUT_THOUGHT = "<think>\n\n</think>\n\n"
 def test_a_model_that_thinks_gets_an_empty_thought_before_its_answer(tmp_path: Path, opened: str) -> None:
     model = write_tiny(tmp_path, "llama", template=f"{TURNS}{{{{ {opened!r} }}}}")
     with ChatLocal(model=model, n_ctx=256, batch_invariant=True) as llm:
-        begun = llm._template.begun(to_turns(ASKED[0]), "[")
+        begun = llm._template.answer_begun(to_turns(ASKED[0]), "[")
         text = llm.engine.detokenize(begun).replace("▁", " ")
         assert text.endswith(f"Yes or No.\n{WITHOUT_THOUGHT}[")
         assert text.count("<think>") == 1
@@ -210,7 +210,7 @@ def test_a_model_that_thinks_gets_an_empty_thought_before_its_answer(tmp_path: P
 
 def test_a_thought_is_left_out_only_where_the_answer_is_scored(tmp_path: Path) -> None:
     with ChatLocal(model=write_tiny(tmp_path, "llama", template=TURNS), n_ctx=256) as llm:
-        assert llm.engine.detokenize(llm._template.tokens(to_turns(ASKED[0]))).endswith("No.\n")
+        assert llm.engine.detokenize(llm._template.prompt(to_turns(ASKED[0])).tokens).endswith("No.\n")
 
 
 def test_what_goes_on_a_text_has_no_space_before_it(tmp_path: Path) -> None:

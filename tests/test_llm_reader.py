@@ -241,6 +241,7 @@ def test_what_the_model_lacks_is_said_again_and_a_lack_of_memory_is_looked_at_ag
         ({"documents": [[VOCABULARY]]}, f"a token is out of range; the vocabulary has 0 to {VOCABULARY - 1}"),
         ({"heads": []}, "heads is empty"),
         ({"heads": [Head(0, 4)]}, r"there is no Head\(layer=0, head=4\); heads of that layer go from 0 to 3"),
+        ({"heads": [(0, 1, 2)]}, r"a head is a pair \(layer, head\), not \(0, 1, 2\)"),
         ({"heads": [Head(99, 0)]}, "is in no layer that is read; layers go from 0 to"),
         ({"heads": [Head(1, 0)], "layers": 1}, "is in no layer that is read; layers go from 0 to 0"),
         ({"heads": [Head(1, 0), Head(1, 0)]}, "heads names one twice"),

@@ -126,7 +126,10 @@ def test_a_server_knows_its_context_and_can_be_closed_like_a_local_model() -> No
 def test_tokens_are_counted_without_a_download() -> None:
     llm = load("http://host/v1", n_ctx=4096)
     assert llm.get_num_tokens("a" * 300) == 100
-    assert llm.get_num_tokens_from_messages([HumanMessage("a" * 300)]) == 108
+    asked = [HumanMessage("a" * 300)]
+    assert llm.get_num_tokens_from_messages(asked) == 108
+    tool = {"type": "function", "function": {"name": "f", "description": "b" * 300, "parameters": {}}}
+    assert 208 < llm.get_num_tokens_from_messages(asked, [tool]) < 250
     assert llm.profile is not None
     assert llm.profile["max_input_tokens"] == 4095
 
@@ -193,6 +196,8 @@ def test_options_that_openai_does_not_know_are_sent_if_they_are_asked_for(server
     llm.invoke("Hi")
     assert (server.requests[-1]["top_k"], server.requests[-1]["min_p"]) == (5, 0.1)
     assert server.requests[-1]["logit_bias"] == {"7": -100}
+    load(server.url, logit_bias={7: 2.5}).invoke("Hi")
+    assert server.requests[-1]["logit_bias"] == {"7": 2.5}
     llm.invoke("Hi", top_k=3)
     assert server.requests[-1]["top_k"] == 3
 

@@ -106,6 +106,17 @@ def test_json_that_was_cut_off_is_an_error_and_never_mended(llm: ChatLocal) -> N
     assert isinstance(answer["parsing_error"], OutputParserException)
 
 
+def test_json_that_is_whole_when_the_tokens_are_spent_is_taken(llm: ChatLocal) -> None:
+    enough = llm.bind(response_format={"type": "json_schema", "json_schema": {"schema": COLOUR}}).invoke("Hi")
+    assert enough.usage_metadata is not None
+    spent = enough.usage_metadata["output_tokens"]
+    answer = llm.with_structured_output(COLOUR, include_raw=True, max_tokens=spent).invoke("Hi")
+    assert answer["raw"].response_metadata["finish_reason"] == "length"
+    assert answer["parsed"] == json.loads(enough.text)
+    with pytest.raises(OutputParserException, match="cut off before its JSON was whole: '1'"):
+        llm.with_structured_output({"enum": [11111]}, max_tokens=1).invoke("Hi")  # 1 is JSON, and is not what was meant
+
+
 def test_what_no_grammar_says_the_model_class_checks(llm: ChatLocal) -> None:
     class Spider(Animal):
         legs: int = Field(ge=10**17)  # longer than the grammar's whole numbers
@@ -121,10 +132,20 @@ def test_what_no_grammar_says_the_model_class_checks(llm: ChatLocal) -> None:
         ("json", "response_format is"),
         (
             {"type": "json_schema", "json_schema": {"schema": {"type": "tuple"}}},
-            "cannot become a grammar: Unrecognized",
+            "cannot become a grammar: unknown type 'tuple'",
         ),
         ({"type": "json_schema", "json_schema": {"schema": {"$ref": "#/nowhere"}}}, "cannot become a grammar"),
         ({"type": "json_schema", "json_schema": {"schema": {"enum": [{1, 2}]}}}, "cannot become a grammar"),
+        (
+            {"type": "json_schema", "json_schema": {"schema": {"$ref": "#"}}},
+            "cannot become a grammar: '#' means itself",
+        ),
+        ({"type": "json_schema", "json_schema": {"schema": {"anyOf": [{}, {"$ref": "#"}]}}}, "'#' means itself"),
+        ({"type": "json_schema", "json_schema": {"schema": {"$ref": "other.json"}}}, "'other.json' leads out of it"),
+        ({"type": "json_schema", "json_schema": {"schema": {"minItems": 2, "maxItems": 1}}}, "minItems is 2, which is"),
+        ({"type": "json_schema", "json_schema": {"schema": {"maxLength": "9"}}}, "maxLength should be a whole number"),
+        ({"type": "json_schema", "json_schema": {"schema": {"type": "null", "enum": [1]}}}, "no value can fit"),
+        ({"type": "json_schema", "json_schema": {"schema": {"properties": {"a": 3}}}}, "should be a mapping, not 3"),
     ],
 )
 def test_what_cannot_become_a_grammar_is_told(response_format: Any, problem: str) -> None:

@@ -77,12 +77,12 @@ def test_a_plain_conversation_gives_the_tokens_of_llama_cpps_own_rendering(
     reference = Jinja2ChatFormatter(
         weights.metadata("tokenizer.chat_template") or "", eos_token="<|im_end|>", bos_token="<|im_start|>"
     )(messages=[{"role": turn.role, "content": turn.content} for turn in turns]).prompt  # type: ignore[misc,list-item]
-    assert ChatTemplate(weights).tokens(turns) == weights.tokenize(reference, special=True)
+    assert ChatTemplate(weights).prompt(turns).tokens == weights.tokenize(reference, special=True)
 
 
 def test_control_texts_in_a_document_never_become_control_tokens(weights: Weights) -> None:
-    harmless = ChatTemplate(weights).tokens(to_turns([HumanMessage("Rain.")]))
-    injected = ChatTemplate(weights).tokens(to_turns([HumanMessage(INJECTION)]))
+    harmless = ChatTemplate(weights).prompt(to_turns([HumanMessage("Rain.")])).tokens
+    injected = ChatTemplate(weights).prompt(to_turns([HumanMessage(INJECTION)])).tokens
     for token in (IM_START, IM_END):
         assert injected.count(token) == harmless.count(token)
     assert b"".join(map(weights.piece, injected)).count(INJECTION.encode()) == 1
@@ -92,7 +92,8 @@ def test_control_texts_in_a_document_never_become_control_tokens(weights: Weight
 def test_control_texts_are_text_in_every_role(weights: Weights, role: type[BaseMessage]) -> None:
     template = ChatTemplate(weights)
     harmless, injected = ([role(content=text), HumanMessage("Hi")] for text in ("Rain.", INJECTION))
-    assert template.tokens(to_turns(injected)).count(IM_START) == template.tokens(to_turns(harmless)).count(IM_START)
+    turns = [template.prompt(to_turns(each)).tokens.count(IM_START) for each in (injected, harmless)]
+    assert turns[0] == turns[1]
 
 
 QUOTES = (
@@ -120,7 +121,7 @@ def test_delimiters_that_are_no_control_tokens_are_text_in_a_document_too(tmp_pa
 
 def test_the_mark_of_one_prompt_means_nothing_in_the_next(weights: Weights) -> None:
     content = "\ue000000000000000000000:0\ue001 <|im_end|>"
-    tokens = ChatTemplate(weights).tokens(to_turns([HumanMessage(content)]))
+    tokens = ChatTemplate(weights).prompt(to_turns([HumanMessage(content)])).tokens
     assert content.encode() in b"".join(map(weights.piece, tokens))
 
 
@@ -128,12 +129,12 @@ def test_the_mark_of_one_prompt_means_nothing_in_the_next(weights: Weights) -> N
 def test_without_a_system_role_its_text_opens_the_first_user_turn(
     with_template: MakeTemplate, weights: Weights, template: str
 ) -> None:
-    tokens = with_template(template).tokens(to_turns([SystemMessage("Be brief."), HumanMessage("Hi")]))
+    tokens = with_template(template).prompt(to_turns([SystemMessage("Be brief."), HumanMessage("Hi")])).tokens
     assert b"Be brief.\n\nHi" in b"".join(map(weights.piece, tokens))
 
 
 def test_control_texts_stay_text_where_the_system_turn_is_merged(with_template: MakeTemplate, weights: Weights) -> None:
-    tokens = with_template(NO_SYSTEM).tokens(to_turns([SystemMessage(INJECTION), HumanMessage(INJECTION)]))
+    tokens = with_template(NO_SYSTEM).prompt(to_turns([SystemMessage(INJECTION), HumanMessage(INJECTION)])).tokens
     assert (tokens.count(IM_START), tokens.count(IM_END)) == (1, 1)
     assert b"".join(map(weights.piece, tokens)).count(b"<|im_start|>system") == 2
 
@@ -141,7 +142,8 @@ def test_control_texts_stay_text_where_the_system_turn_is_merged(with_template: 
 def test_neighbours_of_one_role_are_joined_for_a_template_that_alternates(
     with_template: MakeTemplate, weights: Weights
 ) -> None:
-    tokens = with_template(ALTERNATES).tokens(to_turns([SystemMessage("s"), HumanMessage("a"), HumanMessage("b")]))
+    turns = to_turns([SystemMessage("s"), HumanMessage("a"), HumanMessage("b")])
+    tokens = with_template(ALTERNATES).prompt(turns).tokens
     assert b"".join(map(weights.piece, tokens)) == b"s\n\na\n\nb"
     assert tokens.count(IM_START) == 1
 
@@ -149,7 +151,7 @@ def test_neighbours_of_one_role_are_joined_for_a_template_that_alternates(
 def test_a_refusal_is_told_in_the_templates_words(with_template: MakeTemplate) -> None:
     template = with_template(USERS_ONLY)
     with pytest.raises(ModelError, match="refuses the conversation: users only"):
-        template.tokens(to_turns([HumanMessage("a"), AIMessage("b")]))
+        template.prompt(to_turns([HumanMessage("a"), AIMessage("b")]))
 
 
 def test_a_template_that_is_not_valid_is_named_when_the_model_is_loaded(with_template: MakeTemplate) -> None:

@@ -10,18 +10,18 @@ from langchain_core.messages import AIMessage, AIMessageChunk, InvalidToolCall, 
 from langchain_core.messages.ai import InputTokenDetails, UsageMetadata
 from langchain_core.messages.tool import invalid_tool_call, tool_call, tool_call_chunk
 
-from .calls import CallForm, CallPiece, CallRead, CallReader
-from .requests import Delta, TokenLogprob
+from .calls import CallPiece, CallRead, CallReader
+from .requests import Delta, FinishReason, TokenLogprob
 
 
 class Answer:
     """One answer, as it is read."""
 
-    def __init__(self, model_name: str, prompt_tokens: int, form: CallForm | None) -> None:
-        """Read the answer to a prompt of so many tokens; `form` is that of tool calls, None if there can be none."""
+    def __init__(self, model_name: str, prompt_tokens: int, reader: CallReader | None) -> None:
+        """Read the answer to a prompt of so many tokens; `reader` reads tool calls, None if there can be none."""
         self._model_name = model_name
         self._prompt_tokens = prompt_tokens
-        self._reader = CallReader(form) if form else None
+        self._reader = reader
 
     def message(self, deltas: Sequence[Delta]) -> AIMessage:
         """The whole answer."""
@@ -31,7 +31,7 @@ class Answer:
         return AIMessage(
             content=text,
             tool_calls=[_call(call) for call in calls if call.whole],
-            invalid_tool_calls=[_cut_off(call) for call in calls if not call.whole],
+            invalid_tool_calls=[_cut_off(call, last.finish_reason) for call in calls if not call.whole],
             usage_metadata=_usage(self._prompt_tokens, last),
             response_metadata=self._metadata(last) | _logprobs(deltas),
         )
@@ -64,8 +64,11 @@ def _call(call: CallRead) -> ToolCall:
     return tool_call(name=call.name, args=json.loads(call.arguments), id=call.id)
 
 
-def _cut_off(call: CallRead) -> InvalidToolCall:
-    error = "the answer ended within the call; allow more with max_tokens"
+def _cut_off(call: CallRead, finish_reason: FinishReason | None) -> InvalidToolCall:
+    """The grammar lets no answer end within a call, so a limit or a stop string ended it."""
+    is_limit = finish_reason == "length"
+    advice = "allow more with max_tokens" if is_limit else "the call has one of the `stop` strings in it"
+    error = f"the answer ended within the call; {advice}"
     return invalid_tool_call(name=call.name, args=call.arguments, id=call.id, error=error)
 
 

@@ -71,9 +71,11 @@ def as_request(weights: Weights, request: Request | Text, sampling: SamplingOpti
         ModelError: an option cannot be used.
     """
     if not isinstance(request, Request):
-        return Request(request, Sampling.of(sampling))
-    if sampling:
+        request = Request(request, Sampling.of(sampling))
+    elif sampling:
         raise ModelError(f"a Request has its own sampling; give it {', '.join(sampling)} there")
+    if strange := [token for token, _ in request.sampling.logit_bias if token >= weights.n_vocab]:
+        raise ModelError(f"logit_bias names token {strange[0]}; they go from 0 to {weights.n_vocab - 1}")
     if request.top_logprobs is not None and not 0 <= request.top_logprobs <= weights.n_vocab:
         raise ModelError(f"top_logprobs should be from 0 to {weights.n_vocab}, not {request.top_logprobs}")
     return request

@@ -9,10 +9,11 @@ from langchain_core.language_models import LanguageModelInput
 from langchain_core.messages import AIMessage
 from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
+from pydantic import BaseModel
 
 from .base import ChatModel
 from .structured import json_schema, response_format, structured
-from .tools import as_openai_tool, read_tools
+from .tools import read_tools
 
 
 class Binding(ChatModel):
@@ -52,11 +53,11 @@ class Binding(ChatModel):
             kwargs: options of the call; LangChain's `strict` changes nothing.
 
         Raises:
-            ModelError: there is no such choice, or what is given cannot be a tool.
+            ModelError: there is no such choice, what is given cannot be a tool, or, when asked, two have one name.
         """
         options = {name: value for name, value in kwargs.items() if name != "strict"}
-        read_tools(tools, tool_choice)
-        shown = [as_openai_tool(tool) for tool in tools]
+        read = read_tools(tools, tool_choice)
+        shown = read.shown if read else []
         return self.bind(tools=shown, tool_choice=tool_choice, parallel_tool_calls=parallel_tool_calls, **options)
 
     def with_structured_output(
@@ -90,6 +91,11 @@ class Binding(ChatModel):
             OutputParserException: when asked, `max_tokens` cut the answer off, or a pydantic model refuses it.
         """
         options = {name: value for name, value in kwargs.items() if name != "strict"}
-        told = {"kwargs": {"method": method}, "schema": json_schema(schema)}  # for LangChain's traces
-        bound = self.bind(response_format=response_format(schema, method), ls_structured_output_format=told, **options)
+        converted = json_schema(schema)
+        told = {"kwargs": {"method": method}, "schema": converted}  # for LangChain's traces
+        exact = converted
+        if isinstance(schema, type) and issubclass(schema, BaseModel):
+            exact = schema.model_json_schema()  # LangChain makes Any of a model within itself
+        form = response_format(exact, method)
+        bound = self.bind(response_format=form, ls_structured_output_format=told, **options)
         return structured(bound, schema, include_raw=include_raw)

@@ -10,14 +10,16 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from .json_end import JsonEnd
 from .text import overlap
 
-_HEAD = re.compile(r'\s*\{\s*"name"\s*:\s*("(?:[^"\\]|\\.)*")\s*,\s*"(?:arguments|parameters)"\s*:\s*(?=\{)')
-_OPPOSITE = {"}": "]", "]": "}"}
+_SPACE = " \t\n"
+_NAME = re.compile(r'S*\{S*"name"S*:S*("(?:[^"\\]|\\.)*")'.replace("S", f"[{_SPACE}]"))
+_HEAD = re.compile(_NAME.pattern + r'S*,S*"(?:arguments|parameters)"S*:S*(?=\{)'.replace("S", f"[{_SPACE}]"))
 
 
 class Call(NamedTuple):
@@ -98,15 +100,20 @@ class CallReader:
     ```
     """
 
-    def __init__(self, form: CallForm) -> None:
-        """Read calls of this form."""
+    def __init__(self, form: CallForm, *, json_or: Collection[str] | None = None) -> None:
+        """Read calls of this form.
+
+        Args:
+            form: how a call is written.
+            json_or: the names of the tools, if an answer that calls none of them is JSON; None: if it is a text.
+        """
         self.calls: list[CallRead] = []
         self._form = form
+        self._names = json_or
         self._held = ""
         self._pieces: list[CallPiece] = []
-        self._read = self._text if form.marker else self._first
-        self._open: list[str] = []  # the brackets that have to close
-        self._in_text = self._escaped = False
+        self._read = self._text if form.marker and json_or is None else self._first
+        self._end = JsonEnd()
 
     def feed(self, text: str) -> tuple[str, list[CallPiece]]:
         """Take the next bit of the answer; give the text that may be shown now, and what is new about calls."""
@@ -128,16 +135,23 @@ class CallReader:
         if self._read == self._head and self._form.marker:
             self._begin("")
         if self.calls and not self.calls[-1].whole:
-            text_ends = ("\\" if self._escaped else "") + ('"' if self._in_text else "")
-            self._tell(text_ends + _OPPOSITE.get(self._open[-1] if self._open else "", "]"))
+            self._tell(self._end.unfit)
         elif not self.calls:
             shown += self._held
         return shown, self._pieces
 
     def _first(self) -> str:
-        """Whether the answer is a call or a text is open."""
-        if begin := self._held.lstrip():
-            self._read = self._head if begin[0] == "{" else self._rest
+        """Whether the answer is a call is open: a marker says so, or a brace where a text could not have one."""
+        begin = self._held.lstrip(_SPACE)
+        marker = self._form.marker
+        if not begin or (begin != marker and marker.startswith(begin)):
+            return ""
+        if marker:
+            is_call = begin.startswith(marker)
+            self._held = begin.removeprefix(marker) if is_call else self._held
+        else:
+            is_call = begin[0] == "{"
+        self._read = self._head if is_call else self._rest
         return ""
 
     def _rest(self) -> str:
@@ -154,21 +168,20 @@ class CallReader:
         return shown[: len(shown) - held]
 
     def _head(self) -> str:
-        if head := _HEAD.match(self._held):
+        if not self._form.marker and self._names is not None and not _may_begin(self._held, self._names):
+            self._read = self._rest
+        elif head := _HEAD.match(self._held):
             self._begin(json.loads(head[1]))
             self._read, self._held = self._arguments, self._held[head.end() :]
         return ""
 
     def _arguments(self) -> str:
         """Take the arguments, up to the bracket that closes them."""
-        for at, character in enumerate(self._held):
-            self._count(character)
-            if not self._open:
-                self._take(at + 1)
-                self.calls[-1].whole = True
-                self._read = self._between
-                return ""
-        self._take(len(self._held))
+        end = self._end.find(self._held)
+        self._take(len(self._held) if end is None else end)
+        if end is not None:
+            self.calls[-1].whole = True
+            self._read = self._between
         return ""
 
     def _between(self) -> str:
@@ -179,6 +192,7 @@ class CallReader:
 
     def _begin(self, name: str) -> None:
         self.calls.append(CallRead(len(self.calls), name))
+        self._end = JsonEnd()
         self._tell("", begins=True)
 
     def _tell(self, arguments: str, *, begins: bool = False) -> None:
@@ -195,18 +209,13 @@ class CallReader:
             self.calls[-1].arguments += taken
             self._tell(taken)
 
-    def _count(self, character: str) -> None:
-        if self._in_text:
-            if self._escaped:
-                self._escaped = False
-            elif character in '\\"':
-                self._escaped, self._in_text = character == "\\", character == "\\"
-        elif character == '"':
-            self._in_text = True
-        elif character in "{[":
-            self._open.append("}" if character == "{" else "]")
-        elif character in "}]":
-            self._open.pop()
+
+def _may_begin(text: str, names: Collection[str]) -> bool:
+    """Whether a call of one of the tools may begin like this; if not, it is some other JSON."""
+    if name := _NAME.match(text):
+        return json.loads(name[1]) in names
+    begin, written = '{"name":"', re.sub(f"[{_SPACE}]", "", text)
+    return begin.startswith(written) or written.startswith(begin)
 
 
 def _json(value: Any) -> str:

@@ -25,6 +25,7 @@ from .grammar import grammar_of
 from .messages import to_turns
 from .requests import Request
 from .sampling import Sampling, SamplingFields
+from .telling import Telling, TellingFields
 from .template import ChatTemplate
 from .tools import as_openai_tool, read_tools
 
@@ -32,7 +33,7 @@ _WITHOUT_EFFECT = {"api_key", "max_retries", "streaming"}
 """LangChain's standard options for models behind a network: every chat model takes them, here they change nothing."""
 
 
-class ChatLocal(SamplingFields, Binding):
+class ChatLocal(TellingFields, SamplingFields, Binding):
     """A chat model that runs in this process, by llama.cpp.
 
     The weights are loaded when it is made (0.5 s for the embedded model). Callers from several threads are answered
@@ -54,13 +55,10 @@ class ChatLocal(SamplingFields, Binding):
         n_seqs: how many callers are answered at the same time; more wait for their turn.
         batch_invariant: whatever is asked beside or was asked before, the same prompt gets the same answer at
             temperature 0; see `LlamaEngine`.
-        timeout: seconds after which an answer that is not done fails, or scores that are not; None: never.
-        logprobs: tell each token's log-probability in `response_metadata["logprobs"]`, in OpenAI's form.
-        top_logprobs: and those of so many likeliest tokens, at most 20; also without `logprobs`.
         temperature: 0 takes the likeliest token. Like `top_p`, `max_tokens`, `seed` and `stop` (see `SamplingFields`)
-            it can also be given per call. So can OpenAI's `response_format`: the answer then is JSON that fits the
-            schema, whatever the model would rather say; see `with_structured_output`. And so can `tools` and
-            `tool_choice`; see `bind_tools`.
+            and `timeout`, `logprobs` and `top_logprobs` (see `TellingFields`) it can also be given per call. So can
+            OpenAI's `response_format`: the answer then is JSON that fits the schema, whatever the model would rather
+            say; see `with_structured_output`. And so can `tools` and `tool_choice`; see `bind_tools`.
     """
 
     model_config = ConfigDict(protected_namespaces=())
@@ -72,9 +70,6 @@ class ChatLocal(SamplingFields, Binding):
     n_ctx: int | None = Field(default=None, ge=1)
     n_seqs: int = Field(default=16, ge=1, le=127)
     batch_invariant: bool = False
-    timeout: float | None = Field(default=None, gt=0, allow_inf_nan=False)
-    logprobs: bool = False
-    top_logprobs: int | None = Field(default=None, ge=0, le=20)
 
     _engine: LlamaEngine = PrivateAttr()
     _template: ChatTemplate = PrivateAttr()
@@ -186,14 +181,14 @@ class ChatLocal(SamplingFields, Binding):
         See `ChatModel.score_next`; here every candidate has its log-probability, and must be a single token. A model
         that opens with a thinking block gets an empty one, so that its first token is the answer's.
         """
-        prompts = [self._template.begun(to_turns(each), prefix) for each in conversations]
+        prompts = [self._template.answer_begun(to_turns(each), prefix) for each in conversations]
         return self._engine.score_next(prompts, candidates, timeout=self.timeout)
 
     async def ascore_next(
         self, conversations: Sequence[Sequence[BaseMessage]], candidates: Sequence[str], *, prefix: str = ""
     ) -> NDArray[np.float32]:
         """Score as `score_next` does; the event loop goes on, and a cancelled task cancels its prompts."""
-        prompts = [self._template.begun(to_turns(each), prefix) for each in conversations]
+        prompts = [self._template.answer_begun(to_turns(each), prefix) for each in conversations]
         return await self._engine.ascore_next(prompts, candidates, timeout=self.timeout)
 
     def _generate(
@@ -255,24 +250,23 @@ class ChatLocal(SamplingFields, Binding):
     ) -> tuple[Request, Answer]:
         response_format = options.pop("response_format", None)
         many = options.pop("parallel_tool_calls", None)
-        tools = read_tools(options.pop("tools", ()), options.pop("tool_choice", None))
+        tools = read_tools(options.pop("tools", None) or (), options.pop("tool_choice", None))
         prompt = self._template.prompt(to_turns(messages), tools.shown if tools else ())
         grammar = (
             tools.grammar(prompt.form, many=prompt.native if many is None else many, response_format=response_format)
             if tools
             else grammar_of(response_format)
         )
-        own = {name: options.pop(name, getattr(self, name)) for name in ("timeout", "logprobs", "top_logprobs")}
-        asked = own["logprobs"] or own["top_logprobs"] is not None
+        own = Telling.of({name: options.pop(name, getattr(self, name)) for name in Telling.model_fields})
         request = Request(
             prompt.tokens,
             self._sampling(stop, options),
             grammar=grammar,
-            top_logprobs=(own["top_logprobs"] or 0) if asked else None,
-            timeout=own["timeout"],
+            top_logprobs=own.alternatives,
+            timeout=own.timeout,
         )
-        form = prompt.form if tools and tools.choice != "none" else None
-        return request, Answer(self._engine.name, len(prompt.tokens), form)
+        reader = tools.reader(prompt.form, response_format) if tools else None
+        return request, Answer(self._engine.name, len(prompt.tokens), reader)
 
     def _sampling(self, stop: list[str] | None, options: dict[str, Any]) -> Sampling:
         mine = {name: getattr(self, name) for name in Sampling.model_fields}

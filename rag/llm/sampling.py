@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, TypedDict
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from ..._explain import first_problem
 from .errors import ModelError
@@ -16,8 +16,8 @@ def _as_stops(value: Any) -> Any:
 
 
 def _as_biases(value: Any) -> Any:
-    """OpenAI's clients write the token ids of a bias as texts; an immutable value can be hashed."""
-    return tuple(sorted((int(token), bias) for token, bias in value.items())) if isinstance(value, Mapping) else value
+    """An immutable value can be hashed."""
+    return tuple(value.items()) if isinstance(value, Mapping) else value
 
 
 class SamplingOptions(TypedDict, total=False):
@@ -57,6 +57,7 @@ class SamplingFields(BaseModel):
     logit_bias: Annotated[
         tuple[tuple[Annotated[int, Field(ge=0)], Annotated[float, Field(allow_inf_nan=False)]], ...],
         BeforeValidator(_as_biases),
+        AfterValidator(lambda biases: tuple(sorted(biases))),
     ] = ()
 
 

@@ -6,6 +6,7 @@ count that needs no download, the next token's likelihood, and errors that a use
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ from ...settings import read_settings
 from .base import ChatModel
 from .errors import AttentionUnavailable, DeadlineExceeded, ModelError
 from .sampling import Sampling
+from .tools import as_openai_tool
 
 _ASSUMED_CONTEXT = 8192  # tokens; the protocol has no way to ask
 _MOST_LOGPROBS = 20  # more are refused
@@ -121,12 +123,14 @@ class ChatServer(ChatOpenAI, ChatModel):
     def get_num_tokens_from_messages(
         self,
         messages: Sequence[BaseMessage],
-        tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool] | None = None,  # noqa: ARG002
+        tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool] | None = None,
         *,
         allow_fetching_images: bool = True,  # noqa: ARG002
     ) -> int:
-        """See `count_tokens`; what a chat template puts around each message is counted too."""
-        return sum(self.count_tokens(str(message.text)) + _TOKENS_PER_MESSAGE for message in messages)
+        """See `count_tokens`; the tools, and what a chat template puts around each message, are counted too."""
+        shown = [json.dumps(as_openai_tool(tool), ensure_ascii=False) for tool in tools or ()]
+        texts = [*(str(message.text) for message in messages), *shown]
+        return sum(self.count_tokens(text) + _TOKENS_PER_MESSAGE for text in texts)
 
     def _resolve_model_profile(self) -> ModelProfile:
         return ModelProfile(max_input_tokens=self.context_size - 1)
@@ -208,9 +212,10 @@ def connect(
 def _options(sampling: Sampling) -> dict[str, Any]:
     """In `ChatOpenAI`'s words; what OpenAI does not know is said only if asked for, to servers that may know it."""
     told = {name: value for name, value in sampling if value not in (None, ())}
-    if sampling.logit_bias:
-        told["logit_bias"] = dict(sampling.logit_bias)
     asked = {name: value for name in _NOT_OPENAIS if (value := told.pop(name))}
+    if biases := dict(told.pop("logit_bias", ())):
+        whole = all(bias.is_integer() for bias in biases.values())  # OpenAI takes no others
+        (told if whole else asked)["logit_bias"] = biases
     return told | ({"extra_body": asked} if asked else {})
 
 

@@ -10,10 +10,10 @@ from typing import Any
 
 from langchain_core.exceptions import OutputParserException
 from langchain_core.messages import AIMessage
-from langchain_core.output_parsers import PydanticOutputParser
 from langchain_core.runnables import Runnable, RunnableLambda, RunnableMap, RunnablePassthrough
 from langchain_core.utils.function_calling import convert_to_json_schema
 from langchain_core.utils.pydantic import is_basemodel_subclass
+from pydantic import BaseModel
 
 from ..._explain import unknown
 from .errors import ModelError
@@ -22,8 +22,8 @@ METHODS = ("json_schema", "function_calling", "json_mode")
 """LangChain's names. A grammar does what the first two ask for, JSON that fits; the third is any JSON object."""
 
 
-def response_format(schema: dict[str, Any] | type, method: str) -> dict[str, Any]:
-    """OpenAI's option for a schema, a pydantic model or a `TypedDict`.
+def response_format(schema: dict[str, Any], method: str) -> dict[str, Any]:
+    """OpenAI's option for a JSON Schema.
 
     Raises:
         ModelError: there is no such method.
@@ -32,8 +32,7 @@ def response_format(schema: dict[str, Any] | type, method: str) -> dict[str, Any
         raise ModelError(unknown("method", method, METHODS))
     if method == "json_mode":
         return {"type": "json_object"}
-    converted = json_schema(schema)
-    return {"type": "json_schema", "json_schema": {"name": str(converted.get("title", "answer")), "schema": converted}}
+    return {"type": "json_schema", "json_schema": {"name": str(schema.get("title", "answer")), "schema": schema}}
 
 
 def json_schema(schema: dict[str, Any] | type) -> dict[str, Any]:
@@ -56,14 +55,29 @@ def structured(
 
 
 def _parse(message: AIMessage, schema: dict[str, Any] | type) -> Any:
-    if message.response_metadata.get("finish_reason") == "length":
+    value = _read(message)
+    if not (isinstance(schema, type) and is_basemodel_subclass(schema)):
+        return value
+    take = getattr(schema, "model_validate" if issubclass(schema, BaseModel) else "parse_obj")  # which is pydantic 1's
+    try:
+        return take(value)
+    except ValueError as error:  # pydantic's ValidationError is one, in both of its versions
         raise OutputParserException(
-            f"the answer was cut off before its JSON was whole: {message.text!r:.80}; allow more with max_tokens"
-        )
+            f"{schema.__name__} refuses the answer: {error}", llm_output=message.text
+        ) from error
+
+
+def _read(message: AIMessage) -> Any:
+    """The JSON of an answer. A number may be cut off and still be one; all other JSON is whole or none."""
+    cut_off = message.response_metadata.get("finish_reason") == "length"
     try:
         value = json.loads(message.text)
     except ValueError as error:
-        raise OutputParserException(f"the answer is no JSON: {message.text!r:.80}") from error
-    if isinstance(schema, type) and is_basemodel_subclass(schema):
-        return PydanticOutputParser(pydantic_object=schema).parse(message.text)
-    return value
+        if not cut_off:
+            raise OutputParserException(f"the answer is no JSON: {message.text!r:.80}") from error
+    else:
+        if not (cut_off and type(value) in (int, float)):
+            return value
+    raise OutputParserException(
+        f"the answer was cut off before its JSON was whole: {message.text!r:.80}; allow more with max_tokens"
+    )

@@ -73,14 +73,6 @@ class ChatTemplate:
         self._weights = weights
         self._source = source
 
-    def tokens(self, turns: Sequence[Turn]) -> list[int]:
-        """Render `turns`, up to where the assistant's answer begins.
-
-        Raises:
-            ModelError: the template refuses the conversation.
-        """
-        return self.prompt(turns).tokens
-
     def prompt(self, turns: Sequence[Turn], tools: Sequence[Tool] = ()) -> Prompt:
         """Render `turns`, and `tools` that may be called.
 
@@ -92,7 +84,7 @@ class ChatTemplate:
         tokens = self._tokenize(marks, text)
         return Prompt(tokens, self._form, True) if native and self._form else Prompt(tokens)
 
-    def begun(self, turns: Sequence[Turn], prefix: str = "") -> list[int]:
+    def answer_begun(self, turns: Sequence[Turn], prefix: str = "") -> list[int]:
         """Render `turns`, and an answer that begins with the text `prefix`, without a thought before it.
 
         Raises:

@@ -15,7 +15,7 @@ def without_thinking(rendered: str, template: str) -> str:
     ```python
     from ragloom.rag.llm.thinking import without_thinking
 
-    print(repr(without_thinking("Say yes. Assistant: ", "<think>")))  # -> 'Say yes. Assistant: <think>…</think>…'
+    print(repr(without_thinking("Assistant: ", "<think>")))  # -> 'Assistant: <think>\n\n</think>\n\n'
     ```
     """
     end = rendered.rstrip()

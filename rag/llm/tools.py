@@ -9,9 +9,9 @@ from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from ..._explain import short, unknown
-from .calls import CallForm
+from .calls import CallForm, CallReader
 from .errors import ModelError
-from .grammar import calls_grammar
+from .grammar import calls_grammar, schema_of
 
 Choice = Literal["auto", "any", "none"]
 
@@ -19,34 +19,72 @@ _CHOICES: dict[str, Choice] = {"auto": "auto", "any": "any", "required": "any", 
 """LangChain's and OpenAI's words."""
 
 
+class Tool(NamedTuple):
+    """A function that a model may call.
+
+    Attributes:
+        name: what calls name.
+        parameters: the JSON Schema of its arguments.
+        shown: all that a prompt tells of it, in OpenAI's form.
+    """
+
+    name: str
+    parameters: Mapping[str, Any]
+    shown: dict[str, Any]
+
+    @classmethod
+    def of(cls, tool: dict[str, Any] | type | Callable[..., Any] | BaseTool) -> Tool:
+        """Convert a function, a pydantic model, LangChain's tool or OpenAI's dict.
+
+        Raises:
+            ModelError: it cannot be a tool.
+        """
+        shown = as_openai_tool(tool)
+        function = shown["function"]
+        if function["name"] in _CHOICES:
+            raise ModelError(f"a tool cannot be called {function['name']!r}, which tool_choice has a meaning for")
+        return cls(function["name"], function.get("parameters") or {"type": "object", "properties": {}}, shown)
+
+
 class Tools(NamedTuple):
     """Tools of one call of the model.
 
     Attributes:
-        shown: those that the prompt tells, in OpenAI's form.
-        callable: the names of those that may be called.
+        all: those that the prompt tells.
+        callable: those that may be called.
         choice: whether one must be called, may be, or must not.
         named: whether the tool that must be called was named, and so is called once.
     """
 
-    shown: list[dict[str, Any]]
-    callable: list[str]
+    all: Sequence[Tool]
+    callable: Sequence[Tool]
     choice: Choice
     named: bool = False
+
+    @property
+    def shown(self) -> list[dict[str, Any]]:
+        """What the prompt tells, in OpenAI's form."""
+        return [tool.shown for tool in self.all]
 
     def grammar(self, form: CallForm, *, many: bool, response_format: Mapping[str, Any] | None) -> str:
         """What an answer cannot leave that may, if so with `many` calls, call tools; see `calls_grammar`.
 
         Raises:
-            ModelError: the schema of a tool cannot become a grammar.
+            ModelError: the schema of a tool cannot become a grammar, or two tools have one name.
         """
-        schemas = {
-            tool["function"]["name"]: tool["function"].get("parameters") or {"type": "object", "properties": {}}
-            for tool in self.shown
-            if tool["function"]["name"] in self.callable
-        }
+        names = [tool.name for tool in self.all]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ModelError(f"two tools are called {twice!r}")
+        schemas = {tool.name: tool.parameters for tool in self.callable}
         many = many and not self.named
         return calls_grammar(schemas, form, choice=self.choice, many=many, response_format=response_format)
+
+    def reader(self, form: CallForm, response_format: Mapping[str, Any] | None) -> CallReader | None:
+        """What reads the answer to that grammar; None if there can be no calls."""
+        if self.choice == "none":
+            return None
+        is_json = self.choice == "auto" and schema_of(response_format) is not None
+        return CallReader(form, json_or=[tool.name for tool in self.callable] if is_json else None)
 
 
 def read_tools(tools: Sequence[Any], tool_choice: Any = None) -> Tools | None:
@@ -60,18 +98,18 @@ def read_tools(tools: Sequence[Any], tool_choice: Any = None) -> Tools | None:
     Raises:
         ModelError: there is no such choice, or what is given cannot be a tool.
     """
-    shown = [as_openai_tool(tool) for tool in tools]
-    names = [tool["function"]["name"] for tool in shown]
+    read = [Tool.of(tool) for tool in tools]
+    names = [tool.name for tool in read]
     wanted = _named(tool_choice)
-    if not shown:
+    if not read:
         if wanted not in ("auto", "none"):
             raise ModelError(f"tool_choice={wanted!r} without tools")
         return None
     if wanted in names:
-        return Tools(shown, [wanted], "any", named=True)
+        return Tools(read, [read[names.index(wanted)]], "any", named=True)
     if wanted not in _CHOICES:
         raise ModelError(unknown("tool_choice", wanted, [*_CHOICES, *names]))
-    return Tools(shown, names, _CHOICES[wanted])
+    return Tools(read, read, _CHOICES[wanted])
 
 
 def as_openai_tool(tool: dict[str, Any] | type | Callable[..., Any] | BaseTool) -> dict[str, Any]:

@@ -37,7 +37,7 @@ class Plan:
         if heads is None:
             chosen = [Head(at, head) for at in range(layers or total) for head in range(layout.heads[at])]
         else:
-            chosen = [Head(*head) for head in heads]
+            chosen = [_head(head) for head in heads]
             _check(chosen, layout, layers)
         depth = layers or max(head.layer for head in chosen) + 1
         return cls(tuple(chosen), depth, depth - 1) if layout.stops else cls(tuple(chosen), total, None)
@@ -46,6 +46,12 @@ class Plan:
         """The places in `heads` of those in the layer, and their numbers within it."""
         places = [at for at, head in enumerate(self.heads) if head.layer == layer]
         return places, [self.heads[at].head for at in places]
+
+
+def _head(given: Sequence[int]) -> Head:
+    if len(given) != len(Head._fields):
+        raise ModelError(f"a head is a pair (layer, head), not {given!r}")
+    return Head(*given)
 
 
 def _check(heads: Sequence[Head], layout: Layout, layers: int | None) -> None:
