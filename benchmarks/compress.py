@@ -22,7 +22,7 @@ from ragloom.rag.rerank import IcrCompressor, IcrReranker
 from report import interval, table, write
 
 SHARES = {"clapnq": (0.25, 0.5), "musique": (0.1, 0.25)}
-ATTENTION = "attention"
+ATTENTION, COSINE = "by attention", "by cosine"
 TUNED = {"clapnq": 100, "musique": 30}
 
 Kept = list[tuple[int, int, int]]
@@ -53,7 +53,7 @@ def _ways(llm: ChatModel, *, tune: bool) -> dict[str, Compress]:
     """Compressors by name, each told how many tokens it may keep."""
     heads = {ATTENTION: None, **({f"{n} heads": n for n in (4, 16)} if tune else {})}
     by_attention = {name: _by_attention(IcrReranker(llm=llm, heads=which)) for name, which in heads.items()}
-    return {"in their order": _in_order(llm), "by cosine": _by_cosine(llm, Embedder()), **by_attention}
+    return {"in their order": _in_order(llm), COSINE: _by_cosine(llm, Embedder()), **by_attention}
 
 
 def _by_attention(reranker: IcrReranker) -> Compress:
@@ -71,7 +71,9 @@ def _in_order(llm: ChatModel) -> Compress:
 def _by_cosine(llm: ChatModel, encoder: Embedder) -> Compress:
     def compress(query: str, documents: Sequence[Document], tokens: int) -> Kept:
         spans = _spans(documents)
-        texts = [documents[at].page_content[start:end] for at, start, end in spans]
+        texts = [
+            f"{documents[at].metadata['title']}\n{documents[at].page_content[start:end]}" for at, start, end in spans
+        ]
         order = np.argsort(-(encoder.encode(texts) @ encoder.encode_query(query)), kind="stable")
         return _filled([spans[place] for place in order], documents, llm, tokens)
 
@@ -149,9 +151,12 @@ def _compare(name: str, asked: Sequence[Asked], ways: dict[str, Compress], llm: 
                 worths[way].append(worth(compress(query, documents, budget)))
                 seconds[way] += time.perf_counter() - started
         for way, found in worths.items():
-            low, high = interval(found)
-            row = {"set": name, "share of tokens": share, "kept": way, "queries": len(found)}
-            yield {**row, "found": float(np.mean(found)), "low": low, "high": high, "s": seconds[way] / len(found)}
+            row: dict[str, Any] = {"set": name, "share of tokens": share, "kept": way, "queries": len(found)}
+            row |= {"found": float(np.mean(found)), "s": seconds[way] / len(found)}
+            if way != COSINE:
+                gains = [own - its for own, its in zip(found, worths[COSINE], strict=True)]
+                row |= dict(zip(("less cosine: low", "less cosine: high"), interval(gains), strict=True))
+            yield row
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
 Everything is measured once and written to `--state`; a run that was killed goes on, and the whole, which takes many
 hours, can be done part by part (`--part`, `--set`, `--method`, `--limit`). Report on `test`; choose on `train`.
 
-- times: 30 queries of each set, 10 of those with 100 documents; beside them ICR in `transformers`, 10 queries. `cached`
-  finds its documents' KV on disk: in pages that the system still holds, and after it was told to forget them
+- times: 30 queries of each set, 10 of the two with the longest prompts; beside them ICR in `transformers`, 10 queries.
+  `cached` finds its documents' KV on disk: in pages that the system still holds, and after it was told to forget them
 - quality: all queries
 - permutation: 10 queries, candidates shuffled three times
 - words: every document of 10 queries (3 where passages are read together); the five words that drew most attention are
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+import traceback
 from argparse import ArgumentParser, Namespace
 from collections import Counter
 from pathlib import Path
@@ -23,10 +24,11 @@ from pathlib import Path
 import data
 from ragloom import load
 from ragloom.rag.rerank.heads import model_digest
+from ragloom.settings import read_settings
 from report import table, write
 from rerank_data import WORDS, query_sets
 from rerank_jobs import PARTS, Bench
-from rerank_methods import Methods
+from rerank_methods import WEIGHTS, Methods
 from rerank_state import State
 from rerank_table import checks, rows, weights
 
@@ -37,16 +39,17 @@ def main() -> None:
     given = options.parse_args()
     with load(given.model) as llm:
         digest = model_digest(llm.engine.file)
-        path = given.state or Path(tempfile.gettempdir()) / "ragloom-rerank" / f"{digest[:12]}.jsonl"
-        sets = query_sets(given.data, given.split, index=given.index, store=path.parent, words=given.words)
+        path = given.state or read_settings().cache / "benchmarks" / "rerank" / f"{digest[:12]}.jsonl"
+        sets = query_sets(given.data, given.split, index=given.index, store=path.parent)
         sets = [each.shortened(given.limit, given.documents) for each in sets]
         sets = [each for each in sets if given.set is None or any(each.name.startswith(name) for name in given.set)]
         methods = Methods(llm, path.parent, given.cross_encoder)
         bench = Bench(sets, methods, given.split == "train", given.model, given.method)
         state = State(path)
-        if not given.report:
-            measure(bench, state, given.part or list(PARTS))
-        _tell(bench, state, given, llm.engine.file.name)
+        failed = [] if given.report else measure(bench, state, given.part or list(PARTS))
+        _tell(bench, state, given)
+    if failed:
+        raise SystemExit("\n".join(["these failed:", *failed]))
 
 
 def _add(options: ArgumentParser) -> None:
@@ -61,21 +64,28 @@ def _add(options: ArgumentParser) -> None:
     options.add_argument("--method", action="append", help="name of a method, such as FIRST")
     options.add_argument("--limit", type=int, help="queries of each set")
     options.add_argument("--documents", type=int, help="documents of each query")
-    options.add_argument("--words", type=int, default=WORDS, help="that are read of an abstract; 0: all")
     options.add_argument("--report", action="store_true", help="measure nothing")
 
 
-def measure(bench: Bench, state: State, parts: list[str]) -> None:
-    """Do what is not done."""
+def measure(bench: Bench, state: State, parts: list[str]) -> list[str]:
+    """Do what is not done; what failed, for the run goes on."""
+    failed = []
     for part in parts:
         for job in PARTS[part](bench):
-            if not job.done(state):
-                started = time.perf_counter()
+            if job.done(state):
+                continue
+            name, started = " ".join(filter(None, job.key)), time.perf_counter()
+            try:
                 state.add(job.key, **job.do())
-                print(*filter(None, job.key), f"{time.perf_counter() - started:.1f} s", flush=True)
+            except Exception as error:  # noqa: BLE001 - a night's measurements are worth more
+                traceback.print_exc()
+                failed.append(f"{name}: {error!r}")
+            print(name, f"{time.perf_counter() - started:.1f} s", flush=True)
+        bench.forget()
+    return failed
 
 
-def _tell(bench: Bench, state: State, given: Namespace, model: str) -> None:
+def _tell(bench: Bench, state: State, given: Namespace) -> None:
     """Write the table if all of it is there, else print what is."""
     methods = bench.methods.alone() + bench.methods.shared(choosing=bench.choosing)
     made = [row for each in bench.sets for row in rows(state, each, methods)]
@@ -89,10 +99,12 @@ def _tell(bench: Bench, state: State, given: Namespace, model: str) -> None:
     for key, number in missing.items():
         print("missing:", *filter(None, key), number)
     partial = [given.limit, given.documents, given.set, given.method, given.part]
-    if missing or bench.choosing or any(partial) or given.words != WORDS:
+    if missing or bench.choosing or any(partial):
         print(table(made))
     else:
-        write("rerank", made, checks=checked, model=model, skipped=bench.methods.skipped)
+        name = "rerank" if given.model == "embedded" else f"rerank_{Path(given.model).stem}"
+        options = {"model": given.model, "words": WORDS, "weights of the first stage": WEIGHTS}
+        write(name, made, checks=checked, options=options, skipped=bench.methods.skipped)
 
 
 if __name__ == "__main__":

@@ -60,6 +60,7 @@ def words(reranker: IcrReranker, asked: Asked) -> dict[str, Any]:
     """
     random_words = random.Random(asked.id)
     lower: dict[str, bool] = {}
+    short = 0
     for ranked in reranker.rank(asked.query, asked.documents):
         text = ranked.document.page_content
         named = [(each.start, each.end) for each in ranked.highlights[:WORDS]]
@@ -67,10 +68,11 @@ def words(reranker: IcrReranker, asked: Asked) -> dict[str, Any]:
         random_words.shuffle(others)
         chosen = _as_long(others, sum(_tokens(reranker, text, span) for span in named), reranker, text)
         if len(chosen) == len(others):
-            continue  # hardly any words
+            short += 1  # has hardly more words than these
+            continue
         left = [_score_with(reranker, asked, ranked.given - 1, _without(text, cut)) for cut in (named, chosen)]
         lower[str(ranked.document.id)] = left[0] < left[1]
-    return {"lower": lower}
+    return {"lower": lower, "short": short}
 
 
 def _as_long(

@@ -1,7 +1,7 @@
 """What `rerank.py` ranks: queries, each with the documents that a first stage found, best first.
 
 - SciFact: hybrid search over the whole corpus; of what is found, rerankers read the title and the first `WORDS` words,
-  so that 20 passages are a little over 3,000 tokens (`--words 0`: all of it, twice the length and four times the time)
+  so that 20 passages are a little over 3,000 tokens. In one set of `TIMED` queries they read all of it
 - MuSiQue: hybrid search among the paragraphs of the question itself; 31-100 are for reporting, 1-30 for choosing
 
 What the first stage found is stored, so that every run ranks the same.
@@ -59,11 +59,19 @@ class Asked:
 
 @dataclass(frozen=True)
 class QuerySet:
-    """Queries in a random order that is always the same, so that the first ones are a sample."""
+    """Queries in a random order that is always the same, so that the first ones are a sample.
+
+    Attributes:
+        name: of the set.
+        task: what rerankers are asked for.
+        asked: the queries.
+        whole: whether all of each document is read, though most have more than `WORDS` words.
+    """
 
     name: str
     task: Task
     asked: tuple[Asked, ...]
+    whole: bool = False
 
     @property
     def long(self) -> bool:
@@ -72,23 +80,24 @@ class QuerySet:
     def shortened(self, queries: int | None, documents: int | None) -> QuerySet:
         """The first queries with their first documents, under another name, so that no result is taken for another."""
         asked = tuple(replace(each, documents=each.documents[:documents]) for each in self.asked[:queries])
-        return QuerySet(self.name if documents is None else f"{self.name}, first {documents}", self.task, asked)
+        name = self.name if documents is None else f"{self.name}, first {documents}"
+        return replace(self, name=name, asked=asked)
 
 
-def query_sets(folder: Path, split: str, *, index: Path, store: Path, words: int = WORDS) -> list[QuerySet]:
+def query_sets(folder: Path, split: str, *, index: Path, store: Path) -> list[QuerySet]:
     """All sets of a split, `train` for choosing and `test` for reporting."""
-    scifact = partial(_scifact, folder, split, index=index, store=store, words=words)
-    sets = [scifact(TOP), _musique(folder, split, store)]
-    return [*sets, scifact(MANY)] if split == "test" else sets
+    scifact = partial(_scifact, folder, split, index=index, store=store)
+    sets = [scifact(TOP, WORDS), _musique(folder, split, store)]
+    return [*sets, scifact(TOP, None), scifact(MANY, WORDS)] if split == "test" else sets
 
 
-def _scifact(folder: Path, split: str, k: int, *, index: Path, store: Path, words: int) -> QuerySet:
+def _scifact(folder: Path, split: str, k: int, words: int | None, *, index: Path, store: Path) -> QuerySet:
     texts, queries, qrels = data.scifact(folder, split)
     order = _shuffled(queries)
     if split == "train":
         seen = {each.query for each in read_labelled(folder / "scifact", **HEADS_FOUND_ON)}
         order = [key for key in order if queries[key] not in seen][:CHOOSING]
-    if k == MANY:
+    if k == MANY or words is None:
         order = order[:TIMED]
 
     def search() -> Candidates:
@@ -97,17 +106,17 @@ def _scifact(folder: Path, split: str, k: int, *, index: Path, store: Path, word
             corpus.add([Chunk.from_text(text, id=key) for key, text in texts.items()])
         return {key: [str(hit.document.id) for hit in corpus.search(queries[key], k=k)] for key in order}
 
-    found = _stored(store / f"candidates-scifact-{split}-{k}.json", search)
+    found = _stored(store / f"candidates-scifact-{split}-{k}-{len(order)}.json", search)
     documents = {key: _document(key, *_beginning(text, words)) for key, text in texts.items()}
     asked = (Asked(key, queries[key], tuple(documents[each] for each in found[key]), qrels[key]) for key in order)
-    name = f"scifact {k} {split}" if words == WORDS else f"scifact {k} {split}, {words or 'all'} words"
-    return QuerySet(name, "search", tuple(asked))
+    read = "whole abstracts" if words is None else f"{words} words"
+    return QuerySet(f"scifact {k} {split}, {read}", "search", tuple(asked), whole=words is None)
 
 
-def _beginning(text: str, words: int) -> tuple[str, str]:
-    """Title, and so many words of the abstract; 0: all of them."""
+def _beginning(text: str, words: int | None) -> tuple[str, str]:
+    """Title, and so many words of the abstract; None: all of them."""
     title, _, abstract = text.partition("\n")
-    return title, " ".join(abstract.split()[: words or None])
+    return title, " ".join(abstract.split()[:words])
 
 
 def _musique(folder: Path, split: str, store: Path) -> QuerySet:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from listwise import ListwiseReranker
 from ragloom.rag.llm.attention.document_kv import DocumentKV
-from ragloom.rag.rerank import Reranker
+from ragloom.rag.rerank import FirstReranker, Reranker
 from rerank_checks import by_id, in_memory, peak, permutation, words
 from rerank_data import TIMED, Asked, QuerySet, Task
 from rerank_methods import CACHED, COLD, FIRST, ICR, TRANSFORMERS, Method, Methods
@@ -52,7 +53,7 @@ class Bench:
     methods: Methods
     choosing: bool
     model: str
-    only: Sequence[str] | None = None
+    only: Collection[str] | None = None
     _made: dict[tuple[str, str, Task], Reranker] = field(default_factory=dict)
 
     def wanted(self, methods: Sequence[Method]) -> list[Method]:
@@ -66,20 +67,25 @@ class Bench:
             self._made[key].rank("Which is warm?", ["The sun is warm.", "Snow is cold."])
         return self._made[key]
 
+    def forget(self) -> None:
+        """Let go of the rerankers, and of the models that they hold."""
+        self._made.clear()
+
 
 def times(bench: Bench) -> Iterator[Job]:
     """All methods in turn, each with another query, so that none finds what another one has just read."""
     methods = bench.wanted(bench.methods.timed())
     for each in bench.sets:
-        timed = each.asked[: FEWER if each.long else TIMED]
-        for turn in range(len(timed)):
+        few = each.long or each.whole
+        turns = FEWER if few else TIMED
+        for turn in range(turns):
             for at, method in enumerate(methods):
-                number = (turn + 3 * at) % len(timed)
-                key = Key("times", each.name, method.name, method.setting, timed[number].id)
-                if number >= FEWER and method.name in TRANSFORMERS:
-                    continue
-                if not (each.long and method.name in TRANSFORMERS):
-                    yield Job(key, partial(_timed, bench, method, each, timed[number]))
+                number = (turn + 3 * at) % turns
+                baseline = method.name in TRANSFORMERS
+                if number < len(each.asked) and not (baseline and (each.long or number >= FEWER)):
+                    asked = each.asked[number]
+                    key = Key("times", each.name, method.name, method.setting, asked.id)
+                    yield Job(key, partial(_timed, bench, method, each, asked))
 
 
 def _timed(bench: Bench, method: Method, among: QuerySet, asked: Asked) -> dict[str, Any]:
@@ -87,19 +93,27 @@ def _timed(bench: Bench, method: Method, among: QuerySet, asked: Asked) -> dict[
     kept = getattr(reranker, "cached", None)
     if not isinstance(kept, DocumentKV):
         return ranked(reranker, asked)
-    told = filled(reranker, kept, asked)
+    other = next(each.query for each in among.asked if each.id != asked.id)
+    told = filled(reranker, kept, replace(asked, query=other))
     if method.name == COLD:
         forget_pages(bench.methods.documents)
     return {**ranked(reranker, asked), **told}
 
 
 def ranked(reranker: Reranker, asked: Asked) -> dict[str, Any]:
-    """The scores, and what they cost."""
+    """The scores, and what they cost: where nothing is read of attention, the engine has counted the tokens."""
+    engine = reranker.llm.engine if isinstance(reranker, FirstReranker | ListwiseReranker) else None
+    before = engine and engine.stats()
     started = time.perf_counter()
     ranking = reranker.rank(asked.query, asked.documents)
     ms = (time.perf_counter() - started) * 1000
-    told = {"ms": round(ms, 2), "evaluated": ranking.evaluated, "reused": ranking.reused, "notes": ranking.notes}
-    return {"scores": by_id(ranking), **told}
+    told = {"evaluated": ranking.evaluated, "reused": ranking.reused, "decoded": 0}
+    if engine and before:
+        after = engine.stats()
+        told["evaluated"] = after.prefilled - before.prefilled
+        told["reused"] = after.reused - before.reused
+        told["decoded"] = after.decoded - before.decoded
+    return {"scores": by_id(ranking), "ms": round(ms, 2), **told, "notes": ranking.notes}
 
 
 def filled(reranker: Reranker, kept: DocumentKV, asked: Asked) -> dict[str, Any]:
@@ -138,15 +152,15 @@ def permutations(bench: Bench) -> Iterator[Job]:
     """Candidates shuffled three times; of 100 documents for `cached` only, where nothing may change."""
     for each in bench.sets:
         for method in bench.wanted(bench.methods.timed()):
-            if method.name in SHUFFLED and (method.name == CACHED or not each.long):
+            if method.name in SHUFFLED and not each.whole and (method.name == CACHED or not each.long):
                 for asked in each.asked[: 2 if each.long else FEWER]:
                     key = Key("permutation", each.name, method.name, method.setting, asked.id)
                     yield Job(key, partial(_permutation, bench, method, each.task, asked))
 
 
 def _permutation(bench: Bench, method: Method, task: Task, asked: Asked) -> dict[str, Any]:
-    attention = method.name in EXPLAINED
-    return permutation(in_memory(bench.methods, task, method.name) if attention else method.make(task), asked)
+    made = method.make(task) if method.name == FIRST else in_memory(bench.methods, task, method.name)
+    return permutation(made, asked)
 
 
 def named_words(bench: Bench) -> Iterator[Job]:
@@ -167,6 +181,8 @@ def memory(bench: Bench) -> Iterator[Job]:
     for each in bench.sets[:1]:
         asked = each.asked[0]
         for method in bench.wanted(bench.methods.timed()):
+            if method.name in (COLD, *TRANSFORMERS):
+                continue  # the same one; and beside what the engine holds
             key = Key("memory", each.name, method.name, method.setting, asked.id)
             yield Job(key, partial(peak, bench.model, bench.methods, method.name, each.task, asked))
 

@@ -36,19 +36,11 @@ class State:
     def __contains__(self, key: Key) -> bool:
         return key in self._rows
 
-    def get(self, key: Key) -> dict[str, Any] | None:
-        return self._rows.get(key)
-
     def add(self, key: Key, **row: Any) -> None:
         """Remember a result and write it down."""
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"key": key, **row}) + "\n")
         self._rows[key] = row
-
-    def settings(self, part: str, name: str, method: str) -> list[str]:
-        """All settings of a method that there are results of, in the order in which they were measured."""
-        found = (key.setting for key in self._rows if (key.part, key.set, key.method) == (part, name, method))
-        return list(dict.fromkeys(found))
 
     def of(self, part: str, name: str, method: str, setting: str) -> dict[str, dict[str, Any]]:
         """Results by query."""

@@ -104,7 +104,9 @@ def checks(state: State, asked: QuerySet, methods: Sequence[Method]) -> Iterator
             yield _check(asked, "shuffled, Kendall's tau", method.name, values, min(values))
         named = state.of("words", asked.name, method.name, method.setting)
         if lower := [value for row in named.values() for value in row["lower"].values()]:
-            yield _check(asked, "without the words it names, lower than without others", method.name, lower)
+            low, high = interval(lower)
+            row = _check(asked, "without the words it names, lower than without others", method.name, lower)
+            yield row | {"low": low, "high": high, "left out": sum(each["short"] for each in named.values())}
         if cost := [(row["filling ms"] - row["ms"]) / row["filled"] for row in timed.values() if row.get("filled")]:
             yield _check(asked, "KV of a document, ms", method.name, cost, max(cost))
     yield from _differences(state, asked, methods)
@@ -195,8 +197,8 @@ def _costs(state: State, asked: QuerySet, method: Method, baseline: Mapping[str,
     found: dict[str, Any] = {"ms p50": round(float(np.median([row["ms"] for row in times.values()])))}
     if ratios := [ms / times[key]["ms"] for key, ms in baseline.items() if key in times]:
         found["x faster"] = round(float(np.median(ratios)), 2)
-    for name in ("evaluated", "reused"):
-        found[name] = round(float(np.mean([row[name] for row in times.values()])))
+    for name in ("evaluated", "reused", "decoded"):
+        found[name] = round(float(np.mean([row.get(name, 0) for row in times.values()])))
     for row in state.of("memory", asked.name, method.name, method.setting).values():
         found["RSS MB"] = row["mb"] and round(row["mb"])
     return found

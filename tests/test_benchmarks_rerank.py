@@ -59,6 +59,43 @@ def test_a_method_that_ranks_better_than_the_first_stage_says_so(tmp_path: Path)
     assert [row["worst"] for row in told] == pytest.approx([1.0, 1.0])
 
 
+@pytest.mark.model
+def test_every_part_measures_every_method_once(tmp_path: Path) -> None:
+    from langchain_core.documents import Document
+    from ragloom import load
+    from rerank import measure
+    from rerank_data import Asked, QuerySet
+    from rerank_jobs import PARTS, Bench
+    from rerank_methods import CACHED, COLD, FIRST, GENERATION, HEADS, ICR, LAYERS, TRANSFORMERS, Methods
+    from rerank_state import State
+    from rerank_table import checks, rows
+
+    texts = {"rain": "Rain is wet " * 8, "snow": "Snow is cold " * 8, "cats": "The cat sleeps all day " * 8}
+    documents = tuple(Document(text, id=name, metadata={"title": "Facts"}) for name, text in texts.items())
+    queries = {"a": "What does the cat do?", "b": "What is cold?"}
+    asked = tuple(Asked(name, query, documents, {"cats": 1}) for name, query in queries.items())
+    state = State(tmp_path / "state.jsonl")
+    with load("embedded", n_ctx=1024) as llm:
+        ours = {GENERATION, FIRST, ICR, HEADS, LAYERS, CACHED, COLD}
+        sets = [QuerySet("some", "search", asked)]
+        bench = Bench(sets, Methods(llm, tmp_path), choosing=False, model="embedded", only=ours)
+        assert {method.name for method in bench.methods.timed()} == ours | set(TRANSFORMERS)
+        assert measure(bench, state, ["times", "quality", "permutation", "words"]) == []
+        bench.only = {CACHED}
+        assert measure(bench, state, ["memory"]) == []
+        bench.only = ours
+        left = {job.key.method for part in PARTS.values() for job in part(bench) if not job.done(state)}
+        assert left == ours - {CACHED, COLD}  # their memory
+        methods = bench.methods.alone() + bench.methods.shared(choosing=False)
+    made = {row["method"]: row for row in rows(state, bench.sets[0], methods)}
+    assert made[FIRST]["decoded"] == 0 < made[GENERATION]["decoded"]
+    assert made[CACHED]["evaluated"] < made[ICR]["evaluated"] / 2
+    assert made[CACHED]["RSS MB"] > 100
+    found = {(row["check"], row["method"]): row for row in checks(state, bench.sets[0], methods)}
+    assert found["shuffled, Kendall's tau", CACHED]["worst"] == 1.0
+    assert found["one read for several settings, same order", ICR]["mean"] == 1.0
+
+
 def test_recall_of_a_question_counts_its_supporting_paragraphs_by_hop() -> None:
     from langchain_core.documents import Document
     from rerank_data import Asked, QuerySet

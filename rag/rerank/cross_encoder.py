@@ -139,4 +139,4 @@ class CrossEncoderReranker(Reranker):
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0]
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -122,7 +122,7 @@ class FirstReranker(Reranker):
 
         def ask(texts: list[str]) -> tuple[NDArray[np.float32], int]:
             prompts = [self._prompt.messages(query, texts[start:] + texts[:start]) for start in starts]
-            table = self.llm.score_next(prompts, IDENTIFIERS[:number], prefix=OPENING)
+            table = self.llm.score_next(prompts, list(IDENTIFIERS[:number]), prefix=OPENING)
             return table, sum(self._prompt.tokens(prompt) for prompt in prompts)
 
         (table, evaluated), listed = self._prompt.asked(query, [lines[place] for place in places], ask)

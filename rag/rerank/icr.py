@@ -41,6 +41,7 @@ from .reranker import Reranker
 from .types import Highlight, Passage, Scores
 from .windows import Window, pour
 
+_STEPS = 16  # of the context, in which cached documents are cut
 _AT_LEAST = 4  # passages stand in each of several windows, so none is longer than a quarter of one
 
 
@@ -147,6 +148,9 @@ class IcrReranker(Reranker):
             ContextOverflow: there is not even room for the beginnings of a few passages.
         """
         longest = max(level(lengths, room), room // _AT_LEAST)
+        if self.cached and longest < max(lengths):
+            # In steps, so that the same document is not cut, and evaluated, anew for each length of the query.
+            longest = max(longest - longest % (self.llm.context_size // _STEPS), SHORTEST)
         if longest < min(SHORTEST, max(lengths)):
             taken = self.llm.context_size - room
             least = taken + min(_AT_LEAST, len(lengths)) * SHORTEST

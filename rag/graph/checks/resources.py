@@ -16,7 +16,7 @@ from ..spec import CorpusSpec, GraphSpec, LlmSpec
 
 
 def check_resources(plan: Plan) -> list[Problem]:
-    """Look for the files, and open none but to see that a model is one."""
+    """Look for the files, and into those of models: whether they are one, and have what the nodes look into."""
     spec = plan.spec
     problems = [*_check_llm(spec, (), spec.llm), *_check_corpus(spec, (), spec.corpus)]
     for name, node in plan.nodes.items():
@@ -50,7 +50,7 @@ def unfit_model(spec: GraphSpec, llm: LlmSpec, node: PlannedNode) -> str | None:
             check_architecture(file.path)
         if file:
             node.check_model(file)
-    except RagloomError as error:
+    except (OSError, RagloomError) as error:
         return str(error)
     return None
 
