@@ -187,7 +187,7 @@ async def test_scores_and_attention_have_a_deadline() -> None:
         with pytest.raises(DeadlineExceeded, match=r"longer than the timeout of 0\.001 s"):
             engine.score_next(["Once upon a time " * 100] * 4, [1], timeout=0.001)
         with pytest.raises(DeadlineExceeded):
-            await engine.ascore_next(["Once upon a time " * 100] * 4, [1], timeout=0.001)
+            await engine.ascore_next(["There was a house " * 100] * 4, [1], timeout=0.001)
         assert idle(engine)
         assert engine.score_next(["Once"], [1], timeout=600).shape == (1, 1)
         engine.check_attention()

@@ -18,8 +18,8 @@ Text = str | Sequence[int]
 T = TypeVar("T")
 
 
-def context_size(weights: Weights, n_ctx: int | None) -> int:
-    """How many tokens a context has that was asked for with `n_ctx`.
+def context_size(weights: Weights, n_ctx: int | None, name: str) -> int:
+    """How many tokens a context of the model `name` has that was asked for with `n_ctx`.
 
     Raises:
         ModelError: that is out of range.
@@ -28,7 +28,7 @@ def context_size(weights: Weights, n_ctx: int | None) -> int:
     if n_ctx is not None and n_ctx < 1:
         raise ModelError(f"n_ctx should be at least 1, not {n_ctx}")
     if n_ctx is not None and n_ctx > trained:
-        raise ModelError(f"n_ctx={n_ctx} is more than the {trained} tokens that {weights.path.name} was trained for")
+        raise ModelError(f"n_ctx={n_ctx} is more than the {trained} tokens that {name} was trained for")
     return n_ctx or min(trained, _DEFAULT_CONTEXT)
 
 

@@ -93,7 +93,7 @@ class LlamaEngine:
             weights = Weights(file.path, n_gpu_layers=n_gpu_layers)
             undo.callback(weights.close)
             self.weights = weights
-            self.n_ctx = context_size(weights, n_ctx)
+            self.n_ctx = context_size(weights, n_ctx, self.name)
             if batch_invariant and not weights.keeps_every_token:
                 raise ModelError(f"batch_invariant cannot be had: {file.name} sums up what it has read")
             self.n_seqs = n_seqs
