@@ -35,7 +35,7 @@ CHOSEN: dict[str, dict[str, int]] = {
 WEIGHTS = dict.fromkeys((GENERATION, FIRST, *CHOSEN, CROSS), 0.5)
 """Of the first stage, where it is fused with a method: what ranked best on train."""
 
-GRID = [{"heads": k, **({"layers": n} if n else {})} for k in (1, 2, 4, 8, 16, 32) for n in (None, 10, 15)]
+GRID = [{"heads": k, **({"layers": n} if n else {})} for k in (1, 2, 4, 8, 16, 32) for n in (None, 18, 10)]
 """What may be chosen on train, from the same two reads."""
 
 _DISK = 20_000_000_000  # bytes of documents' KV
@@ -91,7 +91,8 @@ class Methods:
             return self._icr(SharedIcr, readings=readings, **options)
 
         found = [(name, CHOSEN[name], icr(**CHOSEN[name])) for name in (ICR, HEADS, LAYERS)]
-        found += [(CACHED, CHOSEN[CACHED], icr(**CHOSEN[CACHED], cached=apart))]
+        needed = None if choosing else self._layers(CHOSEN[CACHED])
+        found += [(CACHED, CHOSEN[CACHED], icr(**CHOSEN[CACHED], cached=apart, needed=needed))]
         if choosing:
             found += [(LAYERS if "layers" in each else HEADS, each, icr(**each)) for each in GRID]
             found += [(CACHED, each, icr(**each, cached=apart)) for each in GRID]
@@ -139,6 +140,11 @@ class Methods:
                 found[name, setting] = Method(name, setting, made.__getitem__)
         return list(found.values())
 
+    def _layers(self, chosen: dict[str, int]) -> int:
+        """How many layers must be read for the heads of `cached`."""
+        heads = load_heads(self.llm.engine.file).best(chosen["heads"], layers=chosen.get("layers"), apart=True)
+        return max(head.layer for head in heads) + 1
+
     def _setting(self, name: str, chosen: dict[str, int]) -> str:
         """In words, with a hash of the heads that are meant, for another search may find others."""
         if name == CROSS and self.cross_encoder:
@@ -167,16 +173,18 @@ class Readings:
 
 
 class SharedIcr(IcrReranker):
-    """ICR that reads all heads, so that those which look at the same passages read them once."""
+    """ICR that reads all heads of the layers needed, so that those which look at the same passages read them once."""
 
     readings: Readings
+    needed: int | None = None
 
     def _read(self, query: str, passages: Sequence[Passage], longest: int) -> Window:
         def read() -> IcrReading:
             engine = self.llm.engine
-            return read_passages(engine, self._prompt, query, passages, cache=self._cache, longest=longest)
+            given = {"layers": self.needed, "cache": self._cache, "longest": longest}
+            return read_passages(engine, self._prompt, query, passages, **given)
 
-        key = (self.task, *passages, longest, self._cache is None)
+        key = (self.task, *passages, longest, self._cache is None, self.needed)
         return Window(self.readings.get(query, key, read).scores(self._heads))
 
 

@@ -246,7 +246,7 @@ def test_models_within_themselves_and_open_ones_can_be_written(weights: Weights)
 def test_a_function_without_types_takes_anything(weights: Weights, llm: ChatLocal) -> None:
     parameters = convert_to_openai_tool(unannotated)["function"]["parameters"]
     assert accepts(weights, grammar(parameters), '{"x": [1], "y": "a", "tags": [null], "deep": {"a": 1}}')
-    (call,) = llm.bind_tools([unannotated], tool_choice="any").invoke("Do something with ten!").tool_calls
+    (call,) = llm.bind_tools([unannotated], tool_choice="any").invoke("Call it with x = 1 and y = 2.").tool_calls
     jsonschema.validate(call["args"], parameters)
 
 

@@ -239,6 +239,14 @@ def test_only_the_longest_documents_are_cut_and_that_is_kept_with_the_heads() ->
 
 
 @pytest.mark.model
+def test_the_order_in_which_documents_are_given_tells_no_head_anything(rows: Path) -> None:
+    given = read_labelled(rows)
+    turned = [Labelled(each.query, each.passages[::-1], each.relevance[::-1]) for each in given]
+    with LlamaEngine(n_ctx=1024) as engine:
+        found, again = (find_heads(engine, data, name="rows", layers=3) for data in (given, turned))
+    assert found == again
+
+
 def test_too_few_queries_are_refused(rows: Path) -> None:
     with LlamaEngine("embedded", n_ctx=512) as engine, pytest.raises(RerankError, match="too few"):
         find_heads(engine, read_labelled(rows)[:3], name="mine")
