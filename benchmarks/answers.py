@@ -76,13 +76,15 @@ def _quotes(
             share = sum(place.end - place.start for place in answer.citations) / whole
             picked = _covered(sentences, row["passages"][0]["text"], answer.citations)
             results.setdefault(name, []).append((_f1(picked, gold), share))
-    table = []
+    table: list[dict[str, Any]] = []
     for name, pairs in results.items():
         low, high = interval([f1 for f1, _ in pairs])
         f1, length = np.mean(pairs, axis=0)
         row = {"method": name, "F1": float(f1), "low": low, "high": high, "share of length": float(length)}
-        gains = [own[0] - whole[0] for own, whole in zip(pairs, results["all sentences"], strict=True)]
-        table.append(row | dict(zip(("less all: low", "less all: high"), interval(gains), strict=True)))
+        for other in ("all sentences", "quote"):
+            gains = [own[0] - its[0] for own, its in zip(pairs, results[other], strict=True)]
+            row |= dict(zip((f"less {other}: low", f"less {other}: high"), interval(gains), strict=True))
+        table.append(row)
     return table
 
 
