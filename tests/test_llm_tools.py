@@ -281,7 +281,7 @@ def test_without_a_marker_an_answer_that_begins_with_a_brace_is_a_call(llm: Chat
 def test_definitions_of_one_name_in_two_tools_are_two(llm: ChatLocal) -> None:
     tools = read_tools([Order, Paint], "any")
     assert tools is not None
-    grammar = tools.grammar(CallForm(), many=False, response_format=None)
+    grammar = tools.grammar(CallForm(), many=False, answer=None)
     order, paint = '{"items": [{"name": "cat"}]}', '{"item": {"colour": "red"}}'
     for name, arguments, fits in (("Order", order, True), ("Paint", paint, True), ("Paint", order, False)):
         assert (
