@@ -353,8 +353,9 @@ def test_models_within_themselves_and_open_ones_can_be_written(weights: Weights)
 def test_a_function_without_types_takes_anything(weights: Weights, llm: ChatLocal) -> None:
     parameters = convert_to_openai_tool(unannotated)["function"]["parameters"]
     assert accepts(weights, grammar(parameters), '{"x": [1], "y": "a", "tags": [null], "deep": {"a": 1}}')
-    (call,) = llm.bind_tools([unannotated], tool_choice="any").invoke("Do something with ten!").tool_calls
-    jsonschema.validate(call["args"], parameters)
+    answer = llm.bind_tools([unannotated], tool_choice="any").invoke("Do something with ten!")
+    (call,) = [*answer.tool_calls, *answer.invalid_tool_calls]  # anything may be longer than max_tokens
+    assert call["name"] == "unannotated"
 
 
 @pytest.mark.parametrize("number", [1, 999, 1000, 1001, 2001, 4500])

@@ -15,8 +15,8 @@ What does not, and is named in the log at the level `INFO`; whoever needs it che
 All of them hold for the values of an `enum`, of which only those are left that fit everything beside it.
 
 Where a schema leaves something open, its values are the narrower ones. With `properties` and no type they are objects.
-An object has no other properties than those that are named. An array with `prefixItems` has all of them unless there is
-a `minItems`, and no more unless there are `items`.
+An object has no other properties than those in its `properties` and `required`, if it has either. An array with
+`prefixItems` has all of them unless there is a `minItems`, and no more unless there are `items`.
 """
 
 from __future__ import annotations
