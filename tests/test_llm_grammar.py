@@ -113,6 +113,8 @@ NODE = {
 }
 MAYBE = {"next": {"type": ["object", "null"], "anyOf": [{"$ref": "#/$defs/node"}, {"type": "null"}]}}
 NEVER = {"properties": {"n": {"$ref": "#/$defs/never"}, "x": False}, "required": ["x"]}
+LATE = {"properties": {"b": {"$ref": "#/$defs/b"}, "x": False}, "required": ["x"]}
+BACK = {"properties": {"n": {"$ref": "#/$defs/never"}, "c": {}}}
 PAIRED = [{"properties": {"a": {"type": "integer"}}, "additionalProperties": False}, {"properties": {"b": {}}}]
 FITTING: list[tuple[Any, list[Any], list[Any]]] = [
     ({}, [1, "x", None, [], {}, {"a": [1]}], []),
@@ -125,7 +127,7 @@ FITTING: list[tuple[Any, list[Any], list[Any]]] = [
     ({"prefixItems": [{"type": "integer"}, {"type": "null"}]}, [[1, None]], [[1], [None, 1], [1, None, 2]]),
     ({"prefixItems": [{"type": "integer"}], "items": {"type": "null"}}, [[1], [1, None, None]], [[], [None], [1, 1]]),
     ({"prefixItems": [{}], "minItems": 3}, [[1, 2, 3]], [[1], [1, 2]]),
-    ({"$schema": DRAFT_7, "items": [{"type": "integer"}, {"type": "null"}]}, [[1, None]], [[None, 1]]),
+    ({"$schema": DRAFT_7, "items": [{"type": "integer"}, {"type": "null"}]}, [[1, None]], [[1, None, 1], [1]]),
     ({"type": "object"}, [{}, {"a": 1, "b": {}}], [[], 1]),
     ({"type": "object", "properties": {}}, [{}], [{"a": 1}]),
     ({"type": "object", "properties": {}, "additionalProperties": True}, [{}, {"a": [1]}], [1]),
@@ -197,6 +199,14 @@ FITTING: list[tuple[Any, list[Any], list[Any]]] = [
     ({"additionalProperties": {"allOf": [{"type": "null"}, {"type": "integer"}]}}, [{}], [{"a": 1}]),
     ({"type": ["object", "null"], "properties": {"a": False}, "required": ["a"]}, [None], [{}]),
     ({"properties": {"a": {"$ref": "#/$defs/never"}, "b": {}}, "$defs": {"never": NEVER}}, [{"b": 1}], [{"a": {}}]),
+    (
+        {
+            "properties": {"a": {"$ref": "#/$defs/never"}, "b": {"$ref": "#/$defs/b"}},
+            "$defs": {"never": LATE, "b": BACK},
+        },
+        [{}, {"b": {}}, {"b": {"c": 1}}],
+        [{"a": {}}, {"b": {"n": {}}}],
+    ),
     ({"$ref": "#/$defs/node", "$defs": {"node": NODE}}, [None, {"n": 1, "next": {"n": 2}}], [{"n": 1, "next": None}]),
     (
         {"$ref": "#/$defs/node", "$defs": {"node": {"type": "object", "properties": MAYBE}}},

@@ -101,6 +101,17 @@ def test_what_is_said_twice_at_each_of_many_levels_is_merged_once(beside: dict[s
     assert written(schema).count("\n") < 30
 
 
+def test_what_is_impossible_is_found_once() -> None:
+    def level(i: int) -> dict[str, Any]:
+        return {
+            "properties": {"a": {"$ref": f"#/$defs/d{i + 1}"}, "b": {"$ref": f"#/$defs/d{i + 2}"}},
+            "required": ["b"],
+        }
+
+    levels = {f"d{i}": level(i) for i in range(30)} | {"d30": False, "d31": False}
+    assert written({"items": {"$ref": "#/$defs/d0"}, "$defs": levels}).count("::=") < 200
+
+
 def test_too_many_combinations_are_refused() -> None:
     unions = [{"anyOf": [{"required": [f"{i}{j}"]} for j in range(4)]} for i in range(12)]
     with pytest.raises(ModelError, match="it says too much at once"):

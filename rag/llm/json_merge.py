@@ -215,8 +215,10 @@ def _keywords(part: Schema) -> Schema:
         says["type"] = [said]
     if strange := [each for each in says.get("type", ()) if each not in TYPES]:
         raise ModelError(unknown("type", strange[0], TYPES))
-    if isinstance(first := part.get("items"), list):
-        says |= {"prefixItems": first, "items": part.get("additionalItems", True)}
+    if isinstance(says.get("items"), list):
+        says["prefixItems"] = says.pop("items")
+        if "additionalItems" in part:
+            says["items"] = part["additionalItems"]
     return says
 
 

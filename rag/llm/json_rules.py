@@ -10,6 +10,7 @@ What does not, and is named in the log at the level `INFO`; whoever needs it che
 - of texts: `pattern`, and any other `format`;
 - of arrays: `uniqueItems`, `contains`, `minContains`, `maxContains`, `unevaluatedItems`;
 - of objects: `patternProperties`, `dependentRequired`, `dependentSchemas`, `dependencies`, `unevaluatedProperties`;
+- of maps, which are objects without named properties: that their keys differ;
 - of anything: `not`, `if` with `then` and `else`, `$dynamicRef`, `$recursiveRef`.
 
 All of them hold for the values of an `enum`, of which only those are left that fit everything beside it.
@@ -111,13 +112,15 @@ class _Values:
         if key in self._entered:
             raise ModelError(f"{reference!r} means itself")
         if key not in self._referred:
+            before = len(self._referred)
             self._referred[key] = name = self._rules.reserve(f"{self._name}-{reference.rpartition('/')[2]}")
             try:
                 with self._within(self._entered | {key}):
                     self._rules.define(name, self._written(atoms, name))
             except Impossible:
-                while key in self._referred:  # what was written since may have it within
-                    self._referred.popitem()
+                possible = [each for each, rule in [*self._referred.items()][before:] if rule]
+                for each in possible:  # as far as this one is
+                    del self._referred[each]
                 self._referred[key] = None
         return self._referred[key] or nothing()
 
