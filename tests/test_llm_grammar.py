@@ -14,9 +14,11 @@ from uuid import UUID
 import jsonschema
 import pytest
 from grammars import accepts
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import BaseModel, ConfigDict, Field
-from ragloom.rag.llm import ChatLocal
+from ragloom.rag.llm import ChatLocal, ModelError
 from ragloom.rag.llm.grammar import grammar_of
 from ragloom.rag.llm.models import find_model
 from ragloom.rag.llm.weights import Weights
@@ -102,7 +104,18 @@ def grammar(schema: Any) -> str:
 
 DRAFT_7 = "http://json-schema.org/draft-07/schema#"
 REF = {"$defs": {"colour": {"enum": ["red", "blue"]}, "a/b": {"type": "integer"}}}
+ID = "12345678-1234-5678-1234-567812345678"
 THREE = {"properties": {"a": {"type": "integer"}, "b": {"type": "null"}, "c": {"type": "boolean"}}}
+NODE = {
+    "type": ["object", "null"],
+    "properties": {"n": {"type": "integer"}, "next": {"$ref": "#/$defs/node", "type": "object"}},
+    "required": ["n"],
+}
+MAYBE = {"next": {"type": ["object", "null"], "anyOf": [{"$ref": "#/$defs/node"}, {"type": "null"}]}}
+NEVER = {"properties": {"n": {"$ref": "#/$defs/never"}, "x": False}, "required": ["x"]}
+LATE = {"properties": {"b": {"$ref": "#/$defs/b"}, "x": False}, "required": ["x"]}
+BACK = {"properties": {"n": {"$ref": "#/$defs/never"}, "c": {}}}
+PAIRED = [{"properties": {"a": {"type": "integer"}}, "additionalProperties": False}, {"properties": {"b": {}}}]
 FITTING: list[tuple[Any, list[Any], list[Any]]] = [
     ({}, [1, "x", None, [], {}, {"a": [1]}], []),
     ({"title": "X", "description": "any", "default": 3}, [1, "x", [{}]], []),
@@ -114,7 +127,7 @@ FITTING: list[tuple[Any, list[Any], list[Any]]] = [
     ({"prefixItems": [{"type": "integer"}, {"type": "null"}]}, [[1, None]], [[1], [None, 1], [1, None, 2]]),
     ({"prefixItems": [{"type": "integer"}], "items": {"type": "null"}}, [[1], [1, None, None]], [[], [None], [1, 1]]),
     ({"prefixItems": [{}], "minItems": 3}, [[1, 2, 3]], [[1], [1, 2]]),
-    ({"$schema": DRAFT_7, "items": [{"type": "integer"}, {"type": "null"}]}, [[1, None]], [[None, 1]]),
+    ({"$schema": DRAFT_7, "items": [{"type": "integer"}, {"type": "null"}]}, [[1, None]], [[1, None, 1], [1]]),
     ({"type": "object"}, [{}, {"a": 1, "b": {}}], [[], 1]),
     ({"type": "object", "properties": {}}, [{}], [{"a": 1}]),
     ({"type": "object", "properties": {}, "additionalProperties": True}, [{}, {"a": [1]}], [1]),
@@ -151,6 +164,57 @@ FITTING: list[tuple[Any, list[Any], list[Any]]] = [
     ({"minimum": 3}, [3, 3.5], ["x"]),
     ({"type": "number"}, [0, -1.25, 1e20, 10, 1234567890123456], ["x"]),
     ({"type": "boolean"}, [True, False], [None]),
+    ({**THREE, "minProperties": 2}, [{"a": 1, "b": None}, {"a": 1, "c": True}, {"b": None, "c": True}], [{}, {"a": 1}]),
+    ({**THREE, "maxProperties": 1}, [{}, {"a": 1}, {"c": True}], [{"a": 1, "b": None}, {"b": None, "c": True}]),
+    ({**THREE, "minProperties": 1, "maxProperties": 1}, [{"b": None}], [{}, {"a": 1, "c": True}]),
+    ({**THREE, "required": ["b"], "maxProperties": 2, "minProperties": 2}, [{"a": 1, "b": None}], [{"b": None}]),
+    ({**THREE, "maxProperties": 0}, [{}], [{"a": 1}]),
+    ({**THREE, "propertyNames": {"maxLength": 1, "enum": ["a", "c"]}}, [{"a": 1, "c": True}], [{"b": None}]),
+    ({"allOf": PAIRED}, [{}, {"a": 1}], [{"b": 1}, {"a": 1, "b": 1}]),
+    ({"allOf": [THREE, {"additionalProperties": {"type": "integer"}}]}, [{"a": 1}], [{"b": None}]),
+    ({"allOf": [{"prefixItems": [{"type": "integer"}]}, {"items": {"type": "string"}}]}, [], [[1], [1, "x"]]),
+    ({"allOf": [{"prefixItems": [{}]}, {"items": {"type": "null"}}]}, [[None], [None, None]], [[1], [None, 1]]),
+    (
+        {"allOf": [{"prefixItems": [{"minLength": 2}]}, {"prefixItems": [{"maxLength": 3}, {}]}]},
+        [["ab", 1]],
+        [["a", 1]],
+    ),
+    ({"prefixItems": [{"type": "integer"}, {"type": "null"}], "minItems": 0}, [[], [1], [1, None]], [[None], [1, 1]]),
+    ({"prefixItems": [{}, {}, {}], "minItems": 1, "items": False}, [[1], [1, 2], [1, 2, 3]], [[], [1, 2, 3, 4]]),
+    ({"prefixItems": [{"type": "null"}], "minItems": 0, "items": {}}, [[], [None, 1, 2]], [[1]]),
+    ({"prefixItems": [{}, False], "minItems": 0}, [[], [1]], [[1, 1]]),
+    ({"$schema": DRAFT_7, "items": [{}], "additionalItems": {"type": "null"}}, [[1], [1, None]], [[1, 1]]),
+    ({"enum": ["a", "bbbb"], "maxLength": 2}, ["a"], ["bbbb"]),
+    ({"enum": [1, 5, "x"], "minimum": 3, "not": {"const": "x"}}, [5], [1, "x"]),
+    ({"allOf": [{"enum": [1, 2]}, {"enum": [True, 2]}]}, [2], [1, True]),
+    (
+        {"enum": ["red", {"a": 1}, {"a": "x"}], "anyOf": [{"$ref": "#/$defs/colour"}, THREE], **REF},
+        ["red"],
+        [{"a": "x"}],
+    ),
+    ({"type": "integer", "const": 1.0}, [1.0], [2]),
+    ({"anyOf": [{"enum": []}, {"minItems": 2, "maxItems": 1, "type": "array"}, {"type": "null"}]}, [None], [[], 1]),
+    ({"properties": {"a": {"anyOf": [False, {"const": 1}]}, "b": False}}, [{}, {"a": 1}], [{"b": 1}, {"a": 2}]),
+    ({"type": "array", "items": {"enum": []}}, [[]], [[1]]),
+    ({"additionalProperties": {"allOf": [{"type": "null"}, {"type": "integer"}]}}, [{}], [{"a": 1}]),
+    ({"type": ["object", "null"], "properties": {"a": False}, "required": ["a"]}, [None], [{}]),
+    ({"properties": {"a": {"$ref": "#/$defs/never"}, "b": {}}, "$defs": {"never": NEVER}}, [{"b": 1}], [{"a": {}}]),
+    (
+        {
+            "properties": {"a": {"$ref": "#/$defs/never"}, "b": {"$ref": "#/$defs/b"}},
+            "$defs": {"never": LATE, "b": BACK},
+        },
+        [{}, {"b": {}}, {"b": {"c": 1}}],
+        [{"a": {}}, {"b": {"n": {}}}],
+    ),
+    ({"$ref": "#/$defs/node", "$defs": {"node": NODE}}, [None, {"n": 1, "next": {"n": 2}}], [{"n": 1, "next": None}]),
+    (
+        {"$ref": "#/$defs/node", "$defs": {"node": {"type": "object", "properties": MAYBE}}},
+        [{"next": None}, {"next": {"next": {}}}],
+        [None, {"next": 1}],
+    ),
+    ({"type": ["number", "null"], "allOf": [{"type": ["number", "integer"]}]}, [1, 1.5], [None]),
+    ({"type": "string", "format": "uuid", "maxLength": 40}, [ID], ["12345678"]),
 ]
 
 
@@ -165,6 +229,59 @@ def test_what_fits_a_schema_can_be_written_and_nothing_else(
     for value in other:
         assert not accepts(weights, rules, json.dumps(value)), (value, rules)
     assert not accepts(weights, rules, "x", whole=False)
+
+
+PARTS: st.SearchStrategy[Any] = st.sampled_from(
+    [
+        *({"type": each} for each in ("object", "array", "string", "integer", "number", ["string", "null"])),
+        {"enum": ["a", 1, True, None, [], {"a": 1}]},
+        {"const": "a"},
+        *({key: number} for key in ("minLength", "maxLength", "minItems", "maxItems") for number in (1, 2)),
+        *({key: number} for key in ("minProperties", "maxProperties") for number in (1, 2)),
+        {"required": ["a"]},
+        {"$ref": "#/$defs/tree"},
+        {"propertyNames": {"maxLength": 1}},
+        False,
+    ]
+)
+
+
+def larger(schemas: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    some = st.lists(schemas, min_size=1, max_size=3)
+    named = st.dictionaries(st.sampled_from(["a", "b", "cc"]), schemas, max_size=3)
+    keywords: dict[Any, st.SearchStrategy[Any]] = {
+        "properties": named,
+        "prefixItems": some,
+        "anyOf": some,
+        "allOf": some,
+    }
+    keywords |= dict.fromkeys(("additionalProperties", "items"), schemas)
+    both = st.tuples(schemas.filter(bool), PARTS.filter(bool)).map(lambda pair: {**pair[0], **pair[1]})
+    return both | st.fixed_dictionaries({}, optional=keywords)
+
+
+SCALARS: st.SearchStrategy[Any] = st.sampled_from([0, 1, 1.5, True, None, "", "a", "bbb"])
+JSON = st.recursive(
+    SCALARS,
+    lambda values: (
+        st.lists(values, max_size=3) | st.dictionaries(st.sampled_from(["a", "b", "cc"]), values, max_size=3)
+    ),
+    max_leaves=4,
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.recursive(PARTS, larger, max_leaves=6), st.lists(JSON, min_size=4, max_size=8))
+def test_whatever_can_be_written_fits(weights: Weights, schema: Any, values: list[Any]) -> None:
+    tree = {"properties": {"a": {"$ref": "#/$defs/tree"}, "b": {"enum": [1, "bbb"]}}}
+    whole = {"allOf": [schema], "$defs": {"tree": tree}}
+    try:
+        rules = grammar(whole)
+    except ModelError:
+        return
+    for value in values:
+        if accepts(weights, rules, json.dumps(value)):
+            jsonschema.validate(value, whole)
 
 
 ONE_OF_EACH = {
@@ -191,7 +308,7 @@ ONE_OF_EACH = {
     "when": "2024-02-29T12:30:00Z",
     "day": "2024-02-29",
     "clock": "12:30:00Z",
-    "key": "12345678-1234-5678-1234-567812345678",
+    "key": ID,
 }
 UNFIT = {
     "bare": {},

@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 from ragloom.rag.llm import ChatLocal, ModelError
 from ragloom.rag.llm.batching.constraint import Constraint
 from ragloom.rag.llm.grammar import grammar_of
+from ragloom.rag.llm.structured import as_schema
 
 pytestmark = pytest.mark.model
 
@@ -83,6 +84,43 @@ def test_models_and_typed_dicts_say_what_comes_out(llm: ChatLocal) -> None:
     animal = llm.with_structured_output(Animal, temperature=1.0, seed=3).invoke("What purrs? Name its kind and legs.")
     assert isinstance(animal, Animal)
     assert llm.with_structured_output(Named).invoke("Who wrote the first program?")["name"] in {"Ada", "Rat"}
+
+
+TITLED: list[dict[str, Any]] = [
+    {"title": "Colour", "enum": ["red", "blue"]},
+    {"title": "Colours", "type": "array", "items": {"enum": ["red", "blue"]}, "maxItems": 1},
+    {"title": "Colour", "anyOf": [{"const": "red"}, {"const": "blue"}]},
+    {"title": "Colour", "$ref": "#/$defs/colour", "$defs": {"colour": {"enum": ["red", "blue"]}}},
+    {"title": "Map", "type": "object", "additionalProperties": {"type": "null"}, "maxProperties": 1},
+    {"type": "object", "properties": {"parameters": {"type": "null"}}, "parameters": {}, "function": 3, "name": 3},
+]
+
+
+@pytest.mark.parametrize("schema", TITLED, ids=range(len(TITLED)))
+def test_a_schema_is_used_as_it_is_whatever_else_it_has(llm: ChatLocal, schema: dict[str, Any]) -> None:
+    assert as_schema(schema) == schema
+    asked = llm.with_structured_output(schema, temperature=1.5, seed=1)
+    jsonschema.validate(asked.invoke("Say something unexpected!"), schema)
+
+
+@pytest.mark.parametrize(
+    "tool",
+    [
+        {"name": "Colour", "description": "which", "parameters": COLOUR},
+        {"type": "function", "function": {"name": "Colour", "description": "which", "parameters": COLOUR}},
+        {"name": "Colour", "description": "which", "input_schema": COLOUR},
+        {"toolSpec": {"name": "Colour", "description": "which", "inputSchema": {"json": COLOUR}}},
+    ],
+)
+def test_what_a_tool_takes_is_a_schema_too(tool: dict[str, Any]) -> None:
+    assert as_schema(tool) == {"title": "Colour", "description": "which", **COLOUR}
+
+
+@pytest.mark.parametrize("other", [3, {"type": "function", "function": {}}, {"toolSpec": {}}, int])
+def test_what_is_no_schema_is_refused_when_it_is_given(llm: ChatLocal, other: Any) -> None:
+    with pytest.raises(ModelError, match="is no schema: ") as caught:
+        llm.with_structured_output(other)
+    assert "\n" not in str(caught.value)
 
 
 def test_json_of_any_kind(llm: ChatLocal) -> None:

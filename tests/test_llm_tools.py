@@ -244,6 +244,26 @@ def test_what_cannot_be_a_tool_is_refused(llm: ChatLocal) -> None:
 
 
 @pytest.mark.parametrize(
+    ("tool", "problem"),
+    [
+        ({"type": "function", "function": {"description": "x"}}, "a function has a name"),
+        ({"type": "function", "function": {"name": ""}}, "a function has a name"),
+        ({"type": "function", "function": 3}, "a function has a name"),
+        ({"name": 5, "parameters": {}}, "a function has a name"),
+        ({"toolSpec": {}}, "it has no 'name'"),
+        ({"name": "f", "parameters": [1]}, r"its parameters are a JSON Schema, not \[1\]"),
+        (
+            {"type": "function", "function": {"name": "f", "parameters": "x"}},
+            "its parameters are a JSON Schema, not 'x'",
+        ),
+    ],
+)
+def test_a_tool_without_what_calls_need_is_refused_when_it_is_bound(llm: ChatLocal, tool: Any, problem: str) -> None:
+    with pytest.raises(ModelError, match=f"cannot be a tool: {problem}"):
+        llm.bind_tools([tool])
+
+
+@pytest.mark.parametrize(
     "text", ["Hi", "", "a < b", "<tool_", "<<<tool_cal>", "<tool_call", '{"name": 3}', "naïve 😀\n<b>", "</tool_call>"]
 )
 def test_only_a_whole_marker_begins_a_call(llm: ChatLocal, text: str) -> None:
@@ -281,7 +301,7 @@ def test_without_a_marker_an_answer_that_begins_with_a_brace_is_a_call(llm: Chat
 def test_definitions_of_one_name_in_two_tools_are_two(llm: ChatLocal) -> None:
     tools = read_tools([Order, Paint], "any")
     assert tools is not None
-    grammar = tools.grammar(CallForm(), many=False, response_format=None)
+    grammar = tools.grammar(CallForm(), many=False, answer=None)
     order, paint = '{"items": [{"name": "cat"}]}', '{"item": {"colour": "red"}}'
     for name, arguments, fits in (("Order", order, True), ("Paint", paint, True), ("Paint", order, False)):
         assert (

@@ -12,7 +12,7 @@ from langchain_core.tools import BaseTool
 from pydantic import BaseModel
 
 from .base import ChatModel
-from .structured import json_schema, response_format, structured
+from .structured import as_schema, format_of, structured
 from .tools import read_tools
 
 
@@ -81,21 +81,20 @@ class Binding(ChatModel):
         ```
 
         Args:
-            schema: a JSON Schema, a pydantic model or a `TypedDict`.
+            schema: a JSON Schema, a pydantic model, a `TypedDict` or a tool in OpenAI's form.
             include_raw: give LangChain's `raw`, `parsed` and `parsing_error` instead.
             method: `json_schema`, `function_calling` (the same here), or `json_mode` for any JSON object.
             kwargs: options of the call; LangChain's `strict` changes nothing.
 
         Raises:
-            ModelError: the method is another one.
+            ModelError: the method is another one, or `schema` is none.
             OutputParserException: when asked, `max_tokens` cut the answer off, or a pydantic model refuses it.
         """
         options = {name: value for name, value in kwargs.items() if name != "strict"}
-        converted = json_schema(schema)
+        converted = as_schema(schema)
         told = {"kwargs": {"method": method}, "schema": converted}  # for LangChain's traces
         exact = converted
         if isinstance(schema, type) and issubclass(schema, BaseModel):
             exact = schema.model_json_schema()  # LangChain makes Any of a model within itself
-        form = response_format(exact, method)
-        bound = self.bind(response_format=form, ls_structured_output_format=told, **options)
+        bound = self.bind(response_format=format_of(exact, method), ls_structured_output_format=told, **options)
         return structured(bound, schema, include_raw=include_raw)

@@ -21,7 +21,7 @@ from .answers import Answer
 from .binding import Binding
 from .engine import LlamaEngine
 from .errors import ModelError
-from .grammar import grammar_of
+from .grammar import grammar_of, schema_of
 from .messages import to_turns
 from .requests import Request
 from .sampling import Sampling, SamplingFields
@@ -252,11 +252,13 @@ class ChatLocal(TellingFields, SamplingFields, Binding):
         many = options.pop("parallel_tool_calls", None)
         tools = read_tools(options.pop("tools", None) or (), options.pop("tool_choice", None))
         prompt = self._template.prompt(to_turns(messages), tools.shown if tools else ())
-        grammar = (
-            tools.grammar(prompt.form, many=prompt.native if many is None else many, response_format=response_format)
-            if tools
-            else grammar_of(response_format)
-        )
+        reader = None
+        if tools:
+            schema = schema_of(response_format)
+            grammar = tools.grammar(prompt.form, many=prompt.native if many is None else many, answer=schema)
+            reader = tools.reader(prompt.form, answer=schema)
+        else:
+            grammar = grammar_of(response_format)
         own = Telling.of({name: options.pop(name, getattr(self, name)) for name in Telling.model_fields})
         request = Request(
             prompt.tokens,
@@ -265,7 +267,6 @@ class ChatLocal(TellingFields, SamplingFields, Binding):
             top_logprobs=own.alternatives,
             timeout=own.timeout,
         )
-        reader = tools.reader(prompt.form, response_format) if tools else None
         return request, Answer(self._engine.name, len(prompt.tokens), reader)
 
     def _sampling(self, stop: list[str] | None, options: dict[str, Any]) -> Sampling:

@@ -9,6 +9,10 @@ class ModelError(RagloomError):
     """A language model cannot be found, loaded or asked."""
 
 
+class Impossible(ModelError):  # noqa: N818 - the name says it
+    """No value fits a schema; where that is one of several, or of what may be missing, the others are left."""
+
+
 class EngineClosed(ModelError):  # noqa: N818 - the name says it
     """The engine was closed, before a request or while it was answered."""
 

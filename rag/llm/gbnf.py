@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from itertools import chain, count
 
 from .errors import ModelError
@@ -31,6 +32,8 @@ class Rules:
 
     def __init__(self) -> None:
         self._rules: dict[str, str] = {}
+        self._added: dict[tuple[str, str], str] = {}
+        self._names: dict[str, Iterator[str]] = {}
 
     def add(self, name: str, definition: str) -> str:
         """Add a rule; give the name that it got, which is another one if `name` means something else already.
@@ -38,16 +41,29 @@ class Rules:
         Raises:
             ModelError: there are too many.
         """
+        if (name, definition) not in self._added:
+            free = self.reserve(name)
+            self._rules[free] = definition
+            self._added[name, definition] = free
+        return self._added[name, definition]
+
+    def reserve(self, name: str) -> str:
+        """A name for a rule that `define` gives a meaning: it is `name`, or begins with that.
+
+        Raises:
+            ModelError: there are too many rules.
+        """
         if len(self._rules) == _MOST_RULES:
             raise ModelError(f"a grammar of more than {_MOST_RULES:,} rules is too large")
         plain = _NOT_IN_NAMES.sub("-", name)
-        names = chain([plain], (f"{plain}-{number}" for number in count(2)))
-        free = next(each for each in names if self._rules.get(each, definition) == definition)
-        self._rules[free] = definition
+        if plain not in self._names:
+            self._names[plain] = chain([plain], (f"{plain}-{number}" for number in count(2)))
+        free = next(each for each in self._names[plain] if each not in self._rules)
+        self._rules[free] = '""'
         return free
 
     def define(self, name: str, definition: str) -> None:
-        """Say what a rule is that was added before that could be known, as that of a schema within itself."""
+        """Say what a reserved rule is, such as that of a schema within itself."""
         self._rules[name] = definition
 
     def times(self, item: str, least: int, most: int | None) -> str:

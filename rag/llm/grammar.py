@@ -39,7 +39,7 @@ def calls_grammar(
     *,
     choice: Literal["auto", "any", "none"],
     many: bool = True,
-    response_format: Mapping[str, Any] | None = None,
+    answer: Mapping[str, Any] | None = None,
 ) -> str:
     """The grammar of an answer that may call tools.
 
@@ -51,19 +51,19 @@ def calls_grammar(
         form: how a call is written.
         choice: `any`: calls; `none`: a text; `auto`: a text, calls, or calls after a text.
         many: whether there may be several calls.
-        response_format: OpenAI's; what a text has to be, if there is no call.
+        answer: the JSON Schema of an answer that calls nothing; None: it is a text.
 
     Raises:
-        ModelError: a schema, or `response_format`, cannot become a grammar.
+        ModelError: a schema cannot become a grammar.
     """
     rules = Rules()
     calls = _call_rules(rules, tools, form, many=many)
     introduced = rules.add("introduced", f"{literal(form.marker)} {calls}" if form.marker else calls)
     if choice == "any":
         rules.add("root", introduced)
-    elif (schema := schema_of(response_format)) is not None:
-        answer = add_schema(rules, schema, "answer")
-        rules.add("root", answer if choice == "none" else f"{introduced} | {answer}")
+    elif answer is not None:
+        json_rule = add_schema(rules, answer, "answer")
+        rules.add("root", json_rule if choice == "none" else f"{introduced} | {json_rule}")
     elif form.marker:
         _text_rules(rules, form.marker, then=calls if choice == "auto" else None)
     else:

@@ -1,70 +1,42 @@
 """From a JSON Schema to rules in GBNF, which an answer then cannot leave.
 
-What becomes grammar: types, `enum` and `const`, the properties of objects in their order, the items of arrays and how
-many, the lengths of texts, the formats of dates and UUIDs, `anyOf`, `allOf` and references. `oneOf` is read as `anyOf`.
-What does not: `pattern`, `minimum`, `uniqueItems`, `not` and their like; whoever needs those checks them.
+What becomes grammar: types, `enum` and `const`, the properties of objects in their order and how many, the items of
+arrays and how many, the lengths of texts, the formats of dates and UUIDs, `anyOf`, `allOf` and references. `oneOf` is
+read as `anyOf`.
 
-Where a schema leaves something open, its values are the narrower ones: with `properties` and no type they are objects,
-and an object has no other properties than those that are named.
+What does not, and is named in the log at the level `INFO`; whoever needs it checks it:
+
+- of numbers: `minimum`, `maximum`, `exclusiveMinimum`, `exclusiveMaximum`, `multipleOf`; an integer has 16 digits;
+- of texts: `pattern`, and any other `format`;
+- of arrays: `uniqueItems`, `contains`, `minContains`, `maxContains`, `unevaluatedItems`;
+- of objects: `patternProperties`, `dependentRequired`, `dependentSchemas`, `dependencies`, `unevaluatedProperties`;
+- of maps, which are objects without named properties: that their keys differ;
+- of anything: `not`, `if` with `then` and `else`, `$dynamicRef`, `$recursiveRef`.
+
+All of them hold for the values of an `enum`, of which only those are left that fit everything beside it.
+
+Where a schema leaves something open, its values are the narrower ones. With `properties` and no type they are objects.
+An object has no other properties than those in its `properties` and `required`, if it has either. An array with
+`prefixItems` has all of them unless there is a `minItems`, and no more unless there are `items`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from functools import reduce
-from typing import Any
-from urllib.parse import unquote
+import logging
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import accumulate
 
-from ..._explain import short, unknown
-from .errors import ModelError
+from ..._explain import short
+from .errors import Impossible, ModelError
 from .gbnf import Rules, literal
+from .json_basics import FORMATS, JSON
+from .json_merge import LEFT, Atoms, Schema, Schemas, as_json, nothing, together, types_of
 
-Schema = Mapping[str, Any]
+_log = logging.getLogger(__name__)
 
-_HEX = "[0-9a-fA-F]"
-_JSON = {
-    "space": '" "?',
-    "char": rf'[^"\\\x7F\x00-\x1F] | "\\" (["\\/bfnrt] | "u" ([0-9abcefABCEF] {_HEX} | [dD] [0-7]) {_HEX} {_HEX})',
-    "integral-part": "[0-9] | [1-9] [0-9]{0,15}",
-    "string": r'"\"" char* "\"" space',
-    "integer": '"-"? integral-part space',
-    "number": '"-"? integral-part ("." [0-9]{1,16})? ([eE] [-+]? [0-9]{1,2})? space',
-    "boolean": '("true" | "false") space',
-    "null": '"null" space',
-    "array": '"[" space (value ("," space value)*)? "]" space',
-    "object": '"{" space (string ":" space value ("," space string ":" space value)*)? "}" space',
-    "value": "object | array | string | number | boolean | null",
-}
-"""Rules that every schema may need. A text holds no half character; there is one space at most, lest it run away."""
-
-_DATE = '[0-9]{4} "-" ("0" [1-9] | "1" [0-2]) "-" ("0" [1-9] | [1-2] [0-9] | "3" [0-1])'
-_ZONE = '("Z" | [-+] ([01] [0-9] | "2" [0-3]) ":" [0-5] [0-9])'
-_TIME = f'([01] [0-9] | "2" [0-3]) ":" [0-5] [0-9] ":" [0-5] [0-9] ("." [0-9]{{3}})? {_ZONE}'
-_UUID = ' "-" '.join(f"{_HEX}{{{digits}}}" for digits in (8, 4, 4, 4, 12))
-_FORMATS = {"date": _DATE, "time": _TIME, "date-time": f'{_DATE} "T" {_TIME}'}
-_FORMATS |= dict.fromkeys(("uuid", "uuid1", "uuid2", "uuid3", "uuid4", "uuid5"), _UUID)
-
-_TYPES: dict[str, type | tuple[type, ...]] = {
-    "object": dict,
-    "array": list,
-    "string": str,
-    "integer": int,
-    "number": (int, float),
-    "boolean": bool,
-    "null": type(None),
-}
-
-_ABOUT = {
-    "object": ["properties", "required", "additionalProperties", "propertyNames", "minProperties", "maxProperties"],
-    "array": ["items", "prefixItems", "minItems", "maxItems", "uniqueItems"],
-    "string": ["minLength", "maxLength", "pattern", "format"],
-    "number": ["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"],
-}
-"""The keywords that are about one type."""
-
-_KEYWORDS = {"type", "enum", "anyOf", *(key for keys in _ABOUT.values() for key in keys)}
-"""What is read of a schema as it is; most of the rest, such as `title`, says nothing of its values."""
+_COMMA = '"," space'
 
 
 def add_schema(rules: Rules, schema: Schema, name: str) -> str:
@@ -84,247 +56,222 @@ def add_schema(rules: Rules, schema: Schema, name: str) -> str:
     """
     try:
         plain = json.loads(json.dumps(schema, allow_nan=False, ensure_ascii=False).encode())
-        return _Values(rules, plain, name).add(plain, name)
+        values = _Values(rules, plain, name)
+        added = values.add(plain, name)
     except RecursionError:
         problem = "it is nested too deeply"
-    except ModelError as error:
+    except (ModelError, TypeError, ValueError, AttributeError) as error:
         problem = str(error)
-    except (TypeError, ValueError, AttributeError) as error:
-        problem = str(error)
+    else:
+        if values.left:
+            _log.info("the grammar of a JSON Schema leaves out %s", ", ".join(sorted(values.left)))
+        return added
     raise ModelError(f"this JSON Schema cannot become a grammar: {problem}")
 
 
 class _Values:
-    """The rules for the values of one schema; those for its parts have names that begin with `name`."""
+    """The rules for the values of one schema; those for its parts have names that begin with `name`.
+
+    Attributes:
+        left: the keywords that did not become grammar.
+    """
 
     def __init__(self, rules: Rules, whole: Schema, name: str) -> None:
+        self.left: set[str] = set()
         self._rules = rules
-        self._whole = whole
+        self._schemas = Schemas(whole)
         self._name = name
-        self._references: dict[str, str] = {}
-        self._entered: set[str] = set()  # the references that lead to what is being written, since the last bracket
-        for each, definition in _JSON.items():
+        self._referred: dict[str, str | None] = {}  # the rules of what is referred to; None: no value fits
+        self._entered: frozenset[str] = frozenset()  # what led to what is being written, since the last bracket
+        for each, definition in JSON.items():
             rules.add(each, definition)
 
     def add(self, schema: Schema | bool, name: str) -> str:
+        """The rule of a schema's values.
+
+        Raises:
+            Impossible: there are none.
+        """
         return self._rules.add(name, self._definition(schema, name))
 
+    def _possible(self, schema: Schema | bool, name: str) -> str | None:
+        """The rule of a schema's values; None if there are none."""
+        try:
+            return self.add(schema, name)
+        except Impossible:
+            return None
+
     def _definition(self, schema: Schema | bool, name: str) -> str:
-        plain = self._plain(schema)
-        if "$ref" in plain:
-            return self._reference(plain["$ref"])
-        if "anyOf" in plain:
-            rest = {key: value for key, value in plain.items() if key != "anyOf"}
-            return self._union([self._both(rest, self._plain(each)) for each in plain["anyOf"]], name)
-        if "enum" in plain:
-            return " | ".join(literal(_json(value)) for value in _values(plain)) or _nothing()
-        types = _types(plain)
-        if len(types) != 1:
-            return self._union([{**plain, "type": [each]} for each in types], name)
-        writers = {"object": self._object, "array": self._array, "string": self._string}
-        write: Callable[[Schema, str], str] | None = writers.get(types[0])
-        if not write:
-            return types[0]
-        entered, self._entered = self._entered, set()
-        definition = write(plain, name)
-        self._entered = entered
-        return definition
+        atoms = self._schemas.atoms(schema)
+        references = [atom["$ref"] for atom in atoms.values() if "$ref" in atom]
+        return self._reference(atoms, references[0]) if references else self._written(atoms, name)
 
-    def _union(self, schemas: Sequence[Schema], name: str) -> str:
-        possible = [each for each in schemas if each.get("type") != [] and ("enum" not in each or _values(each))]
-        return " | ".join(self.add(each, f"{name}-{i}") for i, each in enumerate(possible)) or _nothing()
-
-    def _reference(self, reference: str) -> str:
-        if reference in self._entered:
+    def _reference(self, atoms: Atoms, reference: str) -> str:
+        """The rule of atoms with a reference among them: one for each set of atoms, so that it can be within itself."""
+        key = " ".join(sorted(atoms))
+        if key in self._entered:
             raise ModelError(f"{reference!r} means itself")
-        if reference not in self._references:
-            self._entered.add(reference)
-            name = self._rules.add(f"{self._name}-{reference.rpartition('/')[2]}", f"# {reference}")
-            self._references[reference] = name
-            self._rules.define(name, self._definition(self._target(reference), name))
-            self._entered.remove(reference)
-        return self._references[reference]
-
-    def _target(self, reference: str) -> Any:
-        target: Any = self._whole
-        begin, *path = reference.split("/")
-        if begin != "#":
-            raise ModelError(f"the reference {reference!r} leads out of it; write '#/$defs/...'")
-        for step in path:
-            key = unquote(step).replace("~1", "/").replace("~0", "~")
+        if key not in self._referred:
+            before = len(self._referred)
+            self._referred[key] = name = self._rules.reserve(f"{self._name}-{reference.rpartition('/')[2]}")
             try:
-                target = target[int(key) if isinstance(target, list) else key]
-            except (LookupError, ValueError, TypeError):
-                raise ModelError(f"there is nothing at {reference!r}") from None
-        return target
+                with self._within(self._entered | {key}):
+                    self._rules.define(name, self._written(atoms, name))
+            except Impossible:
+                possible = [each for each, rule in [*self._referred.items()][before:] if rule]
+                for each in possible:  # as far as this one is
+                    del self._referred[each]
+                self._referred[key] = None
+        return self._referred[key] or nothing()
 
-    def _plain(self, schema: Schema | bool) -> Schema:
-        """What a schema says, without `const`, `oneOf` and `allOf`, and without `$ref` unless that is all."""
-        if isinstance(schema, bool):
-            return {} if schema else {"type": []}
-        if not isinstance(schema, Mapping):
-            raise ModelError(f"a schema should be a mapping, not {short(schema)}")
-        parts: list[Schema] = [{key: schema[key] for key in schema if key in _KEYWORDS}]
-        parts += [{"enum": [schema["const"]]}] if "const" in schema else []
-        parts += [{"anyOf": schema["oneOf"]}] if "oneOf" in schema else []
-        parts += [{"$ref": schema["$ref"]}] if "$ref" in schema else []
-        return reduce(self._both, [*parts, *map(self._plain, schema.get("allOf", ()))])
+    @contextmanager
+    def _within(self, entered: frozenset[str]) -> Iterator[None]:
+        before, self._entered = self._entered, entered
+        try:
+            yield
+        finally:
+            self._entered = before
 
-    def _both(self, one: Schema, other: Schema) -> Schema:
-        """What two plain schemas say together."""
-        if not one or not other:
-            return one or other
-        one, other = self._resolved(one), self._resolved(other)
-        return {**one, **other, **{key: _meet(key, one[key], other[key]) for key in one if key in other}}
+    def _written(self, atoms: Atoms, name: str) -> str:
+        values, alternatives, says = self._schemas.merged(atoms)
+        if values:
+            return " | ".join(literal(as_json(value)) for value in values)
+        if alternatives:
+            return self._union(alternatives, name)
+        types = types_of(says)
+        if len(types) > 1:
+            return self._union([{**says, "type": each} for each in types], name)
+        self.left |= says.keys() & LEFT
+        writers = {"object": self._object, "array": self._array, "string": self._string}
+        if not types or types[0] not in writers:
+            return types[0] if types else "value"
+        with self._within(frozenset()):
+            return writers[types[0]](says, name)
 
-    def _resolved(self, plain: Schema) -> Schema:
-        return self._resolved(self._plain(self._target(plain["$ref"]))) if "$ref" in plain else plain
+    def _union(self, schemas: Sequence[Schema | bool], name: str) -> str:
+        rules = [self._possible(each, f"{name}-{i}") for i, each in enumerate(schemas)]
+        return " | ".join(filter(None, rules)) or nothing()
 
-    def _object(self, schema: Schema, name: str) -> str:
-        others = schema.get("additionalProperties", True)
-        properties = dict(schema.get("properties", {}))
-        required = list(schema.get("required", ()))
-        named = properties | {key: others for key in required if key not in properties}
-        if named or others is False or ("properties" in schema and "additionalProperties" not in schema):
-            return self._named(named, required, name)
-        key = self.add({"allOf": [schema.get("propertyNames", True), {"type": "string"}]}, f"{name}-key")
-        pair = self._rules.add(f"{name}-pair", f'{key} ":" space {self.add(others, f"{name}-value")}')
-        return f'"{{" space {self._several(pair, *_bounds(schema, "Properties"))} "}}" space'
+    def _object(self, says: Schema, name: str) -> str:
+        others = says.get("additionalProperties", True)
+        missing = {key: others for key in says.get("required", ()) if key not in says.get("properties", ())}
+        if missing or says.get("properties") or ("properties" in says and "additionalProperties" not in says):
+            return self._named({**says, "properties": {**says.get("properties", {}), **missing}}, name)
+        least, most = _bounds(says, "Properties")
+        key = self._possible(together(says.get("propertyNames", True), {"type": "string"}), f"{name}-key")
+        value = self._possible(others, f"{name}-value")
+        pair = self._rules.add(f"{name}-pair", f'{key} ":" space {value}') if key and value else None
+        return f'"{{" space {self._several(pair, least, most)} "}}" space'
 
-    def _named(self, properties: Schema, required: Sequence[str], name: str) -> str:
-        """An object of these properties, in their order."""
-        pairs = {
-            key: self._rules.add(
-                f"{name}-{key}-pair",
-                f'{literal(_json(key))} space ":" space {self.add(value, f"{name}-{key}")}',
-            )
-            for key, value in properties.items()
-        }
-        begins: list[str] = []  # what there can be from here on, if nothing was written yet
-        rest = ""  # and if something was
-        for key, pair in reversed(pairs.items()):
-            if key in required:
-                begins, rest = [f"{pair} {rest}"], f'"," space {pair} {rest}'
-            else:
-                rest = self._rules.add(f"{name}-after-{key}", rest) if rest else ""
-                begins, rest = [f"{pair} {rest}", *begins], f'("," space {pair})? {rest}'
-        if not begins:
-            return '"{" space "}" space'
-        inner = self._rules.add(f"{name}-inner", " | ".join(begins))
-        return f'"{{" space {inner}{"" if required else "?"} "}}" space'
+    def _named(self, says: Schema, name: str) -> str:
+        """An object of the properties that are named, in their order."""
+        pairs = {key: pair for key in says["properties"] if (pair := self._pair(says, key, name))}
+        required = set(says.get("required", ()))
+        if lacking := required - pairs.keys():
+            raise Impossible(f"no value can fit the required property {min(lacking)!r}")
+        least, most = _bounds(says, "Properties")
+        if len(pairs) < least:
+            raise Impossible(f"minProperties is {least}, and only {len(pairs)} can be there")
+        if most is not None and most < len(required):
+            raise Impossible(f"maxProperties is {most}, and {len(required)} are required")
+        return f'"{{" space {self._choice(pairs, required, least, most, name)} "}}" space'
 
-    def _array(self, schema: Schema, name: str) -> str:
-        first, items = schema.get("prefixItems", []), schema.get("items", True)
-        if isinstance(items, list):  # until 2019, `items` was what `prefixItems` is now
-            first, items = items, True
-        least, most = _bounds(schema, "Items")
-        if first and items is True:
-            most = max(len(first), least) if most is None else most
-        begun = [self.add(each, f"{name}-{i}") for i, each in enumerate(first[:most])]
-        if items is False:
-            most = len(begun)
-        left = None if most is None else most - len(begun)
-        if left == 0 and least <= len(begun):
-            return f'"[" space {_COMMA.join(begun)} "]" space'
-        item = self.add(items, f"{name}-item")
+    def _pair(self, says: Schema, key: str, name: str) -> str | None:
+        """The rule for a property; None if there can be none."""
+        if "propertyNames" in says and not self._schemas.fits(key, says["propertyNames"]):
+            return None
+        value = self._possible(says["properties"][key], f"{name}-{key}")
+        return value and self._rules.add(f"{name}-{key}-pair", f'{literal(as_json(key))} space ":" space {value}')
+
+    def _choice(
+        self, pairs: Mapping[str, str], required: Collection[str], least: int, most: int | None, name: str
+    ) -> str:
+        """All of `required` and some of the others: from `least` to `most`, in their order."""
+        most = None if most is None or most >= len(pairs) else most
+        enough = max(least, 1) if most is None else most  # more need not be told apart
+        rest = {n: "" if n >= least else None for n in range(enough + 1)}  # what follows, if n were written already
+        needed = [*accumulate((key in required for key in pairs), initial=0)]
+        for i, (key, pair) in reversed([*enumerate(pairs.items())]):
+            after = rest
+            if key not in required:  # then it is there twice
+                after = {n: it and self._rules.add(f"{name}-after-{key}", it) for n, it in rest.items()}
+            rest = {
+                n: _either(
+                    f"{_COMMA} {pair}" if n else pair,
+                    None if n == most else after[min(n + 1, enough)],
+                    None if key in required else after[n],
+                )
+                for n in range(min(needed[i], enough), min(i, enough) + 1)
+            }
+        return rest[0] or ""
+
+    def _array(self, says: Schema, name: str) -> str:
+        first, items = says.get("prefixItems", ()), says.get("items")
+        least, most = _bounds(says, "Items")
+        begun = []
+        for i, each in enumerate(first[:most]):
+            if not (item := self._possible(each, f"{name}-{i}")):
+                most = i
+                break
+            begun.append(item)
+        if first and "minItems" not in says:
+            least = len(begun)
+        if first and items is None and most is None:
+            most = max(len(begun), least)
+        item = None
+        if most is None or most > len(begun):
+            item = self._possible(True if items is None else items, f"{name}-item")
         if not begun:
-            return f'"[" space {self._several(item, least, left)} "]" space'
-        more = self._rules.times(self._next(item), max(least - len(begun), 0), left)
-        return f'"[" space {_COMMA.join(begun)} {more} "]" space'
+            return f'"[" space {self._several(item, least, most)} "]" space'
+        if not item and least > len(begun):
+            raise Impossible(f"minItems is {least}, and only {len(begun)} can be there")
+        rest = ""
+        if item:
+            left = None if most is None else most - len(begun)
+            rest = self._rules.times(self._next(item), max(least - len(begun), 0), left)
+        for i in reversed(range(len(begun))):
+            rest = f"{_COMMA if i else ''} {begun[i]} {rest}"
+            if i >= least:
+                rest = f"{self._rules.add(f'{name}-from-{i}', rest)}?"
+        return f'"[" space {rest} "]" space'
 
-    def _several(self, item: str, least: int, most: int | None) -> str:
-        """A list of so many of the rule `item`, with commas between them."""
-        if most == least == 0:
-            return ""
+    def _several(self, item: str | None, least: int, most: int | None) -> str:
+        """A list of so many of the rule `item`, with commas between them; None: of which there is nothing."""
+        if not item or most == 0:
+            return "" if not least else nothing()
         more = self._rules.times(self._next(item), max(least - 1, 0), None if most is None else most - 1)
         several = f"{item} {more}".strip()
         return several if least else f"{self._rules.add(f'{item}-several', several)}?"
 
     def _next(self, item: str) -> str:
-        return self._rules.add(f"{item}-next", f'"," space {item}')
+        return self._rules.add(f"{item}-next", f"{_COMMA} {item}")
 
-    def _string(self, schema: Schema, name: str) -> str:  # noqa: ARG002
-        least, most = _bounds(schema, "Length")
-        if (form := schema.get("format")) in _FORMATS:
-            characters = self._rules.add(form, _FORMATS[form])
-        elif least or most is not None:
-            characters = self._rules.times("char", least, most)
-        else:
-            return "string"
-        return rf'"\"" {characters} "\"" space'
-
-
-_COMMA = ' "," space '
-
-
-def _types(plain: Schema) -> list[str]:
-    """The types that a schema's values may have; `value` for all of them."""
-    said = plain.get("type")
-    if said is None:
-        return [next((name for name, keys in _ABOUT.items() if any(key in plain for key in keys)), "value")]
-    types = list(said) if isinstance(said, list) else [said]
-    if strange := [each for each in types if each not in _TYPES]:
-        raise ModelError(unknown("type", strange[0], _TYPES))
-    return types
+    def _string(self, says: Schema, name: str) -> str:  # noqa: ARG002
+        least, most = _bounds(says, "Length")
+        form = says.get("format")
+        if form in FORMATS:
+            characters, shortest, longest = FORMATS[form]
+            if least > shortest or (most is not None and most < longest):
+                raise ModelError(f"a {form} has {shortest} to {longest} characters; minLength and maxLength say others")
+            return rf'"\"" {self._rules.add(form, characters)} "\"" space'
+        if form is not None:
+            self.left.add(f"format {short(form)}")
+        return rf'"\"" {self._rules.times("char", least, most)} "\"" space' if least or most is not None else "string"
 
 
-def _values(plain: Schema) -> list[Any]:
-    """The values of an `enum` that are of a type beside it."""
-    types = _types(plain) if "type" in plain else list(_TYPES)
-    return [value for value in plain["enum"] if any(_is_of(value, each) for each in types)]
+def _either(pair: str, rest: str | None, without: str | None) -> str | None:
+    """What follows with a property, and without it; None is what cannot be."""
+    if rest is None or without is None:
+        return without if rest is None else f"{pair} {rest}"
+    return f"({pair})? {rest}" if rest == without else f"({pair} {rest} | {without})"
 
 
-def _is_of(value: Any, name: str) -> bool:
-    return isinstance(value, _TYPES[name]) and (name == "boolean" or not isinstance(value, bool))
-
-
-def _bounds(plain: Schema, what: str) -> tuple[int, int | None]:
+def _bounds(says: Schema, what: str) -> tuple[int, int | None]:
     """How many there may be at least and at most."""
-    least, most = (plain.get(f"{end}{what}") for end in ("min", "max"))
+    least, most = (says.get(f"{end}{what}") for end in ("min", "max"))
     for end, value in (("min", least), ("max", most)):
         if value is not None and not (isinstance(value, int) and value >= 0):
             raise ModelError(f"{end}{what} should be a whole number from 0, not {short(value)}")
     if most is not None and most < (least or 0):
-        raise ModelError(f"min{what} is {least}, which is more than max{what}, {most}")
+        raise Impossible(f"min{what} is {least}, which is more than max{what}, {most}")
     return least or 0, most
-
-
-def _meet(key: str, one: Any, other: Any) -> Any:  # noqa: PLR0911 - a rule per keyword
-    """What a keyword is that two schemas have, if both are to hold."""
-    if one == other:
-        return one
-    match key:
-        case "type":
-            return _common_types(_types({"type": one}), _types({"type": other}))
-        case "enum":
-            return [value for value in one if value in other]
-        case "anyOf":
-            return [{"allOf": [left, right]} for left in one for right in other]
-        case "properties":
-            return {**one, **other, **{name: {"allOf": [one[name], other[name]]} for name in one if name in other}}
-        case "required":
-            return [*one, *(name for name in other if name not in one)]
-        case "items" | "additionalProperties" | "propertyNames":
-            return False if one is False or other is False else {"allOf": [one, other]}
-        case "minItems" | "minLength" | "minProperties":
-            return max(one, other)
-        case "maxItems" | "maxLength" | "maxProperties":
-            return min(one, other)
-        case "prefixItems" | "format":
-            raise ModelError(f"it says {key!r} twice, and not the same")
-    return one  # no grammar is made of the others
-
-
-def _common_types(one: Sequence[str], other: Sequence[str]) -> list[str]:
-    """A whole number is a number."""
-    same = [each for each in one if each in other]
-    whole = "integer" not in same and {"integer", "number"} <= {*one, *other}
-    return [each for each in same if each != "number"] + ["integer"] if whole else same
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _nothing() -> str:
-    raise ModelError("no value can fit all that it says")

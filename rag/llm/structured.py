@@ -15,15 +15,15 @@ from langchain_core.utils.function_calling import convert_to_json_schema
 from langchain_core.utils.pydantic import is_basemodel_subclass
 from pydantic import BaseModel
 
-from ..._explain import unknown
+from ..._explain import short, unknown
 from .errors import ModelError
 
 METHODS = ("json_schema", "function_calling", "json_mode")
 """LangChain's names. A grammar does what the first two ask for, JSON that fits; the third is any JSON object."""
 
 
-def response_format(schema: dict[str, Any], method: str) -> dict[str, Any]:
-    """OpenAI's option for a JSON Schema.
+def format_of(schema: dict[str, Any], method: str) -> dict[str, Any]:
+    """OpenAI's option `response_format` for a JSON Schema.
 
     Raises:
         ModelError: there is no such method.
@@ -35,11 +35,38 @@ def response_format(schema: dict[str, Any], method: str) -> dict[str, Any]:
     return {"type": "json_schema", "json_schema": {"name": str(schema.get("title", "answer")), "schema": schema}}
 
 
-def json_schema(schema: dict[str, Any] | type) -> dict[str, Any]:
-    """A schema, a pydantic model or a `TypedDict` as JSON Schema; LangChain insists on a title, ragloom does not."""
-    if isinstance(schema, dict) and not {"title", "function", "parameters"} & schema.keys():
-        return schema
-    return convert_to_json_schema(schema)
+def as_schema(given: dict[str, Any] | type) -> dict[str, Any]:
+    """What answers have to fit as JSON Schema: one is left as it is; models, `TypedDict`s and tools are converted.
+
+    ```python
+    from ragloom.rag.llm.structured import as_schema
+
+    print(as_schema({"title": "Colour", "enum": ["red", "blue"]}))  # -> {'title': 'Colour', 'enum': ['red', 'blue']}
+    print(as_schema({"name": "f", "parameters": {"type": "object"}}))  # -> {'title': 'f', 'type': 'object'}
+    ```
+
+    Raises:
+        ModelError: it is none of these.
+    """
+    if isinstance(given, dict) and not _is_tool(given):
+        return given
+    try:
+        return convert_to_json_schema(given)
+    except KeyError as error:
+        raise ModelError(f"{short(given)} is no schema: it has no {error}") from error
+    except (TypeError, ValueError, AttributeError) as error:
+        problem = str(error).strip().partition("\n")[0]
+        raise ModelError(f"{short(given)} is no schema: {problem}") from error
+
+
+def _is_tool(given: dict[str, Any]) -> bool:
+    """Whether this is a tool as OpenAI, Anthropic or Amazon write it."""
+    match given:
+        case {"type": "function"} | {"toolSpec": _}:
+            return True
+        case {"name": str(), "parameters": _} | {"name": str(), "input_schema": _}:
+            return not given.keys() & {"type", "properties"}
+    return False
 
 
 def structured(

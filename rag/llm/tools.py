@@ -11,7 +11,7 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 from ..._explain import short, unknown
 from .calls import CallForm, CallReader
 from .errors import ModelError
-from .grammar import calls_grammar, schema_of
+from .grammar import calls_grammar
 
 Choice = Literal["auto", "any", "none"]
 
@@ -50,41 +50,46 @@ class Tools(NamedTuple):
     """Tools of one call of the model.
 
     Attributes:
-        all: those that the prompt tells.
-        callable: those that may be called.
+        told: those that the prompt tells.
+        allowed: those that may be called.
         choice: whether one must be called, may be, or must not.
         named: whether the tool that must be called was named, and so is called once.
     """
 
-    all: Sequence[Tool]
-    callable: Sequence[Tool]
+    told: Sequence[Tool]
+    allowed: Sequence[Tool]
     choice: Choice
     named: bool = False
 
     @property
     def shown(self) -> list[dict[str, Any]]:
         """What the prompt tells, in OpenAI's form."""
-        return [tool.shown for tool in self.all]
+        return [tool.shown for tool in self.told]
 
-    def grammar(self, form: CallForm, *, many: bool, response_format: Mapping[str, Any] | None) -> str:
+    def grammar(self, form: CallForm, *, many: bool, answer: Mapping[str, Any] | None) -> str:
         """What an answer cannot leave that may, if so with `many` calls, call tools; see `calls_grammar`.
+
+        Args:
+            form: how a call is written.
+            many: whether there may be several calls.
+            answer: the JSON Schema of an answer that calls nothing; None: it is a text.
 
         Raises:
             ModelError: the schema of a tool cannot become a grammar, or two tools have one name.
         """
-        names = [tool.name for tool in self.all]
+        names = [tool.name for tool in self.told]
         if twice := next((name for name in names if names.count(name) > 1), None):
             raise ModelError(f"two tools are called {twice!r}")
-        schemas = {tool.name: tool.parameters for tool in self.callable}
+        schemas = {tool.name: tool.parameters for tool in self.allowed}
         many = many and not self.named
-        return calls_grammar(schemas, form, choice=self.choice, many=many, response_format=response_format)
+        return calls_grammar(schemas, form, choice=self.choice, many=many, answer=answer)
 
-    def reader(self, form: CallForm, response_format: Mapping[str, Any] | None) -> CallReader | None:
+    def reader(self, form: CallForm, *, answer: Mapping[str, Any] | None) -> CallReader | None:
         """What reads the answer to that grammar; None if there can be no calls."""
         if self.choice == "none":
             return None
-        is_json = self.choice == "auto" and schema_of(response_format) is not None
-        return CallReader(form, json_or=[tool.name for tool in self.callable] if is_json else None)
+        is_json = self.choice == "auto" and answer is not None
+        return CallReader(form, json_or=[tool.name for tool in self.allowed] if is_json else None)
 
 
 def read_tools(tools: Sequence[Any], tool_choice: Any = None) -> Tools | None:
@@ -120,11 +125,19 @@ def as_openai_tool(tool: dict[str, Any] | type | Callable[..., Any] | BaseTool) 
     """
     try:
         converted = convert_to_openai_tool(tool)
-    except (TypeError, ValueError) as error:
-        raise ModelError(f"{short(tool)} cannot be a tool: {str(error).strip().splitlines()[0]}") from error
-    if not isinstance(converted.get("function"), Mapping):
-        raise ModelError(f"{short(tool)} is a tool of some provider; a local model calls functions only")
-    return converted
+    except KeyError as error:
+        raise ModelError(f"{short(tool)} cannot be a tool: it has no {error}") from error
+    except (TypeError, ValueError, AttributeError) as error:
+        problem = str(error).strip().partition("\n")[0]
+        raise ModelError(f"{short(tool)} cannot be a tool: {problem}") from error
+    match converted:
+        case {"function": {"name": str() as name, **rest}} if name:
+            if isinstance(parameters := rest.get("parameters"), Mapping | None):
+                return converted
+            raise ModelError(f"{name!r} cannot be a tool: its parameters are a JSON Schema, not {short(parameters)}")
+        case {"function": _}:
+            raise ModelError(f"{short(tool)} cannot be a tool: a function has a name")
+    raise ModelError(f"{short(tool)} is a tool of some provider; a local model calls functions only")
 
 
 def _named(choice: Any) -> str:
