@@ -299,7 +299,7 @@ def test_a_forked_child_is_told_and_does_not_wait() -> None:
         "import os; from ragloom.rag.llm import ChatLocal, EngineClosed\n"
         "llm = ChatLocal(n_ctx=512); engine = llm.engine\n"
         "stream = engine.stream('Once', max_tokens=400); next(stream)\n"
-        "with engine.weights._in_use():  # as the thread that decodes does for every token\n"
+        "with engine.weights._lock:  # as the thread that decodes does for every token\n"
         "    child = os.fork()\n"
         "if child == 0:\n"
         "    uses = [lambda: next(stream), lambda: engine.generate(['Hi']), lambda: engine.score_next(['Hi'], [1]),\n"

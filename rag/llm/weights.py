@@ -35,7 +35,9 @@ _PIECE = 64  # bytes, enough for nearly every token; of the others llama.cpp say
 class Weights:
     """A loaded model. Any thread may call its methods; after `close`, and in a forked child, they raise `EngineClosed`.
 
-    A fork copies the lock as it is: where another thread holds it then, nobody in the child will ever release it.
+    Many threads may read it at the same time: who does is counted, and the last one frees what was closed meanwhile.
+    The lock is for the count alone, so nobody waits for a text that takes another one long. A fork copies the lock as
+    it is: where another thread holds it then, nobody in the child will ever release it.
     """
 
     def __init__(self, path: Path, *, n_gpu_layers: int = 0) -> None:
@@ -60,7 +62,9 @@ class Weights:
         self.path = path
         self._gpu_layers = params.n_gpu_layers
         self._process = os.getpid()
-        self._pointer: llama_cpp.llama_model_p | None = pointer
+        self._pointer: llama_cpp.llama_model_p = pointer
+        self._users = 0
+        self._closed = False
         self._lock = threading.Lock()
 
     @property
@@ -70,21 +74,35 @@ class Weights:
         Raises:
             EngineClosed: the model was closed.
         """
-        if self._pointer is None:
+        if self._closed:
             raise EngineClosed(f"the model {self.path.name} was closed; load it again")
         return self._pointer
 
     @contextmanager
     def _in_use(self) -> Iterator[llama_cpp.llama_model_p]:
-        """The model, which nobody can close meanwhile."""
+        """The model, which is there until the end of the `with` block."""
         if self._process != os.getpid():
             raise EngineClosed(f"the model {self.path.name} was loaded before this process was forked; load it again")
         with self._lock:
-            yield self.pointer
+            pointer = self.pointer
+            self._users += 1
+        try:
+            yield pointer
+        finally:
+            if self._process == os.getpid():  # and not a child that was forked in between
+                with self._lock:
+                    self._users -= 1
+                    is_last = self._closed and not self._users
+                if is_last:
+                    llama_cpp.llama_model_free(pointer)
 
     @contextmanager
-    def _vocabulary(self) -> Iterator[llama_cpp.llama_vocab_p]:
-        """The model's vocabulary; nobody can close the model meanwhile."""
+    def vocabulary(self) -> Iterator[llama_cpp.llama_vocab_p]:
+        """The model's vocabulary, for llama.cpp's functions; it is there until the end of the `with` block.
+
+        Raises:
+            EngineClosed: the model was closed.
+        """
         with self._in_use() as pointer:
             yield llama_cpp.llama_model_get_vocab(pointer)
 
@@ -97,7 +115,7 @@ class Weights:
     @cached_property
     def n_vocab(self) -> int:
         """The number of tokens there are."""
-        with self._vocabulary() as vocab:
+        with self.vocabulary() as vocab:
             return int(llama_cpp.llama_vocab_n_tokens(vocab))
 
     @cached_property
@@ -170,10 +188,14 @@ class Weights:
         Args:
             text: the text; lone surrogates become question marks.
             special: whether the text of a control token, such as `<|im_end|>`, becomes that token.
+
+        Raises:
+            EngineClosed: the model was closed.
+            ModelError: llama.cpp cannot tokenize the text.
         """
         data = text.encode("utf-8", "replace")
         size = len(data) + _SPARE
-        with self._vocabulary() as vocab:
+        with self.vocabulary() as vocab:
             while True:
                 buffer = (llama_cpp.llama_token * size)()
                 count = llama_cpp.llama_tokenize(vocab, data, len(data), buffer, size, False, special)
@@ -199,7 +221,7 @@ class Weights:
     def piece(self, token: int) -> bytes:
         """The bytes that a token stands for; a control token has none."""
         size = _PIECE
-        with self._vocabulary() as vocab:
+        with self.vocabulary() as vocab:
             while True:
                 buffer = ctypes.create_string_buffer(size)
                 count = llama_cpp.llama_token_to_piece(vocab, token, buffer, size, 0, False)
@@ -213,7 +235,7 @@ class Weights:
 
     def is_end(self, token: int) -> bool:
         """Whether the model says by this token that it is done."""
-        with self._vocabulary() as vocab:
+        with self.vocabulary() as vocab:
             return bool(llama_cpp.llama_vocab_is_eog(vocab, token))
 
     @cached_property
@@ -239,23 +261,26 @@ class Weights:
     @cached_property
     def wants_begin(self) -> bool:
         """Whether every text has to start with the `begin` token."""
-        with self._vocabulary() as vocab:
+        with self.vocabulary() as vocab:
             return bool(llama_cpp.llama_vocab_get_add_bos(vocab))
 
     def close(self) -> None:
-        """Free the memory; a second call does nothing."""
+        """Free the memory, once nobody reads it any more; a second call, or one in a forked child, does nothing."""
+        if self._process != os.getpid():
+            return
         with self._lock:
-            if self._pointer is not None:
-                llama_cpp.llama_model_free(self._pointer)
-                self._pointer = None
+            is_free = not (self._closed or self._users)
+            self._closed = True
+        if is_free:
+            llama_cpp.llama_model_free(self._pointer)
 
     def _named(self, choose: Callable[[llama_cpp.llama_vocab_p], int]) -> tuple[int, str]:
-        with self._vocabulary() as vocab:
+        with self.vocabulary() as vocab:
             token = choose(vocab)
             return (token, llama_cpp.llama_vocab_get_text(vocab, token).decode("utf-8")) if token >= 0 else (-1, "")
 
     def _texts(self, attributes: int) -> tuple[str, ...]:
-        with self._vocabulary() as vocab:
+        with self.vocabulary() as vocab:
             texts = {
                 llama_cpp.llama_vocab_get_text(vocab, token).decode("utf-8", "replace")
                 for token in range(llama_cpp.llama_vocab_n_tokens(vocab))
