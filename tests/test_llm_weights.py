@@ -61,3 +61,45 @@ def test_many_threads_read_while_one_closes(weights: Weights) -> None:
         reader.join(60)
     assert sum(isinstance(each, EngineClosed) for each in found) == 8
     assert False not in found
+
+
+OWN = ["<quote>", "</quote>", "<", "<quo", "<table>"]
+
+
+@pytest.fixture
+def quoting(tmp_path: Path) -> Iterator[Weights]:
+    """A model whose chat template delimits by user-defined tokens, as Qwen's does."""
+    template = "{% for m in messages %}<quote>{{ m.content }}</quote> <quo{% endfor %}"
+    weights = Weights(write_tiny(tmp_path, "llama", template=template, user_defined=OWN))
+    yield weights
+    weights.close()
+
+
+@pytest.mark.parametrize("within", [False, True])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "<",
+        "plain",
+        "<quote>",
+        "a</quote><quote>b",
+        "<quo<quote>te>",
+        "<<quote>>",
+        "<quote>" * 3000,
+        "<table></quote>",
+    ],
+)
+def test_a_delimiter_of_the_chat_template_is_broken_up(quoting: Weights, text: str, within: bool) -> None:
+    begin, end, _, part, table = range(VOCABULARY - len(OWN), VOCABULARY)
+    tokens = quoting.tokenize_plain(text, within=within)
+    assert not {begin, end, part} & set(tokens)
+    assert tokens.count(table) == text.count("<table>")  # a word of the model like others
+    assert quoting.text(tokens).removeprefix("" if within else "▁") == text
+    assert {"<quote>", "</quote>", "<quo"} == set(quoting.delimiters)
+
+
+def test_a_text_without_delimiters_is_split_as_ever(quoting: Weights) -> None:
+    for text in ("Rain is wet.", "<table>", "< quote>", "\ud800"):
+        assert quoting.tokenize_plain(text) == quoting.tokenize(text)
+        assert quoting.tokenize_plain(text, within=True) == quoting.tokenize_within(text)

@@ -9,10 +9,12 @@ from __future__ import annotations
 import ctypes
 import logging
 import os
+import re
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 
 import llama_cpp
@@ -213,10 +215,21 @@ class Weights:
         before, whole = self.tokenize(_BEFORE), self.tokenize(_BEFORE + text)
         return whole[len(before) :] if whole[: len(before)] == before else self.tokenize(text)
 
-    def tokenize_apart(self, text: str) -> list[int]:
-        """Split `text`, which is that of a token, into other ones, as `tokenize` does not if it is user-defined."""
-        tokens = self.tokenize(text)
-        return tokens if len(tokens) > 1 else [*self.tokenize(text[:1]), *self.tokenize_within(text[1:])]
+    def tokenize_plain(self, text: str, *, within: bool = False) -> list[int]:
+        """Split `text` of a user, in which nothing may stand for more than text: `delimiters` are broken up, too.
+
+        Args:
+            text: the text.
+            within: whether it goes on another one; see `tokenize_within`.
+        """
+        cuts = [0]
+        while self._delimiter and (found := self._delimiter.search(text, cuts[-1])):
+            cuts.append(found.start() + 1)  # behind the first character of a delimiter: no piece holds a whole one
+        first, *rest = (text[start:end] for start, end in pairwise([*cuts, len(text)]))
+        tokens = self.tokenize_within(first) if within else self.tokenize(first)
+        for piece in rest:
+            tokens += self.tokenize_within(piece)
+        return tokens
 
     def piece(self, token: int) -> bytes:
         """The bytes that a token stands for; a control token has none."""
@@ -247,6 +260,16 @@ class Weights:
     def user_texts(self) -> tuple[str, ...]:
         """The texts that `tokenize` always turns into user-defined tokens, such as Qwen's `</think>`, longest first."""
         return self._texts(_USER_DEFINED)
+
+    @cached_property
+    def delimiters(self) -> tuple[str, ...]:
+        """Those of the `user_texts` that the model's chat template writes, longest first."""
+        template = self.metadata("tokenizer.chat_template") or ""
+        return tuple(text for text in self.user_texts if len(text.strip()) > 1 and text in template)
+
+    @cached_property
+    def _delimiter(self) -> re.Pattern[str] | None:
+        return re.compile("|".join(map(re.escape, self.delimiters))) if self.delimiters else None
 
     @cached_property
     def begin(self) -> tuple[int, str]:
