@@ -19,6 +19,8 @@ from pathlib import Path
 
 import llama_cpp
 
+from ...settings import read_settings
+from .digest import file_digest
 from .errors import EngineClosed, ModelError
 from .logs import collect_errors, reason, route_logs
 
@@ -173,6 +175,18 @@ class Weights:
         """Whether what was read is kept token by token, so that a sequence can be cut and shared; Mamba sums it up."""
         with self._in_use() as pointer:
             return not (llama_cpp.llama_model_is_recurrent(pointer) or llama_cpp.llama_model_is_hybrid(pointer))
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the file, which is read for it once.
+
+        Raises:
+            ModelError: the file cannot be read any longer.
+        """
+        try:
+            return file_digest(self.path, read_settings().cache / "models")
+        except OSError as error:
+            raise ModelError(f"cannot read {self.path}, by which documents' KV is kept: {error}") from error
 
     def metadata(self, key: str) -> str | None:
         """A value of the file's metadata, or None."""
