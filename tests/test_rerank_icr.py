@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from ragloom.prompts import Prompt, load_prompt
 from ragloom.rag.llm import AttentionUnavailable, ChatLocal, ContextOverflow, DocumentKV, Head
 from ragloom.rag.llm.base import ChatModel
 from ragloom.rag.llm.engine import LlamaEngine
-from ragloom.rag.rerank import IcrReranker, Ranking, RerankError
+from ragloom.rag.rerank import IcrCompressor, IcrReranker, Ranking, RerankError
 from ragloom.rag.rerank.icr_prompt import IcrPrompt
 from ragloom.rag.rerank.icr_reading import read_passages
 from ragloom.rag.rerank.types import Passage
@@ -167,6 +169,39 @@ def test_what_is_told_to_be_cut_has_been_cut(llm: ChatModel) -> None:
     assert reranker.rank(QUERY, texts).notes == ("5 documents ranked in 2 windows",)
     longer = reranker.rank(QUERY, [f"{texts[0]} cat", *texts[1:]])
     assert longer.notes[0] == f"1 of 5 documents cut to {room // 4} tokens"
+
+
+class Signalling(DocumentKV):
+    """Tells that a read is under way."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = threading.Event()
+
+    def get(self, key: str) -> tuple[bytes, ...] | None:
+        self.asked.set()
+        return super().get(key)
+
+
+@pytest.mark.parametrize("verb", ["arank", "acompress_documents", "compressor"])
+async def test_a_cancelled_task_ends_the_read(llm: ChatModel, verb: str) -> None:
+    cache = Signalling()
+    reranker = IcrReranker(llm=llm, cached=cache)
+    documents = [Document(f"{number}: {'cats purr and rain falls and ' * 6}") for number in range(12)]
+    coming = {
+        "arank": lambda: reranker.arank(QUERY, documents),
+        "acompress_documents": lambda: reranker.acompress_documents(documents, QUERY),
+        "compressor": lambda: IcrCompressor(reranker=reranker).acompress_documents(documents, QUERY),
+    }
+    task = asyncio.create_task(coming[verb]())
+    await asyncio.to_thread(cache.asked.wait, 60)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await asyncio.to_thread(llm.engine.check_attention)  # its turn comes after the read
+    assert cache.stats().entries < len(documents)
+    assert (await coming[verb]())[0]
+    assert cache.stats().entries == len(documents)
 
 
 def test_control_tokens_in_documents_and_queries_stay_text(llm: ChatModel) -> None:
