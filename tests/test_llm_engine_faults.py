@@ -416,12 +416,12 @@ def test_an_error_of_the_engines_own_reaches_whoever_waits(monkeypatch: pytest.M
         caught = []
         for stream in streams:
             with pytest.raises(
-                EngineClosed, match="ended by an error of its own .ZeroDivisionError: division by"
+                EngineClosed, match=r"ended by an error of its own \(ZeroDivisionError: division by"
             ) as told:
                 list(stream)
             caught.append(told.value)
         assert len(set(map(id, caught))) == 3
-        with pytest.raises(EngineClosed, match="ended by an error of its own .ZeroDivisionError: division by zero"):
+        with pytest.raises(EngineClosed, match=r"ended by an error of its own \(ZeroDivisionError: division by zero"):
             engine.generate(["Hi"])
 
 
