@@ -225,9 +225,8 @@ def test_a_server_that_goes_on_with_an_answer_ranks_by_its_logits(given: bool) -
         flow = ["start -> find -> rank -> end"]
         first = {"use": "first", "keep": 1} | ({} if given else {"llm": {"model": server.url, "continues": True}})
         llm = load(server.url, continues=True) if given else None
-        with RagGraph(
-            {"nodes": {"find": "given", "rank": first}, "flow": flow}, types=[given_documents], llm=llm
-        ) as graph:
+        spec = {"nodes": {"find": "given", "rank": first}, "flow": flow}
+        with RagGraph(spec, types=[given_documents], llm=llm) as graph:
             assert texts(graph.invoke(QUESTION).documents) == [TEXTS[1]]
         assert server.requests[-1]["continue_final_message"] is True
         with pytest.raises(SpecError, match=r"which ChatServer does not give; .* of which continues: true says"):
