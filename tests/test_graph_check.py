@@ -490,10 +490,28 @@ def test_a_server_gives_neither_attention_nor_logits() -> None:
         "4: nodes.stare.use: 'stare' needs the LLM's attention, which the server http://here:8080/v1 does not give; "
         "give the node a model on this machine, such as llm: embedded",
         "5: nodes.weigh.use: 'weigh' needs the LLM's logits, which the server http://here:8080/v1 does not give; "
-        "give the node a model on this machine, such as llm: embedded",
+        "give the node a model on this machine, such as llm: embedded, or a server of which continues: true says that "
+        "it goes on with an answer that the request begins",
         "6: nodes.near.llm.model_name: is for servers; a local model is named by its file",
         "6: nodes.near.llm.model: there is no model file model.gguf",
         "7: nodes.far.llm.n_gpu_layers: is for local models; a server decides that itself",
+    ]
+
+
+def test_a_server_that_goes_on_with_an_answer_gives_logits_and_still_no_attention() -> None:
+    assert problems("""\
+        llm: {model: "http://here:8080/v1", continues: true}
+        nodes:
+          find: prowl
+          stare: stare
+          weigh: weigh
+          near: {use: nap, llm: {model: embedded, continues: true}}
+        flow:
+          - start -> find -> stare -> weigh -> near -> end
+    """) == [
+        "4: nodes.stare.use: 'stare' needs the LLM's attention, which the server http://here:8080/v1 does not give; "
+        "give the node a model on this machine, such as llm: embedded",
+        "6: nodes.near.llm.continues: is for servers; a local model goes on with any answer",
     ]
 
 

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 from cats import CATS
+from chat_server import serving, top
 from langchain_core.documents import Document
 from langchain_core.language_models import FakeListChatModel
 from ragloom import Corpus, load
-from ragloom.rag.graph import Context, GraphError, RagGraph, RagState, Registry, SpecError, check
+from ragloom.rag.graph import Context, GraphError, RagGraph, RagState, Registry, SpecError, Update, check, node
 from ragloom.rag.graph.testing import check_node
 from ragloom.rag.llm import ChatModel
 from ragloom.rag.rerank import CrossEncoderReranker, IcrReranker, fuse
@@ -209,6 +210,27 @@ def test_a_server_is_refused_when_the_graph_is_checked(use: str) -> None:
             registry=CATS,
             llm=FakeListChatModel(responses=[""]),
         )
+
+
+@node("given", reads={"query"}, writes={"documents"})
+def given_documents(state: RagState, context: Context) -> Update:
+    """Find what is asked about."""
+    return {"documents": STATE.documents}
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_a_server_that_goes_on_with_an_answer_ranks_by_its_logits(given: bool) -> None:
+    with serving() as server:
+        server.logprobs = top(("B", -0.5), ("A", -1.0), ("C", -3.0))
+        flow = ["start -> find -> rank -> end"]
+        first = {"use": "first", "keep": 1} | ({} if given else {"llm": {"model": server.url, "continues": True}})
+        llm = load(server.url, continues=True) if given else None
+        spec = {"nodes": {"find": "given", "rank": first}, "flow": flow}
+        with RagGraph(spec, types=[given_documents], llm=llm) as graph:
+            assert texts(graph.invoke(QUESTION).documents) == [TEXTS[1]]
+        assert server.requests[-1]["continue_final_message"] is True
+        with pytest.raises(SpecError, match=r"which ChatServer does not give; .* of which continues: true says"):
+            RagGraph({"nodes": {"find": "prowl", "rank": "first"}, "flow": flow}, registry=CATS, llm=load(server.url))
 
 
 def with_node(use: str, model: str | Path | None = None, **params: Any) -> dict[str, Any]:

@@ -211,6 +211,28 @@ def test_a_prompt_that_does_not_fit_is_refused_before_anything_is_evaluated(engi
         (lambda engine: engine.generate([Request("a")], temperature=1), "a Request has its own sampling"),
         (lambda engine: engine.generate("abc"), "requests should be a list; put the one text into one"),
         (lambda engine: engine.score_next("abc", [1]), "prompts should be a list"),
+        (lambda engine: engine.generate(Request("hi")), "requests should be a list; put the one Request into one"),
+        (lambda engine: engine.generate(5), "requests should be a list, not 5"),
+        (lambda engine: engine.generate([5]), "a prompt should be a text or tokens, not 5"),
+        (lambda engine: engine.generate([[1.0, 2.0]]), r"a prompt should be a text or tokens, not 1\.0"),
+        (lambda engine: engine.generate([np.array([1.5])]), "a prompt should be a text or tokens, not "),
+        (lambda engine: engine.generate([b"hi"]), "a prompt should be a text or tokens, not b'hi'"),
+        (lambda engine: engine.attention([[1.0]], ["a"]), r"a document should be a text or tokens, not 1\.0"),
+        (lambda engine: engine.attention(["a"], [None]), "a tail should be a text or tokens, not None"),
+        (lambda engine: engine.attention(["a"], ["a"], timeout="3"), "timeout should be a number of seconds"),
+        (lambda engine: asyncio.run(engine.aattention(["a"], ["a"], timeout=0)), "greater than 0, or None, not 0"),
+        (lambda engine: engine.score_next(["a"], [1], timeout="3"), "timeout should be a number of seconds"),
+        (lambda engine: engine.score_next(["a"], [1], timeout=True), "timeout should be a number of seconds"),
+        (lambda engine: engine.generate([Request("a", timeout="3")]), "timeout should be a number of seconds"),
+        (lambda engine: engine.generate([Request("a", timeout=float("nan"))]), "or None, not nan"),
+        (lambda engine: engine.generate([Request("a", timeout=-1)]), "or None, not -1"),
+        (lambda engine: engine.generate([Request("a", timeout=10**400)]), "or None, not 1000"),
+        (lambda engine: engine.score_next(["a"], [True]), "a candidate should be a text or tokens, not True"),
+        (lambda engine: engine.score_next(["a"], [1.0]), r"a candidate should be a text or tokens, not 1\.0"),
+        (lambda engine: engine.score_next(["a"], [-1]), "no token -1"),
+        (lambda engine: engine.generate([Request("a", grammar="root ::= (")]), "cannot use the grammar 'root"),
+        (lambda engine: engine.generate([Request("a", grammar='root ::= "\ud800"')]), "lone surrogate"),
+        (lambda engine: engine.generate([Request("a", top_logprobs="5")]), "top_logprobs should be a number, not '5'"),
         (lambda engine: engine.attention("abc", ["a"]), "documents should be a list"),
         (lambda engine: engine.attention(["a", ""], ["a"]), "document 1 is empty; leave it out"),
         (lambda engine: engine.attention(["a"], [""]), "tail 0 is empty"),
@@ -226,9 +248,34 @@ def test_a_prompt_that_does_not_fit_is_refused_before_anything_is_evaluated(engi
     ],
 )
 def test_what_cannot_be_done_is_said_in_one_line(engine: LlamaEngine, ask: object, problem: str) -> None:
+    before = engine.stats()
     with pytest.raises(ModelError, match=problem) as caught:
         ask(engine)  # type: ignore[operator]
     assert "\n" not in str(caught.value)
+    assert engine.stats() == before
+
+
+def test_tokens_may_come_from_numpy(engine: LlamaEngine) -> None:
+    tokens = engine.tokenize("The capital of France is")
+    paris = engine.tokenize(" Paris")[0]
+    asked = engine.score_next([tokens], [paris])
+    for prompt, candidate in ((np.array(tokens), np.int64(paris)), (np.array(tokens, np.uint16), np.array(paris))):
+        assert np.allclose(engine.score_next([prompt], [candidate]), asked, atol=0.5)
+    assert engine.generate([np.array(tokens)], max_tokens=1)[0].text == " Paris"
+    assert engine.score_next(["a"], np.arange(3), timeout=np.float32(600)).shape == (1, 3)
+
+
+def test_a_grammar_is_read_before_anything_is_evaluated(engine: LlamaEngine) -> None:
+    """Also one of a request behind others; and a stream is refused when it is asked for, not when it is read."""
+    before = engine.stats()
+    for ask in (
+        lambda: engine.generate([Request("a"), Request("b", grammar="root ::= (")]),
+        lambda: engine.stream(Request("a", grammar="root ::= (")),
+        lambda: asyncio.run(engine.agenerate([Request("a"), Request("b", grammar="root ::= (")])),
+    ):
+        with pytest.raises(ModelError, match="cannot use the grammar"):
+            ask()
+    assert engine.stats() == before
 
 
 def test_a_late_request_fails_and_the_others_go_on(engine: LlamaEngine) -> None:

@@ -9,10 +9,23 @@ import sys
 import threading
 import weakref
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
-from ragloom.rag.llm import DeadlineExceeded, DocumentKV, EngineClosed, LlamaEngine, ModelError, Request, Sampling
+from ragloom.rag.llm import (
+    Cancelled,
+    DeadlineExceeded,
+    DocumentKV,
+    EngineClosed,
+    LlamaEngine,
+    ModelError,
+    Request,
+    Sampling,
+)
+from ragloom.rag.llm.batching.deadline import Deadline
+from ragloom.rag.llm.batching.tasks import Scoring
 from ragloom.rag.llm.models import find_model
 
 pytestmark = pytest.mark.model
@@ -199,6 +212,119 @@ async def test_scores_and_attention_have_a_deadline() -> None:
         assert engine.generate(["Hi"], max_tokens=1)[0].tokens == 1
 
 
+class Blocking(DocumentKV):
+    """Keeps the engine's thread until it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked, self.go_on = threading.Event(), threading.Event()
+
+    def get(self, key: str) -> tuple[bytes, ...] | None:
+        self.asked.set()
+        assert self.go_on.wait(60)
+        return super().get(key)
+
+
+async def test_a_deadline_is_told_while_the_engine_is_busy_with_another_callers_read() -> None:
+    with LlamaEngine(n_ctx=1024) as engine:
+        engine.check_attention()
+        cache = Blocking()
+        read = partial(engine.attention, MANY[:1], [" What?"], independent=True, cache=cache)
+        reading = threading.Thread(target=read)
+        reading.start()
+        assert cache.asked.wait(60)
+        short = Request("Hi", timeout=0.01)
+        for late in (
+            lambda: engine.generate([short]),
+            lambda: engine.score_next(["Hi"], [1], timeout=0.01),
+            lambda: engine.attention(["Hi"], ["Hi"], timeout=0.01),
+            lambda: next(engine.stream(short)),
+        ):
+            with pytest.raises(DeadlineExceeded, match=r"longer than the timeout of 0\.01 s"):
+                late()
+        for coming in (
+            engine.agenerate([short]),
+            engine.ascore_next(["Hi"], [1], timeout=0.01),
+            engine.aattention(["Hi"], ["Hi"], timeout=0.01),
+            anext(engine.astream(short)),
+        ):
+            with pytest.raises(DeadlineExceeded):
+                await coming
+        assert reading.is_alive()
+        cache.go_on.set()
+        reading.join(60)
+        assert idle(engine)
+        assert engine.stats().decoded == 4  # of `idle` alone
+
+
+async def test_what_came_in_time_is_read_also_after_the_deadline() -> None:
+    with LlamaEngine(n_ctx=256) as engine:
+        request = Request("Once upon a time", Sampling(max_tokens=3), timeout=60)
+        stream, other = engine.stream(request), engine.astream(request)
+        engine.generate(["Hi"], max_tokens=6)
+        stream._job.deadline = other._job.deadline = Deadline(1e-9)
+        assert [delta.tokens for delta in stream] == [1, 2, 3, 3]
+        assert [delta.tokens async for delta in other] == [1, 2, 3, 3]
+
+
+async def test_a_cancelled_task_ends_its_read_of_attention() -> None:
+    with LlamaEngine(n_ctx=1024) as engine:
+        expected = engine.attention(MANY[:2], [" What?"])
+        found = await engine.aattention(MANY[:2], [" What?"])
+        np.testing.assert_array_equal(found.weights, expected.weights)
+        cache = Signalling()
+        task = asyncio.create_task(engine.aattention(MANY, [" What?"], independent=True, cache=cache))
+        await asyncio.to_thread(cache.asked.wait, 60)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert idle(engine)
+        assert cache.stats().entries < len(MANY)
+
+
+def test_a_read_ends_when_it_is_said_that_nobody_waits() -> None:
+    with LlamaEngine(n_ctx=1024) as engine:
+        engine.check_attention()
+        cache, cancelled = Signalling(), threading.Event()
+        caught = []
+
+        def read() -> None:
+            try:
+                engine.attention(MANY, [" What?"], independent=True, cache=cache, cancelled=cancelled)
+            except Cancelled as error:
+                caught.append(error)
+
+        reader = threading.Thread(target=read)
+        reader.start()
+        assert cache.asked.wait(60)
+        cancelled.set()
+        reader.join(60)
+        assert len(caught) == 1
+        assert cache.stats().entries < len(MANY)
+        cancelled.clear()
+        engine.attention(MANY[:1], [" What?"], cancelled=cancelled)
+        assert not cancelled.is_set()  # it is the caller's
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends a signal")
+def test_ctrl_c_ends_a_read_of_attention() -> None:
+    done = in_a_new_process(
+        "import os, signal, threading; from ragloom.rag.llm import DocumentKV, LlamaEngine\n"
+        "class Cache(DocumentKV):\n"
+        "    asked = 0\n"
+        "    def get(self, key):\n"
+        "        self.asked += 1\n"
+        "        if self.asked == 2: os.kill(os.getpid(), signal.SIGINT)\n"
+        "        return super().get(key)\n"
+        "cache = Cache(); engine = LlamaEngine(n_ctx=1024); engine.check_attention()\n"
+        f"try: engine.attention({MANY!r}, [' What?'], independent=True, cache=cache)\n"
+        "except KeyboardInterrupt: print('interrupted')\n"
+        "engine.generate(['Hi'], max_tokens=1)\n"
+        "print(cache.asked < 16)\n"
+    )
+    assert (done.stdout.split(), done.stderr) == (["interrupted", "True"], "")
+
+
 def test_closing_ends_a_read_of_attention() -> None:
     engine = LlamaEngine(n_ctx=1024)
     engine.check_attention()
@@ -284,13 +410,52 @@ def test_readers_of_attention_leave_turns_to_the_others() -> None:
 
 def test_an_error_of_the_engines_own_reaches_whoever_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     with LlamaEngine(n_ctx=512) as engine:
-        stream = engine.stream(ENDLESS)
-        next(stream)
+        streams = [engine.stream(ENDLESS) for _ in range(3)]
+        next(streams[0])
         monkeypatch.setattr(engine._owner._scheduler, "step", lambda: 1 / 0)
-        with pytest.raises(ZeroDivisionError):
-            list(stream)
-        with pytest.raises(EngineClosed):
+        caught = []
+        for stream in streams:
+            with pytest.raises(
+                EngineClosed, match=r"ended by an error of its own \(ZeroDivisionError: division by"
+            ) as told:
+                list(stream)
+            caught.append(told.value)
+        assert len(set(map(id, caught))) == 3
+        with pytest.raises(EngineClosed, match=r"ended by an error of its own \(ZeroDivisionError: division by zero"):
             engine.generate(["Hi"])
+
+
+def test_a_defect_fails_what_is_under_way_and_not_whoever_asks_next(caplog: pytest.LogCaptureFixture) -> None:
+    """Tokens that are none are refused before; here they come in behind that check."""
+    with LlamaEngine(n_ctx=512) as engine:
+        whole = engine.generate(["Once upon a time"], max_tokens=4)[0].text
+        beside = engine.stream(ENDLESS)
+        next(beside)
+        strange = engine._owner.run(partial(Scoring, [1.5, 2.5], np.array([1]), None), engine)
+        caught = []
+        for results in (strange, beside):
+            with pytest.raises(ModelError, match="the engine failed at this request or one beside it: ") as told:
+                list(results)
+            assert not isinstance(told.value, EngineClosed)
+            caught.append(told.value)
+        assert caught[0] is not caught[1]
+        assert "an error of the engine's own" in caplog.text
+        assert engine.generate(["Once upon a time"], max_tokens=4)[0].text == whole
+        assert (engine.stats().running, engine.stats().waiting) == (0, 0)
+
+
+def test_where_no_thread_can_be_started_the_memory_is_freed() -> None:
+    done = in_a_new_process(
+        "import gc, threading; from ragloom.rag.llm import LlamaEngine, ModelError; import ragloom.rag.llm.engine\n"
+        "from ragloom.rag.llm.weights import Weights\n"
+        "threading.stack_size(1 << 46)\n"
+        "try: LlamaEngine(n_ctx=256)\n"
+        "except ModelError as error: print(error)\n"
+        "print([each._closed for each in gc.get_objects() if isinstance(each, Weights)])\n"
+    )
+    error, freed = done.stdout.splitlines()
+    assert "cannot start a thread for" in error
+    assert freed in {"[True]", "[]"}
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no fork")
@@ -299,7 +464,7 @@ def test_a_forked_child_is_told_and_does_not_wait() -> None:
         "import os; from ragloom.rag.llm import ChatLocal, EngineClosed\n"
         "llm = ChatLocal(n_ctx=512); engine = llm.engine\n"
         "stream = engine.stream('Once', max_tokens=400); next(stream)\n"
-        "with engine.weights._in_use():  # as the thread that decodes does for every token\n"
+        "with engine.weights._lock:  # as the thread that decodes does for every token\n"
         "    child = os.fork()\n"
         "if child == 0:\n"
         "    uses = [lambda: next(stream), lambda: engine.generate(['Hi']), lambda: engine.score_next(['Hi'], [1]),\n"

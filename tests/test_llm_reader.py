@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,15 @@ from ragloom.rag.llm.attention.document_kv import DocumentKV
 from ragloom.rag.llm.attention.flash import Attention, Head
 from ragloom.rag.llm.attention.reader import LazyReader, Reader
 from ragloom.rag.llm.attention.reading import MAX_TAILS, Reading
-from ragloom.rag.llm.errors import AttentionUnavailable, ContextOverflow, ModelError
+from ragloom.rag.llm.digest import file_digest
+from ragloom.rag.llm.errors import (
+    AttentionUnavailable,
+    Cancelled,
+    ContextOverflow,
+    DeadlineExceeded,
+    EngineClosed,
+    ModelError,
+)
 from ragloom.rag.llm.models import find_model
 from ragloom.rag.llm.weights import Weights
 from tiny_models import CONTEXT, SHAPES, VOCABULARY, write_tiny
@@ -179,6 +188,8 @@ def test_an_entry_that_llama_cpp_refuses_is_computed_again(reader: Reader, caplo
     cache.put(key, [*cache._memory[key][:-1], cache._memory[key][-1][:-40]])
     again = read(reader, DOCUMENTS, TAILS, preamble=PREAMBLE, independent=True, cache=cache)
     assert_alike(again.weights, first.weights)
+    assert again.evaluated + again.reused == WHOLE  # no token counts twice
+    assert again.evaluated > sum(map(len, TAILS))
     assert "llama.cpp does not take back the KV of a document" in caplog.text
     whole = read(reader, DOCUMENTS, TAILS, preamble=PREAMBLE, independent=True, cache=cache)
     np.testing.assert_array_equal(whole.weights, first.weights)
@@ -207,6 +218,42 @@ def test_an_interrupted_read_ends_and_the_next_one_is_right(reader: Reader, inde
         with pytest.raises(TimeoutError):
             reader.read(reading, interrupt)
         np.testing.assert_array_equal(reader.read(reading).weights, whole.weights)
+
+
+def test_a_reader_that_is_interrupted_while_it_is_made_is_made_again(tmp_path: Path) -> None:
+    """What interrupts is an error of ragloom's, too, and says nothing about the model."""
+    weights = Weights(write_tiny(tmp_path, "llama"))
+    lazy = LazyReader(weights, n_ctx=400, threads=1)
+    for error in (DeadlineExceeded(1), EngineClosed("closed"), Cancelled()):
+
+        def interrupt(error: Exception = error) -> None:
+            raise error
+
+        with pytest.raises(type(error)):
+            lazy.check(interrupt)
+    lazy.check()
+    lazy.close()
+    weights.close()
+
+
+@pytest.mark.parametrize("damage", [b"\xff" * 64, b"x" * 64, b"", "folder"])
+def test_a_damaged_note_of_the_models_hash_is_written_anew(tmp_path: Path, damage: bytes | str) -> None:
+    model = write_tiny(tmp_path, "llama")
+    digest = file_digest(model, tmp_path / "notes")
+    (note,) = (tmp_path / "notes").iterdir()
+    if isinstance(damage, bytes):
+        note.write_bytes(damage)
+    else:
+        note.unlink()
+        note.mkdir()
+    assert file_digest(model, tmp_path / "notes") == digest == hashlib.sha256(model.read_bytes()).hexdigest()
+    assert note.is_dir() or note.read_text() == digest
+
+
+def test_a_model_that_is_gone_is_an_error_of_ragloom(reader: Reader) -> None:
+    reader._weights.path.unlink()
+    with pytest.raises(ModelError, match="by which documents' KV is kept"):
+        read(reader, DOCUMENTS, TAILS, independent=True, cache=DocumentKV())
 
 
 def test_what_the_model_lacks_is_said_again_and_a_lack_of_memory_is_looked_at_again(

@@ -107,6 +107,10 @@ def test_a_server_that_is_not_there_is_named_when_it_is_asked() -> None:
         ("http://host/v1", {"temprature": 3}, "unknown option 'temprature'; did you mean 'temperature'[?]"),
         ("http://host/v1", {"temperature": -3}, "temperature should be greater than or equal to 0, not -3"),
         ("http://host/v1", {"n_ctx": 0}, "n_ctx should be greater than 0, not 0"),
+        ("http://host/v1", {"timeout": -1}, "timeout should be greater than 0, not -1"),
+        ("http://host/v1", {"timeout": "x"}, "timeout should be a valid number, .*, not 'x'"),
+        ("http://host/v1", {"timeout": float("nan")}, "timeout should be .*, not nan"),
+        ("http://host/v1", {"continues": "perhaps"}, "continues should be"),
     ],
 )
 def test_a_server_that_cannot_be_asked_is_refused(url: str, options: dict[str, Any], problem: str) -> None:
@@ -176,7 +180,7 @@ def test_a_prefix_is_for_servers_that_are_known_to_continue_it(server: Server) -
     with pytest.raises(ModelError, match=r"may not continue an answer that begins with '\['"):
         llm.score_next(ASKED, ["A"], prefix="[")
     assert server.requests == []
-    continues = llm.model_copy(update={"continues": True})
+    continues = load(server.url, continues=True)
     assert continues.score_next(ASKED[:1], ["A"], prefix="[").tolist() == [[-0.5]]
     assert server.requests[0]["messages"][-1] == {"role": "assistant", "content": "["}
     assert server.requests[0]["continue_final_message"] is True
@@ -187,6 +191,7 @@ def test_a_server_has_no_attention() -> None:
     with pytest.raises(AttentionUnavailable, match="of default at http://host/v1: a server does not show it"):
         _ = llm.engine
     assert llm.gives == frozenset()
+    assert load("http://host/v1", continues=True).gives == {"logits"}
 
 
 def test_options_that_openai_does_not_know_are_sent_if_they_are_asked_for(server: Server) -> None:

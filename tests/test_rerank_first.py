@@ -202,7 +202,7 @@ def test_a_prompt_without_its_variables_is_refused() -> None:
 
 
 def continuing(server: Server) -> Any:
-    return load(server.url).model_copy(update={"continues": True})
+    return load(server.url, continues=True)
 
 
 def test_a_server_is_asked_for_one_token_and_its_alternatives(server: Server) -> None:

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from ..llm.models import ModelFile
 
 Need = Literal["corpus", "llm", "logits", "attention"]
-"""What a node cannot run without. Logits and attention are the LLM's; a server gives neither."""
+"""What a node cannot run without. Logits and attention are the LLM's. A server gives no attention, and logits (by
+`score_next`, of its 20 likeliest tokens) if it is said to go on with an answer: `continues`.
+"""
 
 Run = Callable[[RagState, Context], Update | Awaitable[Update]]
 
@@ -94,7 +96,7 @@ class NodeType:
 
     @property
     def looks_into(self) -> list[str]:
-        """What it looks into of the LLM, which only a model on this machine shows: logits, attention."""
+        """What it looks into of the LLM, which not every one shows: logits, attention."""
         return sorted(self.needs - {"corpus", "llm"})
 
     @property

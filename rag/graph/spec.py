@@ -109,9 +109,12 @@ class LlmSpec(SamplingFields):
     model_name: str | None = None
     """Which of a server's models."""
 
+    continues: bool = False
+    """Whether a server goes on with an answer that the request begins, as llama-server does: `first` wants one."""
+
     @property
     def is_server(self) -> bool:
-        """Whether it is spoken to over HTTP, so that logits and attention cannot be had."""
+        """Whether it is spoken to over HTTP, so that its attention cannot be had."""
         return self.model.startswith(("http://", "https://"))
 
     @property

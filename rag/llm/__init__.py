@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .chat import ChatLocal as ChatLocal
     from .engine import LlamaEngine as LlamaEngine
     from .errors import AttentionUnavailable as AttentionUnavailable
+    from .errors import Cancelled as Cancelled
     from .errors import ContextOverflow as ContextOverflow
     from .errors import DeadlineExceeded as DeadlineExceeded
     from .errors import EngineClosed as EngineClosed
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Attention",
     "AttentionUnavailable",
+    "Cancelled",
     "ChatLocal",
     "ChatModel",
     "Completion",
@@ -54,6 +56,7 @@ __all__ = [
 _HOMES = {
     "Attention": ".attention.flash",
     "AttentionUnavailable": ".errors",
+    "Cancelled": ".errors",
     "ChatLocal": ".chat",
     "ChatModel": ".base",
     "Completion": ".requests",

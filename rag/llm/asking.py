@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TypeVar
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from numbers import Real
+from operator import index
+from typing import Any, TypeVar
 
 from .errors import ContextOverflow, ModelError
 from .requests import Request
 from .sampling import Sampling, SamplingOptions
 from .weights import Weights
-
-_DEFAULT_CONTEXT = 8192  # tokens; what a model was trained for may be 131,072, and gigabytes of KV cache
 
 Text = str | Sequence[int]
 """A text, or its tokens."""
@@ -18,34 +20,56 @@ Text = str | Sequence[int]
 T = TypeVar("T")
 
 
-def context_size(weights: Weights, n_ctx: int | None, name: str) -> int:
-    """How many tokens a context of the model `name` has that was asked for with `n_ctx`.
+def as_tokens(weights: Weights, text: Text, what: str = "a prompt") -> list[int]:
+    """The tokens of a text, which is only text, or what already is tokens, such as those in a numpy array.
 
     Raises:
-        ModelError: that is out of range.
+        ModelError: it is neither, or the model does not know a token.
     """
-    trained = weights.trained_context
-    if n_ctx is not None and n_ctx < 1:
-        raise ModelError(f"n_ctx should be at least 1, not {n_ctx}")
-    if n_ctx is not None and n_ctx > trained:
-        raise ModelError(f"n_ctx={n_ctx} is more than the {trained} tokens that {name} was trained for")
-    return n_ctx or min(trained, _DEFAULT_CONTEXT)
+    if isinstance(text, str):
+        return weights.tokenize(text)
+    return _known(weights, text, what)
 
 
-def as_tokens(weights: Weights, text: Text) -> list[int]:
-    """The tokens of a text, which is only text, or what already is tokens."""
-    return weights.tokenize(text) if isinstance(text, str) else list(text)
+def as_plain_tokens(weights: Weights, text: Text, what: str) -> list[int]:
+    """As `as_tokens`; but of a text, the chat template's delimiters are only text, too.
+
+    Raises:
+        ModelError: it is neither a text nor tokens, or the model does not know a token.
+    """
+    return weights.tokenize_plain(text) if isinstance(text, str) else _known(weights, text, what)
 
 
 def as_list(asked: Sequence[T], what: str) -> Sequence[T]:
-    """What is asked, unless it is one text, which is a sequence of characters, too.
+    """What is asked, unless it is one thing alone. A text is one, though it is a sequence of characters, too.
 
     Raises:
         ModelError: it is.
     """
     if isinstance(asked, str):
         raise ModelError(f"{what} should be a list; put the one text into one")
+    if isinstance(asked, Request):
+        raise ModelError(f"{what} should be a list; put the one Request into one")
+    if not isinstance(asked, Iterable):
+        raise ModelError(f"{what} should be a list, not {asked!r:.80}")
     return asked
+
+
+def as_seconds(timeout: Any) -> float | None:
+    """A timeout, None for none.
+
+    Raises:
+        ModelError: it is no number of seconds.
+    """
+    if timeout is None:
+        return None
+    try:
+        seconds = float(timeout) if isinstance(timeout, Real) and not isinstance(timeout, bool) else math.nan
+    except OverflowError:
+        seconds = math.inf
+    if not 0 < seconds < math.inf:
+        raise ModelError(f"timeout should be a number of seconds greater than 0, or None, not {timeout!r:.80}")
+    return seconds
 
 
 def prompt_tokens(weights: Weights, prompt: Text, *, room: int) -> list[int]:
@@ -58,7 +82,6 @@ def prompt_tokens(weights: Weights, prompt: Text, *, room: int) -> list[int]:
     tokens = as_tokens(weights, prompt)
     if not tokens:
         raise ModelError("there is nothing to continue: the prompt is empty")
-    _check_known(weights, tokens)
     if len(tokens) > room:
         raise ContextOverflow(len(tokens), room)
     return tokens
@@ -76,9 +99,10 @@ def as_request(weights: Weights, request: Request | Text, sampling: SamplingOpti
         raise ModelError(f"a Request has its own sampling; give it {', '.join(sampling)} there")
     if strange := [token for token, _ in request.sampling.logit_bias if token >= weights.n_vocab]:
         raise ModelError(f"logit_bias names token {strange[0]}; they go from 0 to {weights.n_vocab - 1}")
-    if request.top_logprobs is not None and not 0 <= request.top_logprobs <= weights.n_vocab:
-        raise ModelError(f"top_logprobs should be from 0 to {weights.n_vocab}, not {request.top_logprobs}")
-    return request
+    top = request.top_logprobs
+    if top is not None and not 0 <= _whole(top, "top_logprobs should be a number") <= weights.n_vocab:
+        raise ModelError(f"top_logprobs should be from 0 to {weights.n_vocab}, not {top}")
+    return replace(request, timeout=as_seconds(request.timeout))
 
 
 def candidate_token(weights: Weights, candidate: str | int) -> int:
@@ -87,14 +111,31 @@ def candidate_token(weights: Weights, candidate: str | int) -> int:
     Raises:
         ModelError: it is none, or several.
     """
-    tokens = [candidate] if isinstance(candidate, int) else weights.tokenize_within(candidate)
+    if not isinstance(candidate, str):
+        return _known(weights, [candidate], "a candidate")[0]
+    tokens = weights.tokenize_within(candidate)
     if len(tokens) != 1:
         pieces = [weights.text([token]) for token in tokens]
         raise ModelError(f"{candidate!r} is {len(tokens)} tokens, {pieces}; a candidate is a single one")
-    _check_known(weights, tokens)
     return tokens[0]
 
 
-def _check_known(weights: Weights, tokens: Sequence[int]) -> None:
-    if unknown := [token for token in tokens if not 0 <= token < weights.n_vocab]:
+def _known(weights: Weights, tokens: Any, what: str) -> list[int]:
+    """Tokens as ints, in the model's vocabulary."""
+    expected = f"{what} should be a text or tokens"
+    if isinstance(tokens, bytes) or not isinstance(tokens, Iterable):
+        raise ModelError(f"{expected}, not {tokens!r:.80}")
+    known = [_whole(token, expected) for token in tokens]
+    if unknown := [token for token in known if not 0 <= token < weights.n_vocab]:
         raise ModelError(f"the model has no token {unknown[0]}; they go from 0 to {weights.n_vocab - 1}")
+    return known
+
+
+def _whole(number: Any, expected: str) -> int:
+    """The number as an int. True and False are none here, though they are in Python."""
+    try:
+        if not isinstance(number, bool):
+            return index(number)
+    except TypeError:
+        pass
+    raise ModelError(f"{expected}, not {number!r:.80}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from langchain_core.language_models import BaseChatModel
@@ -27,8 +27,10 @@ class ChatModel(BaseChatModel):
     ```
     """
 
-    gives: ClassVar[frozenset[str]] = frozenset()
-    """What of `logits` and `attention` a node of a graph may look into."""
+    @property
+    def gives(self) -> frozenset[str]:
+        """What a node of a graph may look into: `logits`, by `score_next` with a `prefix`, and `attention`."""
+        return frozenset()
 
     @property
     @abstractmethod

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import ExitStack, aclosing, closing
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pydantic import ConfigDict, Field, PrivateAttr, model_validator
 
 from ..._explain import unknown
+from .answer_options import AnswerOptionFields, AnswerOptions
 from .answers import Answer
 from .binding import Binding
 from .engine import LlamaEngine
@@ -25,7 +26,6 @@ from .grammar import grammar_of, schema_of
 from .messages import to_turns
 from .requests import Request
 from .sampling import Sampling, SamplingFields
-from .telling import Telling, TellingFields
 from .template import ChatTemplate
 from .tools import as_openai_tool, read_tools
 
@@ -33,7 +33,7 @@ _WITHOUT_EFFECT = {"api_key", "max_retries", "streaming"}
 """LangChain's standard options for models behind a network: every chat model takes them, here they change nothing."""
 
 
-class ChatLocal(TellingFields, SamplingFields, Binding):
+class ChatLocal(AnswerOptionFields, SamplingFields, Binding):
     """A chat model that runs in this process, by llama.cpp.
 
     The weights are loaded when it is made (0.5 s for the embedded model). Callers from several threads are answered
@@ -56,14 +56,12 @@ class ChatLocal(TellingFields, SamplingFields, Binding):
         batch_invariant: whatever is asked beside or was asked before, the same prompt gets the same answer at
             temperature 0; see `LlamaEngine`.
         temperature: 0 takes the likeliest token. Like `top_p`, `max_tokens`, `seed` and `stop` (see `SamplingFields`)
-            and `timeout`, `logprobs` and `top_logprobs` (see `TellingFields`) it can also be given per call. So can
-            OpenAI's `response_format`: the answer then is JSON that fits the schema, whatever the model would rather
-            say; see `with_structured_output`. And so can `tools` and `tool_choice`; see `bind_tools`.
+            and `timeout`, `logprobs` and `top_logprobs` (see `AnswerOptionFields`) it can also be given per call. So
+            can OpenAI's `response_format`: the answer then is JSON that fits the schema, whatever the model would
+            rather say; see `with_structured_output`. And so can `tools` and `tool_choice`; see `bind_tools`.
     """
 
     model_config = ConfigDict(protected_namespaces=())
-
-    gives: ClassVar[frozenset[str]] = frozenset({"logits", "attention"})
 
     model: str | Path = "embedded"
     n_gpu_layers: int = Field(default=0, ge=-1)
@@ -101,6 +99,11 @@ class ChatLocal(TellingFields, SamplingFields, Binding):
             self._template = ChatTemplate(engine.weights)
             self._engine = engine
             undo.pop_all()
+
+    @property
+    def gives(self) -> frozenset[str]:
+        """What a node of a graph may look into: everything."""
+        return frozenset({"logits", "attention"})
 
     @property
     def engine(self) -> LlamaEngine:
@@ -259,7 +262,7 @@ class ChatLocal(TellingFields, SamplingFields, Binding):
             reader = tools.reader(prompt.form, answer=schema)
         else:
             grammar = grammar_of(response_format)
-        own = Telling.of({name: options.pop(name, getattr(self, name)) for name in Telling.model_fields})
+        own = AnswerOptions.of({name: options.pop(name, getattr(self, name)) for name in AnswerOptions.model_fields})
         request = Request(
             prompt.tokens,
             self._sampling(stop, options),

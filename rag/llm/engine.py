@@ -15,25 +15,29 @@ with LlamaEngine("embedded", n_ctx=1024) as engine:
 
 from __future__ import annotations
 
+import asyncio
 import os
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, aclosing, closing
 from functools import cached_property, partial
 from types import TracebackType
-from typing import Self, Unpack
+from typing import Any, Self, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...settings import read_settings
-from .asking import Text, as_list, as_request, as_tokens, candidate_token, context_size, prompt_tokens
+from .asking import Text, as_list, as_plain_tokens, as_request, as_seconds, candidate_token, prompt_tokens
 from .attention.document_kv import DocumentKV
 from .attention.flash import Attention, Head
 from .attention.reader import LazyReader
 from .attention.reading import Reading
-from .batching.context import Context
+from .batching.context import Context, context_size
+from .batching.deadline import Deadline
 from .batching.owner import Owner
 from .batching.results import AsyncResults, Results, gather
+from .batching.sampler import Sampler
 from .batching.scheduler import Scheduler
 from .batching.sequences import SequenceCache
 from .batching.tasks import Generation, Scoring, Sink
@@ -104,11 +108,12 @@ class LlamaEngine:
                 threads=threads,
                 batch_invariant=batch_invariant,
             )
+            undo.callback(context.close)
+            reuse = weights.keeps_every_token
+            cache = SequenceCache(context, n_seqs=2 * n_seqs, n_cells=self.n_ctx, reuse=reuse, ordered=batch_invariant)
+            self._reader = LazyReader(weights, n_ctx=self.n_ctx, threads=threads)
+            self._owner = Owner(weights, context, Scheduler(context, cache, n_seqs=n_seqs), self._reader)
             undo.pop_all()
-        reuse = weights.keeps_every_token
-        cache = SequenceCache(context, n_seqs=2 * n_seqs, n_cells=self.n_ctx, reuse=reuse, ordered=batch_invariant)
-        self._reader = LazyReader(weights, n_ctx=self.n_ctx, threads=threads)
-        self._owner = Owner(weights, context, Scheduler(context, cache, n_seqs=n_seqs), self._reader)
 
     def generate(self, requests: Sequence[Request | Text], **sampling: Unpack[SamplingOptions]) -> list[Completion]:
         """Answer all requests, as many at a time as there are sequences; the answers are in their order.
@@ -122,12 +127,13 @@ class LlamaEngine:
             ContextOverflow: a prompt leaves no room for an answer; nothing was evaluated.
             DeadlineExceeded: a request took longer than its `timeout`.
             EngineClosed: the engine was closed.
-            ModelError: llama.cpp failed. Whatever fails, the other requests are cancelled.
+            ModelError: a request cannot be used, and nothing was evaluated; or llama.cpp failed. Whatever fails, the
+                other requests are cancelled.
         """
         asked = [self._prepared(request, sampling) for request in as_list(requests, "requests")]
         with ExitStack() as under_way:
-            answers = [under_way.enter_context(closing(self._begin(*job))) for job in asked]
-            return [Completion.of(len(job[0]), list(answer)) for job, answer in zip(asked, answers, strict=True)]
+            answers = [under_way.enter_context(closing(self._owner.run(begin, self))) for _, begin in asked]
+            return [Completion.of(length, list(answer)) for (length, _), answer in zip(asked, answers, strict=True)]
 
     async def agenerate(
         self, requests: Sequence[Request | Text], **sampling: Unpack[SamplingOptions]
@@ -135,9 +141,9 @@ class LlamaEngine:
         """Answer as `generate` does; the event loop goes on, and a cancelled task cancels its requests."""
         asked = [self._prepared(request, sampling) for request in as_list(requests, "requests")]
 
-        async def answer(prompt: list[int], request: Request) -> Completion:
-            async with aclosing(self._abegin(prompt, request)) as deltas:
-                return Completion.of(len(prompt), [delta async for delta in deltas])
+        async def answer(length: int, begin: Callable[[Sink], Generation]) -> Completion:
+            async with aclosing(self._owner.arun(begin, self)) as deltas:
+                return Completion.of(length, [delta async for delta in deltas])
 
         return await gather([answer(*job) for job in asked])
 
@@ -146,11 +152,13 @@ class LlamaEngine:
 
         Closing the iterator, or forgetting it, frees the sequence.
         """
-        return self._begin(*self._prepared(request, sampling))
+        _, begin = self._prepared(request, sampling)
+        return self._owner.run(begin, self)
 
     def astream(self, request: Request | Text, **sampling: Unpack[SamplingOptions]) -> AsyncResults[Delta]:
         """Answer as `stream` does, without blocking the event loop."""
-        return self._abegin(*self._prepared(request, sampling))
+        _, begin = self._prepared(request, sampling)
+        return self._owner.arun(begin, self)
 
     def score_next(
         self, prompts: Sequence[Text], candidates: Sequence[str | int], *, timeout: float | None = None
@@ -198,14 +206,15 @@ class LlamaEngine:
         independent: bool = False,
         cache: DocumentKV | None = None,
         timeout: float | None = None,
+        cancelled: threading.Event | None = None,
     ) -> Attention:
         """How much each tail (a query, say) attends to each token of the documents before it, per layer and head.
 
         Documents and tails are evaluated in a context of their own, as large as the engine's, which the first call
-        makes; see `check_attention`. Callers who generate wait meanwhile.
+        makes; see `check_attention`. Callers who generate wait meanwhile. Ctrl-C ends the read.
 
         Args:
-            documents: texts or tokens; texts are only text.
+            documents: texts or tokens; texts are only text, and so are the delimiters of the chat template in them.
             tails: each sees the preamble, all documents and itself, not the other tails.
             preamble: what stands before the documents.
             heads: which heads to read; None: all of the layers that are read.
@@ -213,24 +222,38 @@ class LlamaEngine:
             independent: evaluate each document on its own after the preamble, not one after the other.
             cache: where the KV of independent documents is kept, such as `document_kv`.
             timeout: seconds from now after which it is too late; None: never.
+            cancelled: may be set from any thread when nobody waits any longer, which ends the read.
 
         Raises:
             AttentionUnavailable: the model has none that can be read; the reason is told.
+            Cancelled: `cancelled` was set.
             ContextOverflow: all this does not fit; nothing was evaluated.
             DeadlineExceeded: it took longer than the `timeout`.
             EngineClosed: the engine was closed.
             ModelError: a document or tail is empty, there are no such heads or layers, or llama.cpp failed.
         """
-        reading = Reading(
-            [as_tokens(self.weights, document) for document in as_list(documents, "documents")],
-            [as_tokens(self.weights, tail) for tail in as_list(tails, "tails")],
-            as_tokens(self.weights, preamble),
-            heads,
-            layers,
-            independent,
-            cache,
-        )
-        return self._owner.call(partial(self._reader.read, reading), timeout)
+        deadline = Deadline(as_seconds(timeout))
+        rest = {"heads": heads, "layers": layers, "independent": independent}
+        reading = self._reading(documents, tails, preamble, cache, **rest)
+        return self._owner.call(partial(self._reader.read, reading), self, deadline, cancelled)
+
+    async def aattention(  # noqa: PLR0913 - all but two have a default
+        self,
+        documents: Sequence[Text],
+        tails: Sequence[Text],
+        *,
+        preamble: Text = "",
+        heads: Sequence[Head] | None = None,
+        layers: int | None = None,
+        independent: bool = False,
+        cache: DocumentKV | None = None,
+        timeout: float | None = None,
+    ) -> Attention:
+        """Read as `attention` does; the event loop goes on, and a cancelled task ends the read."""
+        deadline = Deadline(as_seconds(timeout))
+        rest = {"heads": heads, "layers": layers, "independent": independent}
+        reading = await asyncio.to_thread(self._reading, documents, tails, preamble, cache, **rest)
+        return await self._owner.acall(partial(self._reader.read, reading), self, deadline)
 
     def check_attention(self) -> None:
         """Find out whether there is attention to read; without this call, the first `attention` does.
@@ -242,7 +265,7 @@ class LlamaEngine:
             AttentionUnavailable: there is none, or the memory does not suffice.
             EngineClosed: the engine was closed.
         """
-        self._owner.call(lambda _: self._reader.check())
+        self._owner.call(self._reader.check, self)
 
     @cached_property
     def document_kv(self) -> DocumentKV:
@@ -274,22 +297,34 @@ class LlamaEngine:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
-    def _prepared(self, request: Request | Text, sampling: SamplingOptions) -> tuple[list[int], Request]:
+    def _prepared(self, request: Request | Text, sampling: SamplingOptions) -> tuple[int, Callable[[Sink], Generation]]:
+        """How long a prompt is, and what answers it. What can be refused, or takes long, the caller does here."""
         self._owner.check_alive()
         request = as_request(self.weights, request, sampling)
-        return prompt_tokens(self.weights, request.prompt, room=self.n_ctx - 1), request
+        prompt = prompt_tokens(self.weights, request.prompt, room=self.n_ctx - 1)
+        sampler = Sampler(self.weights, request.sampling, request.grammar)
+        return len(prompt), partial(Generation, self.weights, prompt, request, sampler, self.n_ctx - len(prompt))
 
-    def _begin(self, prompt: list[int], request: Request) -> Results[Delta]:
-        return self._owner.run(partial(Generation, self.weights, prompt, request, self.n_ctx - len(prompt)), self)
-
-    def _abegin(self, prompt: list[int], request: Request) -> AsyncResults[Delta]:
-        return self._owner.arun(partial(Generation, self.weights, prompt, request, self.n_ctx - len(prompt)), self)
+    def _reading(
+        self, documents: Sequence[Text], tails: Sequence[Text], preamble: Text, cache: DocumentKV | None, **rest: Any
+    ) -> Reading:
+        self._owner.check_alive()
+        if cache is not None:
+            _ = self.weights.digest  # of a large file takes seconds; here nobody else waits for it
+        return Reading(
+            [as_plain_tokens(self.weights, document, "a document") for document in as_list(documents, "documents")],
+            [as_plain_tokens(self.weights, tail, "a tail") for tail in as_list(tails, "tails")],
+            as_plain_tokens(self.weights, preamble, "the preamble"),
+            cache=cache,
+            **rest,
+        )
 
     def _scorings(
         self, prompts: Sequence[Text], candidates: Sequence[str | int], timeout: float | None
     ) -> tuple[list[Callable[[Sink], Scoring]], tuple[int, int]]:
         """What scores each prompt, and the shape of all scores."""
         self._owner.check_alive()
+        seconds = as_seconds(timeout)
         ids = np.array([candidate_token(self.weights, each) for each in as_list(candidates, "candidates")], np.intp)
         asked = [prompt_tokens(self.weights, prompt, room=self.n_ctx) for prompt in as_list(prompts, "prompts")]
-        return [partial(Scoring, prompt, ids, timeout) for prompt in asked], (len(asked), len(ids))
+        return [partial(Scoring, prompt, ids, seconds) for prompt in asked], (len(asked), len(ids))

@@ -18,12 +18,20 @@ class EngineClosed(ModelError):  # noqa: N818 - the name says it
 
 
 class DeadlineExceeded(ModelError, TimeoutError):  # noqa: N818 - the name says it
-    """A request was not done within its `timeout`; its sequence is free again."""
+    """A request was not done within its `timeout`; its place is free when the engine's next step begins."""
 
     def __init__(self, timeout: float) -> None:
         """Name the `timeout`, in seconds."""
         self.timeout = timeout
         super().__init__(f"the model needed longer than the timeout of {timeout:g} s")
+
+
+class Cancelled(ModelError):  # noqa: N818 - the name says it
+    """Whoever asked said that nobody waits for the result any more."""
+
+    def __init__(self) -> None:
+        """There is nothing to say but that."""
+        super().__init__("what was asked of the model was cancelled")
 
 
 class ContextOverflow(ModelError, ValueError):  # noqa: N818 - the name says it

@@ -27,6 +27,7 @@ def load(  # noqa: PLR0913 - all but the first by keyword
     batch_invariant: bool = False,
     timeout: float | None = None,
     model_name: str | None = None,
+    continues: bool = False,
     **sampling: Unpack[SamplingOptions],
 ) -> ChatModel:
     """Load a chat model.
@@ -49,6 +50,8 @@ def load(  # noqa: PLR0913 - all but the first by keyword
         batch_invariant: a local model's answers do not depend on what else it is asked; see `LlamaEngine`.
         timeout: seconds after which an answer that is not done fails. Default: none, or that of OpenAI's client.
         model_name: which of a server's models.
+        continues: whether a server goes on with an answer that the request begins, as llama-server and vLLM do; only
+            then can `score_next` take a `prefix`, and `FirstReranker` rank by it.
         sampling: the defaults of its answers: `temperature` (0), `top_p` (0.95), `max_tokens` (512), `seed`, `stop`
             and the rest of `Sampling`.
 
@@ -66,9 +69,12 @@ def load(  # noqa: PLR0913 - all but the first by keyword
             if given:
                 name, value = next(iter(given.items()))
                 raise ModelError(f"{name}={value} is for local models; a server decides that itself")
-            return _connect(model, model_name=model_name, n_ctx=n_ctx, timeout=timeout, sampling=checked)
+            remote = {"model_name": model_name, "n_ctx": n_ctx, "continues": continues, "timeout": timeout}
+            return _connect(model, **remote, sampling=checked)
         if model_name is not None:
             raise ModelError(f"model_name={model_name!r} is for servers; a local model is named by its file")
+        if continues:
+            raise ModelError(f"continues={continues!r} is for servers; a local model goes on with any answer")
         return _load(os.fspath(model), n_ctx=n_ctx, timeout=timeout, **given, **dict(checked))
     except ValidationError as error:
         raise ModelError(first_problem(error, "option")) from None

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from pydantic import PositiveInt, SecretStr
 
 from ...settings import read_settings
+from .answer_options import AnswerOptions
 from .base import ChatModel
 from .errors import AttentionUnavailable, DeadlineExceeded, ModelError
 from .sampling import Sampling
@@ -40,8 +41,8 @@ _TOKENS_PER_MESSAGE = 8  # ChatML and Llama 3 put 5 around each; rather too many
 class ChatServer(ChatOpenAI, ChatModel):
     """A chat model behind an OpenAI-compatible URL; the server is first spoken to when it is asked something.
 
-    It promises nothing in `gives`: `score_next` works where the server tells log-probabilities, and only of its 20
-    likeliest tokens, but a graph is checked before any server is asked.
+    `score_next` works where the server tells log-probabilities, and only of its 20 likeliest tokens. Whether it does is
+    found out when it is asked, so a graph that is checked before takes a server at its word, which is `continues`.
 
     Attributes:
         n_ctx: room for prompt and answer together, in tokens; nobody checks that the server has it.
@@ -60,6 +61,11 @@ class ChatServer(ChatOpenAI, ChatModel):
     def count_tokens(self, text: str) -> int:
         """About how many tokens `text` is; rather too many than too few, since the tokenizer is the server's."""
         return -(-len(text.encode("utf-8", "replace")) // _BYTES_PER_TOKEN)
+
+    @property
+    def gives(self) -> frozenset[str]:
+        """What a node of a graph may look into: the `logits` of a server that `continues` an answer."""
+        return frozenset({"logits"} if self.continues else ())
 
     @property
     def engine(self) -> Never:
@@ -94,7 +100,7 @@ class ChatServer(ChatOpenAI, ChatModel):
         if prefix and not self.continues:
             raise ModelError(
                 f"{self.openai_api_base} may not continue an answer that begins with {prefix!r}; if it does, say so "
-                "with ChatServer(continues=True, ...), otherwise load a local model"
+                "with continues=True, otherwise load a local model"
             )
         options: dict[str, Any] = {"max_tokens": 1, "temperature": 1.0, "top_p": 1.0, "logprobs": True}
         if prefix:
@@ -185,13 +191,13 @@ class ChatServer(ChatOpenAI, ChatModel):
 
 
 def connect(
-    url: str, *, model_name: str | None, n_ctx: int | None, timeout: float | None, sampling: Sampling
+    url: str, *, model_name: str | None, n_ctx: int | None, continues: bool, timeout: float | None, sampling: Sampling
 ) -> ChatServer:
     """Make a chat model for the server at `url`, which usually ends in `/v1`.
 
     Raises:
-        ModelError: the URL names no host, or contains a password.
-        ValidationError: `n_ctx` cannot be used.
+        ModelError: the URL names no host, or contains a password, or `timeout` cannot be used.
+        ValidationError: `n_ctx` or `continues` cannot be used.
     """
     parts = urlsplit(url)
     if parts.username or parts.password:
@@ -203,7 +209,8 @@ def connect(
         api_key=SecretStr(read_settings().api_key or "none"),
         model=model_name or "default",
         n_ctx=_ASSUMED_CONTEXT if n_ctx is None else n_ctx,
-        timeout=timeout,
+        continues=continues,
+        timeout=AnswerOptions.of({"timeout": timeout}).timeout,
         stream_usage=True,
         **_options(sampling),
     )

@@ -4,8 +4,9 @@ A template is rendered to one text, and that text's `<|im_end|>` and the like be
 holds `<|im_end|>\n<|im_start|>system` could end the user's turn and speak as the system. Therefore every control
 text within a content is hidden behind a random mark while the template is rendered, and tokenized as plain text
 where the mark ends up. Some models delimit by user-defined tokens, which even plain text becomes (`</tool_response>` in
-Qwen): those that the template itself writes are hidden, too, and broken up; but not in what the assistant said, where
-templates look for `</think>`. A conversation without such texts takes exactly the path of any other llama.cpp program.
+Qwen): those that the template itself writes are hidden, too, and broken up (see `Weights.tokenize_plain`, which all
+texts of users go through); but not in what the assistant said, where templates look for `</think>`. A conversation
+without such texts takes exactly the path of any other llama.cpp program.
 """
 
 from __future__ import annotations
@@ -93,7 +94,7 @@ class ChatTemplate:
         marks = Marks()
         text, _ = self._render(self._hide(marks, turns), [])
         tokens = self._tokenize(marks, without_thinking(text, self._source))
-        return [*tokens, *(self._weights.tokenize_within(prefix) if prefix else [])]
+        return [*tokens, *(self._weights.tokenize_plain(prefix, within=True) if prefix else [])]
 
     def _hide(self, marks: Marks, turns: Sequence[Turn]) -> list[Turn]:
         return [marks.hide(turn, self._control_text if turn.role == "assistant" else self._delimiter) for turn in turns]
@@ -101,7 +102,7 @@ class ChatTemplate:
     def _tokenize(self, marks: Marks, text: str) -> list[int]:
         tokens: list[int] = []
         for piece, plain in marks.split(text):
-            tokens += self._weights.tokenize_apart(piece) if plain else self._weights.tokenize(piece, special=True)
+            tokens += self._weights.tokenize_plain(piece) if plain else self._weights.tokenize(piece, special=True)
         return self._with_begin(tokens)
 
     def _with_begin(self, tokens: list[int]) -> list[int]:
@@ -130,8 +131,7 @@ class ChatTemplate:
     @cached_property
     def _delimiter(self) -> re.Pattern[str] | None:
         """Control texts, and the user-defined tokens that the template writes."""
-        own = [text for text in self._weights.user_texts if text.strip() and text in self._source]
-        return _any_of([*self._weights.control_texts, *own])
+        return _any_of([*self._weights.control_texts, *self._weights.delimiters])
 
     @cached_property
     def _form(self) -> CallForm | None:

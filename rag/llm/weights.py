@@ -9,14 +9,18 @@ from __future__ import annotations
 import ctypes
 import logging
 import os
+import re
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 
 import llama_cpp
 
+from ...settings import read_settings
+from .digest import file_digest
 from .errors import EngineClosed, ModelError
 from .logs import collect_errors, reason, route_logs
 
@@ -35,7 +39,9 @@ _PIECE = 64  # bytes, enough for nearly every token; of the others llama.cpp say
 class Weights:
     """A loaded model. Any thread may call its methods; after `close`, and in a forked child, they raise `EngineClosed`.
 
-    A fork copies the lock as it is: where another thread holds it then, nobody in the child will ever release it.
+    Many threads may read it at the same time: who does is counted, and the last one frees what was closed meanwhile.
+    The lock is for the count alone, so nobody waits for a text that takes another one long. A fork copies the lock as
+    it is: where another thread holds it then, nobody in the child will ever release it.
     """
 
     def __init__(self, path: Path, *, n_gpu_layers: int = 0) -> None:
@@ -60,7 +66,9 @@ class Weights:
         self.path = path
         self._gpu_layers = params.n_gpu_layers
         self._process = os.getpid()
-        self._pointer: llama_cpp.llama_model_p | None = pointer
+        self._pointer: llama_cpp.llama_model_p = pointer
+        self._users = 0
+        self._closed = False
         self._lock = threading.Lock()
 
     @property
@@ -70,21 +78,35 @@ class Weights:
         Raises:
             EngineClosed: the model was closed.
         """
-        if self._pointer is None:
+        if self._closed:
             raise EngineClosed(f"the model {self.path.name} was closed; load it again")
         return self._pointer
 
     @contextmanager
     def _in_use(self) -> Iterator[llama_cpp.llama_model_p]:
-        """The model, which nobody can close meanwhile."""
+        """The model, which is there until the end of the `with` block."""
         if self._process != os.getpid():
             raise EngineClosed(f"the model {self.path.name} was loaded before this process was forked; load it again")
         with self._lock:
-            yield self.pointer
+            pointer = self.pointer
+            self._users += 1
+        try:
+            yield pointer
+        finally:
+            if self._process == os.getpid():  # and not a child that was forked in between
+                with self._lock:
+                    self._users -= 1
+                    is_last = self._closed and not self._users
+                if is_last:
+                    llama_cpp.llama_model_free(pointer)
 
     @contextmanager
-    def _vocabulary(self) -> Iterator[llama_cpp.llama_vocab_p]:
-        """The model's vocabulary; nobody can close the model meanwhile."""
+    def vocabulary(self) -> Iterator[llama_cpp.llama_vocab_p]:
+        """The model's vocabulary, for llama.cpp's functions; it is there until the end of the `with` block.
+
+        Raises:
+            EngineClosed: the model was closed.
+        """
         with self._in_use() as pointer:
             yield llama_cpp.llama_model_get_vocab(pointer)
 
@@ -97,7 +119,7 @@ class Weights:
     @cached_property
     def n_vocab(self) -> int:
         """The number of tokens there are."""
-        with self._vocabulary() as vocab:
+        with self.vocabulary() as vocab:
             return int(llama_cpp.llama_vocab_n_tokens(vocab))
 
     @cached_property
@@ -154,6 +176,18 @@ class Weights:
         with self._in_use() as pointer:
             return not (llama_cpp.llama_model_is_recurrent(pointer) or llama_cpp.llama_model_is_hybrid(pointer))
 
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the file, which is read for it once.
+
+        Raises:
+            ModelError: the file cannot be read any longer.
+        """
+        try:
+            return file_digest(self.path, read_settings().cache / "models")
+        except OSError as error:
+            raise ModelError(f"cannot read {self.path}, by which documents' KV is kept: {error}") from error
+
     def metadata(self, key: str) -> str | None:
         """A value of the file's metadata, or None."""
         with self._in_use() as pointer:
@@ -170,10 +204,14 @@ class Weights:
         Args:
             text: the text; lone surrogates become question marks.
             special: whether the text of a control token, such as `<|im_end|>`, becomes that token.
+
+        Raises:
+            EngineClosed: the model was closed.
+            ModelError: llama.cpp cannot tokenize the text.
         """
         data = text.encode("utf-8", "replace")
         size = len(data) + _SPARE
-        with self._vocabulary() as vocab:
+        with self.vocabulary() as vocab:
             while True:
                 buffer = (llama_cpp.llama_token * size)()
                 count = llama_cpp.llama_tokenize(vocab, data, len(data), buffer, size, False, special)
@@ -191,15 +229,26 @@ class Weights:
         before, whole = self.tokenize(_BEFORE), self.tokenize(_BEFORE + text)
         return whole[len(before) :] if whole[: len(before)] == before else self.tokenize(text)
 
-    def tokenize_apart(self, text: str) -> list[int]:
-        """Split `text`, which is that of a token, into other ones, as `tokenize` does not if it is user-defined."""
-        tokens = self.tokenize(text)
-        return tokens if len(tokens) > 1 else [*self.tokenize(text[:1]), *self.tokenize_within(text[1:])]
+    def tokenize_plain(self, text: str, *, within: bool = False) -> list[int]:
+        """Split `text` of a user, in which nothing may stand for more than text: `delimiters` are broken up, too.
+
+        Args:
+            text: the text.
+            within: whether it goes on another one; see `tokenize_within`.
+        """
+        cuts = [0]
+        while self._delimiter and (found := self._delimiter.search(text, cuts[-1])):
+            cuts.append(found.start() + 1)  # behind the first character of a delimiter: no piece holds a whole one
+        first, *rest = (text[start:end] for start, end in pairwise([*cuts, len(text)]))
+        tokens = self.tokenize_within(first) if within else self.tokenize(first)
+        for piece in rest:
+            tokens += self.tokenize_within(piece)
+        return tokens
 
     def piece(self, token: int) -> bytes:
         """The bytes that a token stands for; a control token has none."""
         size = _PIECE
-        with self._vocabulary() as vocab:
+        with self.vocabulary() as vocab:
             while True:
                 buffer = ctypes.create_string_buffer(size)
                 count = llama_cpp.llama_token_to_piece(vocab, token, buffer, size, 0, False)
@@ -213,7 +262,7 @@ class Weights:
 
     def is_end(self, token: int) -> bool:
         """Whether the model says by this token that it is done."""
-        with self._vocabulary() as vocab:
+        with self.vocabulary() as vocab:
             return bool(llama_cpp.llama_vocab_is_eog(vocab, token))
 
     @cached_property
@@ -225,6 +274,16 @@ class Weights:
     def user_texts(self) -> tuple[str, ...]:
         """The texts that `tokenize` always turns into user-defined tokens, such as Qwen's `</think>`, longest first."""
         return self._texts(_USER_DEFINED)
+
+    @cached_property
+    def delimiters(self) -> tuple[str, ...]:
+        """Those of the `user_texts` that the model's chat template writes, longest first."""
+        template = self.metadata("tokenizer.chat_template") or ""
+        return tuple(text for text in self.user_texts if len(text.strip()) > 1 and text in template)
+
+    @cached_property
+    def _delimiter(self) -> re.Pattern[str] | None:
+        return re.compile("|".join(map(re.escape, self.delimiters))) if self.delimiters else None
 
     @cached_property
     def begin(self) -> tuple[int, str]:
@@ -239,23 +298,26 @@ class Weights:
     @cached_property
     def wants_begin(self) -> bool:
         """Whether every text has to start with the `begin` token."""
-        with self._vocabulary() as vocab:
+        with self.vocabulary() as vocab:
             return bool(llama_cpp.llama_vocab_get_add_bos(vocab))
 
     def close(self) -> None:
-        """Free the memory; a second call does nothing."""
+        """Free the memory, once nobody reads it any more; a second call, or one in a forked child, does nothing."""
+        if self._process != os.getpid():
+            return
         with self._lock:
-            if self._pointer is not None:
-                llama_cpp.llama_model_free(self._pointer)
-                self._pointer = None
+            is_free = not (self._closed or self._users)
+            self._closed = True
+        if is_free:
+            llama_cpp.llama_model_free(self._pointer)
 
     def _named(self, choose: Callable[[llama_cpp.llama_vocab_p], int]) -> tuple[int, str]:
-        with self._vocabulary() as vocab:
+        with self.vocabulary() as vocab:
             token = choose(vocab)
             return (token, llama_cpp.llama_vocab_get_text(vocab, token).decode("utf-8")) if token >= 0 else (-1, "")
 
     def _texts(self, attributes: int) -> tuple[str, ...]:
-        with self._vocabulary() as vocab:
+        with self.vocabulary() as vocab:
             texts = {
                 llama_cpp.llama_vocab_get_text(vocab, token).decode("utf-8", "replace")
                 for token in range(llama_cpp.llama_vocab_n_tokens(vocab))

@@ -23,7 +23,7 @@ from pydantic import ConfigDict, Field
 from ..ingest.sentences import sentences
 from ..ingest.span import Span, trimmed
 from .icr import IcrReranker
-from .types import Ranked
+from .types import Ranked, Ranking
 
 _log = logging.getLogger(__name__)
 
@@ -70,17 +70,25 @@ class IcrCompressor(BaseDocumentCompressor):
             RerankError: the query is empty.
             ModelError: the model failed.
         """
-        explaining = self.reranker if self.reranker.explain else self.reranker.model_copy(update={"explain": True})
-        ranking = explaining.rank(query, documents)
+        return self._kept(self._explaining().rank(query, documents))
+
+    async def acompress_documents(
+        self,
+        documents: Sequence[Document],
+        query: str,
+        callbacks: Callbacks | None = None,  # noqa: ARG002 - nothing of LangChain is called
+    ) -> list[Document]:
+        """Compress as `compress_documents` does, without blocking the event loop; a cancelled task ends the read."""
+        explaining = await asyncio.to_thread(self._explaining)
+        return await asyncio.to_thread(self._kept, await explaining.arank(query, documents))
+
+    def _explaining(self) -> IcrReranker:
+        return self.reranker if self.reranker.explain else self.reranker.model_copy(update={"explain": True})
+
+    def _kept(self, ranking: Ranking) -> list[Document]:
         for note in ranking.notes:
             _log.warning("%s: %s", type(self).__name__, note)
         return compress(ranking, self.max_tokens, self.reranker.llm.count_tokens, language=self.language)
-
-    async def acompress_documents(
-        self, documents: Sequence[Document], query: str, callbacks: Callbacks | None = None
-    ) -> list[Document]:
-        """Compress as `compress_documents` does, without blocking the event loop."""
-        return await asyncio.to_thread(self.compress_documents, documents, query, callbacks)
 
 
 def compress(

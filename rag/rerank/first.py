@@ -75,7 +75,7 @@ class FirstReranker(Reranker):
     is cut, never silently, where the context has no room for it; see `fitting`.
 
     Attributes:
-        llm: a model on this machine, or a server that continues an answer: `ChatServer(continues=True, ...)`. A server
+        llm: a model on this machine, or a server that goes on with an answer: `load(url, continues=True)`. A server
             tells its 20 likeliest tokens only; an identifier that is not among them counts as the least likely of those
             that are, and `notes` say how many there were.
         window: how many documents are ranked at once.

@@ -20,11 +20,13 @@ need not be read again for another query. More passages than fit are ranked in w
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
+from copy import copy
 from functools import cached_property
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
 
 from ..._explain import count
 from ...prompts import load_prompt
@@ -79,6 +81,8 @@ class IcrReranker(Reranker):
     window: int | None = Field(default=None, ge=2)
     explain: bool = False
 
+    _cancelled: threading.Event | None = PrivateAttr(default=None)
+
     @model_validator(mode="after")
     def _checked(self) -> Self:
         """Find the heads, and whether there is attention to read.
@@ -105,6 +109,12 @@ class IcrReranker(Reranker):
     @property
     def _cache(self) -> DocumentKV | None:
         return self.llm.engine.document_kv if self.cached is True else self.cached or None
+
+    def _until(self, cancelled: threading.Event) -> Self:
+        _ = self._prompt  # made once, not for each copy
+        other = copy(self)
+        other._cancelled = cancelled
+        return other
 
     def _score(self, query: str, passages: Sequence[Passage]) -> Scores:
         number = None if self.cached else len(passages)  # the largest there is takes the most room
@@ -168,6 +178,7 @@ class IcrReranker(Reranker):
             layers=self.layers,
             cache=self._cache,
             longest=longest,
+            cancelled=self._cancelled,
         )
         cut = frozenset(at for at, part in enumerate(reading.parts) if part.is_cut)
         told = [*map(self._highlights, passages, reading.parts, reading.tokens())] if self.explain else []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from string import Template
 
 from ...prompts import Prompt
@@ -57,7 +58,7 @@ class IcrPrompt:
         before, found, after = prompt.user.partition(_GAP)
         if not found or not Template(after).is_valid() or set(Template(before + after).get_identifiers()) != {"query"}:
             raise RerankError(f"the prompt {prompt.name!r} should have {_GAP} and after it $query, and nothing else")
-        self._tokenize = engine.weights.tokenize_within
+        self._tokenize = partial(engine.weights.tokenize_plain, within=True)
         begin, self._end = ChatTemplate(engine.weights).frame()
         self.preamble = [*begin, *self._tokenize(before)]
         self._between = self._tokenize(_BETWEEN)

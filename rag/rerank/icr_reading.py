@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -70,6 +71,7 @@ def read_passages(  # noqa: PLR0913 - all but three have a default
     layers: int | None = None,
     cache: DocumentKV | None = None,
     longest: int | None = None,
+    cancelled: threading.Event | None = None,
 ) -> IcrReading:
     """Read passages, best candidate first, with a query.
 
@@ -84,9 +86,11 @@ def read_passages(  # noqa: PLR0913 - all but three have a default
             others, and its place says nothing; so that not even the last bits do, passages are put in the order of
             their tokens.
         longest: cut passages to so many tokens.
+        cancelled: may be set from any thread when nobody waits any longer, which ends the read.
 
     Raises:
         AttentionUnavailable: the model has no attention that can be read.
+        Cancelled: `cancelled` was set.
         ContextOverflow: they do not fit; nothing was evaluated.
     """
     last = len(passages)
@@ -102,6 +106,7 @@ def read_passages(  # noqa: PLR0913 - all but three have a default
         layers=layers,
         independent=cache is not None,
         cache=cache,
+        cancelled=cancelled,
     )
     places = sorted(range(last), key=lambda at: order[at])
     return IcrReading(attention, tuple(parts), tuple(places))

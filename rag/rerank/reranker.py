@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Self
@@ -95,8 +96,20 @@ class Reranker(BaseDocumentCompressor):
         return filled([None if own is None else score for own, score in zip(scores, weighed, strict=True)])
 
     async def arank(self, query: str, documents: Sequence[Document | str]) -> Ranking:
-        """Rank as `rank` does, without blocking the event loop."""
-        return await asyncio.to_thread(self.rank, query, documents)
+        """Rank as `rank` does, without blocking the event loop.
+
+        A cancelled task ends a read of attention that is under way; other models go on with what they were asked, and
+        nobody hears of it.
+        """
+        cancelled = threading.Event()
+        try:
+            return await asyncio.to_thread(lambda: self._until(cancelled).rank(query, documents))
+        finally:
+            cancelled.set()
+
+    def _until(self, cancelled: threading.Event) -> Self:  # noqa: ARG002 - for those that can be stopped
+        """This reranker, which ends what it does when the event is set."""
+        return self
 
     def compress_documents(
         self,
@@ -108,16 +121,21 @@ class Reranker(BaseDocumentCompressor):
 
         What `Ranking.notes` says, such as that documents were cut, is logged as a warning.
         """
-        ranking = self.rank(query, documents)
+        return self._told(self.rank(query, documents))
+
+    async def acompress_documents(
+        self,
+        documents: Sequence[Document],
+        query: str,
+        callbacks: Callbacks | None = None,  # noqa: ARG002 - models that are called report by themselves
+    ) -> list[Document]:
+        """Compress as `compress_documents` does, without blocking the event loop; see `arank`."""
+        return self._told(await self.arank(query, documents))
+
+    def _told(self, ranking: Ranking) -> list[Document]:
         for note in ranking.notes:
             _log.warning("%s: %s", type(self).__name__, note)
         return [ranked.as_document() for ranked in ranking]
-
-    async def acompress_documents(
-        self, documents: Sequence[Document], query: str, callbacks: Callbacks | None = None
-    ) -> list[Document]:
-        """Compress as `compress_documents` does, without blocking the event loop."""
-        return await asyncio.to_thread(self.compress_documents, documents, query, callbacks)
 
     def as_runnable(self) -> Runnable[Mapping[str, Any], list[Document]]:
         """A Runnable of `{"query": ..., "documents": ...}` to documents, for a chain with `|`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from ....errors import MissingExtraError, RagloomError
@@ -37,10 +38,8 @@ def unfit_model(spec: GraphSpec, llm: LlmSpec, node: PlannedNode) -> str | None:
     if not node.looks_into:
         return None
     if llm.is_server:
-        return (
-            f"{node.spec.use!r} needs the LLM's {' and '.join(node.looks_into)}, which the server {llm.model} does "
-            "not give; give the node a model on this machine, such as llm: embedded"
-        )
+        gives = {"logits"} if llm.continues else set[str]()
+        return lacking_of(node, f"the server {llm.model}", gives)
     try:
         file = find_model(spec, llm)
     except (ModelError, MissingExtraError):
@@ -55,6 +54,17 @@ def unfit_model(spec: GraphSpec, llm: LlmSpec, node: PlannedNode) -> str | None:
     return None
 
 
+def lacking_of(node: PlannedNode, llm: str, gives: Collection[str]) -> str | None:
+    """Why a node cannot look into an LLM of this name as it wants to; None: the LLM gives all that it needs."""
+    lacks = [need for need in node.looks_into if need not in gives]
+    if not lacks:
+        return None
+    advice = "give the node a model on this machine, such as llm: embedded"
+    if lacks == ["logits"]:
+        advice += ", or a server of which continues: true says that it goes on with an answer that the request begins"
+    return f"{node.spec.use!r} needs the LLM's {' and '.join(lacks)}, which {llm} does not give; {advice}"
+
+
 def _check_llm(spec: GraphSpec, at: Keys, llm: LlmSpec | None) -> list[Problem]:
     if llm is None:
         return []
@@ -63,6 +73,9 @@ def _check_llm(spec: GraphSpec, at: Keys, llm: LlmSpec | None) -> list[Problem]:
         message = "is for local models; a server decides that itself"
         return [spec.origin.problem((*at, "n_gpu_layers"), message)] if llm.n_gpu_layers else []
     problems = []
+    if llm.continues:
+        message = "is for servers; a local model goes on with any answer"
+        problems.append(spec.origin.problem((*at, "continues"), message))
     if llm.model_name is not None:
         problems.append(spec.origin.problem((*at, "model_name"), "is for servers; a local model is named by its file"))
     try:

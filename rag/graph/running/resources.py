@@ -15,7 +15,7 @@ from ...._paths import expand_user
 from ....errors import RagloomError
 from ....stores.errors import CorpusNotFoundError
 from ....stores.layout import is_corpus
-from ..checks.resources import find_model, unfit_model
+from ..checks.resources import find_model, lacking_of, unfit_model
 from ..errors import GraphError
 from ..plan import Plan, PlannedNode
 from ..problem import Problem
@@ -157,18 +157,20 @@ def lacking(plan: Plan, resources: Resources) -> list[Problem]:
 
 def _unfit(given: GivenLlm, node: PlannedNode) -> str | None:
     """Why a node cannot look into the LLM that was given as it wants to; None: it can, or that is not known yet."""
-    from ...llm.base import ChatModel
-
     if not node.looks_into:
         return None
     if isinstance(given, str | Path):
         return unfit_model(GraphSpec(), named_llm(Path(), given), node)
-    if isinstance(given, BaseChatModel) and not getattr(given, "gives", frozenset()).issuperset(node.looks_into):
-        return (
-            f"{node.spec.use!r} needs the LLM's {' and '.join(node.looks_into)}, which {type(given).__name__} does "
-            "not give; give the node a model on this machine, such as llm: embedded"
-        )
-    if not isinstance(given, ChatModel):
+    return _unfit_loaded(given, node) if isinstance(given, BaseChatModel) else None
+
+
+def _unfit_loaded(given: BaseChatModel, node: PlannedNode) -> str | None:
+    from ...llm.base import ChatModel
+
+    gives = given.gives if isinstance(given, ChatModel) else frozenset[str]()
+    if lacks := lacking_of(node, type(given).__name__, gives):
+        return lacks
+    if not isinstance(given, ChatModel) or "attention" not in gives:  # a server has no file here to look at
         return None
     try:
         if "attention" in node.looks_into:

@@ -84,31 +84,31 @@ class DocumentCells:
     def _apart(self, reading: Reading, plan: Plan, placed: Placed) -> None:
         documents = [tuple(document) for document in reading.documents]
         kept = _Kept(reading.cache, lambda document: self._key(reading.preamble, document, plan))
-        states = {document: self._known(document, kept, plan, placed) for document in dict.fromkeys(documents)}
+        states: dict[Document, States] = {}
+        reused: set[Document] = set()
+        for document in dict.fromkeys(documents):
+            if (known := kept.get(document)) is not None:
+                reused.add(document)
+            else:
+                known = self._states(document, plan, placed)
+                kept.put(document, known)
+            states[document] = known
         self._context.share(_PREAMBLE, TAILS)
         for document in documents:
-            self._put_back(document, states[document], kept, plan, placed)
+            if not self._put_back(states[document], plan):
+                kept.drop(document)
+                reused.discard(document)
+                self._evaluate_in_place(document, plan, placed)
+            self._context.share(_WORK, TAILS)
+            self._context.forget(_WORK)
         placed.position = placed.first + max(map(len, documents))
+        placed.reused += sum(map(len, reused))
 
-    def _known(self, document: Document, kept: _Kept, plan: Plan, placed: Placed) -> States:
-        """A document's KV, evaluated now if nobody kept it."""
-        states = kept.get(document)
-        if states is None:
-            states = self._states(document, plan, placed)
-            kept.put(document, states)
-        else:
-            placed.reused += len(document)
-        return states
-
-    def _put_back(self, document: Document, states: States, kept: _Kept, plan: Plan, placed: Placed) -> None:
-        """Put a document's KV into the next cells, for `TAILS` to see; evaluate it there if llama.cpp refuses it."""
-        if not self._restore(states, plan):
-            _log.warning("llama.cpp does not take back the KV of a document; it is computed again")
-            kept.drop(document)
-            self._context.share(_PREAMBLE, _WORK)
-            self._evaluate(Run(_WORK, placed.first, document), plan, placed)
-        self._context.share(_WORK, TAILS)
-        self._context.forget(_WORK)
+    def _evaluate_in_place(self, document: Document, plan: Plan, placed: Placed) -> None:
+        """Evaluate in the next cells, as the sequence `_WORK`, a document whose KV llama.cpp refuses."""
+        _log.warning("llama.cpp does not take back the KV of a document; it is computed again")
+        self._context.share(_PREAMBLE, _WORK)
+        self._evaluate(Run(_WORK, placed.first, document), plan, placed)
 
     def _states(self, document: Document, plan: Plan, placed: Placed) -> States:
         """Evaluate a document on its own and take its KV out of the cache.
@@ -130,7 +130,7 @@ class DocumentCells:
         self._context.forget(_WORK)
         return tuple(states)
 
-    def _restore(self, states: States, plan: Plan) -> bool:
+    def _put_back(self, states: States, plan: Plan) -> bool:
         """Put a document's KV into the next cells as the sequence `_WORK`; if llama.cpp refuses it, nothing is left."""
         for state in states:
             if not self._context.restore(_PIECE, lengthen(state, plan.layers)):

@@ -9,9 +9,6 @@ from dataclasses import asdict, dataclass
 
 import llama_cpp
 
-from ....settings import read_settings
-from ..digest import file_digest
-from ..errors import ModelError
 from ..weights import Weights
 
 
@@ -36,20 +33,16 @@ class Origin:
 
     @classmethod
     def of(cls, weights: Weights, *, n_ctx: int, layout: str) -> Origin:
-        """Where KV of `weights` in a context of `n_ctx` tokens comes from; the file is read once.
+        """Where KV of `weights` in a context of `n_ctx` tokens comes from.
 
         Raises:
             ModelError: the model's file cannot be read any longer.
         """
-        try:
-            digest = file_digest(weights.path, read_settings().cache / "models")
-        except OSError as error:
-            raise ModelError(f"cannot read {weights.path}, by which documents' KV is kept: {error}") from error
         architecture = weights.metadata("general.architecture")
         original = weights.metadata(f"{architecture}.rope.scaling.original_context_length")
         kind = llama_cpp.llama_model_rope_type(weights.pointer)
         return cls(
-            model=digest,
+            model=weights.digest,
             version=llama_cpp.__version__,
             device=weights.device,
             layout=layout,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from ..errors import AttentionUnavailable, ModelError
+from ..errors import AttentionUnavailable, Cancelled, DeadlineExceeded, EngineClosed, ModelError
 from ..weights import Weights
 from .document_cells import DocumentCells
 from .flash import Attention, Head
@@ -42,8 +42,10 @@ class Reader:
     ```
     """
 
-    def __init__(self, weights: Weights, *, n_ctx: int, threads: int) -> None:
+    def __init__(self, weights: Weights, *, n_ctx: int, threads: int, interrupt: Interrupt | None = None) -> None:
         """Reserve room for `n_ctx` tokens of documents and tails together, and look whether attention can be read.
+
+        What `interrupt` raises, which is called at every layer, ends that.
 
         Raises:
             AttentionUnavailable: the model has no attention that can be read, or the memory does not suffice.
@@ -56,10 +58,11 @@ class Reader:
         except ModelError as error:
             raise AttentionUnavailable(weights.path.name, str(error)) from error
         try:
-            self._layout = probe(weights, self._context)
+            with self._context.tap.until(interrupt):
+                self._layout = probe(weights, self._context)
         except BaseException as error:
             self._context.close()
-            if isinstance(error, ModelError):
+            if isinstance(error, ModelError) and not isinstance(error, Cancelled | DeadlineExceeded | EngineClosed):
                 raise AttentionUnavailable(weights.path.name, str(error), always=True) from error
             raise
         self._documents = DocumentCells(weights, self._context, n_ctx=n_ctx)
@@ -121,13 +124,13 @@ class LazyReader:
         self._reader: Reader | None = None
         self._reason: str | None = None
 
-    def check(self) -> None:
+    def check(self, interrupt: Interrupt | None = None) -> None:
         """Find out whether there is attention to read.
 
         Raises:
             AttentionUnavailable: the model has none that can be read, or the memory does not suffice.
         """
-        self._made()
+        self._made(interrupt)
 
     def read(self, reading: Reading, interrupt: Interrupt | None = None) -> Attention:
         """Read as `Reader.read` does.
@@ -135,14 +138,14 @@ class LazyReader:
         Raises:
             AttentionUnavailable: the model has none that can be read, or the memory does not suffice.
         """
-        return self._made().read(reading, interrupt)
+        return self._made(interrupt).read(reading, interrupt)
 
-    def _made(self) -> Reader:
+    def _made(self, interrupt: Interrupt | None) -> Reader:
         if self._reason is not None:
             raise AttentionUnavailable(self._model, self._reason, always=True)
         if self._reader is None:
             try:
-                self._reader = self._make()
+                self._reader = self._make(interrupt=interrupt)
             except AttentionUnavailable as error:
                 self._reason = error.reason if error.always else None
                 raise

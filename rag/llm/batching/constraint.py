@@ -65,14 +65,20 @@ def constrained(weights: Weights, grammar: str) -> Iterator[Constraint]:
     """Hold one answer to a `grammar` in GBNF.
 
     Raises:
+        EngineClosed: the model was closed.
         ModelError: llama.cpp cannot use the grammar.
     """
-    vocabulary = llama_cpp.llama_model_get_vocab(weights.pointer)
-    sampler = llama_cpp.llama_sampler_init_grammar(vocabulary, grammar.encode(), b"root")
+    try:
+        written = grammar.encode()
+    except UnicodeEncodeError as error:
+        found = grammar[error.start]
+        raise ModelError(f"a grammar cannot have the lone surrogate {found!r} in it: no text has one") from None
+    with weights.vocabulary() as vocabulary:
+        sampler = llama_cpp.llama_sampler_init_grammar(vocabulary, written, b"root")
     if not sampler:
         raise ModelError(f"llama.cpp cannot use the grammar {grammar!r:.200}")
     try:
-        yield Constraint(sampler, llama_cpp.llama_vocab_n_tokens(vocabulary))
+        yield Constraint(sampler, weights.n_vocab)
     finally:
         llama_cpp.llama_sampler_free(sampler)
 

@@ -23,6 +23,7 @@ from ..memory import check_memory
 from ..weights import Weights
 from .invariance import single_rows_differ
 
+_DEFAULT_CONTEXT = 8192  # tokens; what a model was trained for may be 131,072, and gigabytes of KV cache
 N_BATCH = 512  # tokens evaluated at once; 1,000 tokens took 2.4 s here at 512 and 1,024, 2.8 s at 128
 _PROBE = 6  # tokens by which is seen whether rows are computed alike
 _BLOCK = 32  # numbers in a block of Q8_0
@@ -36,6 +37,20 @@ class Row(NamedTuple):
     position: int
     sequence: int
     wants_logits: bool
+
+
+def context_size(weights: Weights, n_ctx: int | None, name: str) -> int:
+    """How many tokens a context of the model `name` has that was asked for with `n_ctx`.
+
+    Raises:
+        ModelError: that is out of range.
+    """
+    trained = weights.trained_context
+    if n_ctx is not None and n_ctx < 1:
+        raise ModelError(f"n_ctx should be at least 1, not {n_ctx}")
+    if n_ctx is not None and n_ctx > trained:
+        raise ModelError(f"n_ctx={n_ctx} is more than the {trained} tokens that {name} was trained for")
+    return n_ctx or min(trained, _DEFAULT_CONTEXT)
 
 
 class Context:

@@ -8,7 +8,11 @@ from ..errors import DeadlineExceeded
 
 
 class Deadline:
-    """So many seconds after it is made, whether they are spent on work or on waiting; with None, never."""
+    """So many seconds after it is made, whether they are spent on work or on waiting; with None, never.
+
+    Whoever waits looks at it, since the thread that works may be busy with something else, and so does whoever works,
+    to do nothing that nobody waits for any longer.
+    """
 
     def __init__(self, timeout: float | None) -> None:
         """Start the clock."""
@@ -16,8 +20,16 @@ class Deadline:
         self._start = time.monotonic()
 
     @property
+    def left(self) -> float | None:
+        """Seconds until it is too late, at least 0; None: that is never."""
+        return None if self._timeout is None else max(0.0, self._start + self._timeout - time.monotonic())
+
+    @property
     def exceeded(self) -> DeadlineExceeded | None:
         """What to raise once it is too late, until then None."""
-        if self._timeout is None or time.monotonic() <= self._start + self._timeout:
-            return None
-        return DeadlineExceeded(self._timeout)
+        return None if self.left else self.error
+
+    @property
+    def error(self) -> DeadlineExceeded | None:
+        """What to raise when it is too late; None: that is never."""
+        return None if self._timeout is None else DeadlineExceeded(self._timeout)

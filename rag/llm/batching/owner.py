@@ -9,20 +9,20 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import aclosing, closing, suppress
 from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from ..attention.reader import LazyReader
 from ..attention.tap import Interrupt
-from ..errors import EngineClosed
+from ..errors import EngineClosed, ModelError
 from ..requests import EngineStats
 from ..weights import Weights
+from .call import CLOSED, Call
 from .context import Context
 from .deadline import Deadline
-from .results import AsyncResults, Results
+from .results import AsyncResults, Job, Results
 from .scheduler import Scheduler
 from .tasks import Sink, Task
 
@@ -31,51 +31,61 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class _Call:
-    """Something to be done between two steps."""
+class _End:
+    """How the thread ends, which it and its owner both know of.
 
-    function: Callable[[], Any]
-    sink: Sink
+    Attributes:
+        wanted: whether it should end.
+        reached: whether it has told everybody who waited.
+        cause: the thread's own error, by which it ended; empty: it was told to.
+    """
 
-    def run(self) -> None:
-        try:
-            result = self.function()
-        except Exception as error:  # noqa: BLE001 - the caller raises it
-            result = error
-        self.sink(result)
+    def __init__(self) -> None:
+        self.wanted = threading.Event()
+        self.reached = threading.Event()
+        self.cause = ""
+
+    def error(self, otherwise: str = CLOSED) -> EngineClosed:
+        """Why nothing is answered any more, for one caller: an error that two raise mixes up their tracebacks."""
+        return EngineClosed(self.cause or otherwise)
 
 
 class Owner:
-    """Runs tasks in a thread of its own."""
+    """Runs jobs in a thread of its own: tasks together, and calls in between."""
 
     def __init__(self, weights: Weights, context: Context, scheduler: Scheduler, reader: LazyReader) -> None:
-        """Start the thread; from here on it owns what it is given."""
-        self._inbox: SimpleQueue[Task | _Call | None] = SimpleQueue()
-        self._stopping = threading.Event()
-        self._ended = threading.Event()
+        """Start the thread; once it has, it owns what it is given.
+
+        Raises:
+            ModelError: the system has no thread for it; nothing has changed hands.
+        """
+        self._inbox: SimpleQueue[Job | None] = SimpleQueue()
+        self._end = _End()
         self._process = os.getpid()
         self._scheduler = scheduler
-        arguments = ([reader, context, weights], scheduler, self._inbox, self._stopping, self._ended)
+        arguments = ([reader, context, weights], scheduler, self._inbox, self._end)
         self._thread = threading.Thread(target=_serve, args=arguments, name="ragloom-llm", daemon=True)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError as error:
+            raise ModelError(f"cannot start a thread for {weights.path.name}: {error}") from error
         at_exit = partial(_stop, weakref.ref(self))
         atexit.register(at_exit)  # before Python dismantles itself
-        self._abandon = partial(_abandon, self._stopping, self._inbox, at_exit)
+        self._abandon = partial(_abandon, self._end.wanted, self._inbox, at_exit)
         weakref.finalize(self, self._abandon).atexit = False
 
-    def run(self, make: Callable[[Sink], Task], keep: object) -> Results[Any]:
-        """What a task tells, as it comes.
+    def run(self, make: Callable[[Sink], Job], keep: object) -> Results[Any]:
+        """What a job tells, as it comes.
 
-        The task is under way when this returns, not only when somebody begins to read. `keep` is kept until the end.
+        The job is under way when this returns, not only when somebody begins to read. `keep` is kept until the end.
         """
         results: SimpleQueue[Any] = SimpleQueue()
-        task = make(results.put)
-        self._submit(task)
-        return Results(task, results, keep)
+        job = make(results.put)
+        self._submit(job)
+        return Results(job, results, keep)
 
-    def arun(self, make: Callable[[Sink], Task], keep: object) -> AsyncResults[Any]:
-        """What a task tells, for the running event loop; as `run`."""
+    def arun(self, make: Callable[[Sink], Job], keep: object) -> AsyncResults[Any]:
+        """What a job tells, for the running event loop; as `run`."""
         loop = asyncio.get_running_loop()
         results: asyncio.Queue[Any] = asyncio.Queue()
 
@@ -83,42 +93,52 @@ class Owner:
             try:
                 loop.call_soon_threadsafe(results.put_nowait, result)
             except RuntimeError:  # the loop was closed: nobody is there to read
-                task.cancel()
+                job.cancel()
 
-        task = make(sink)
-        self._submit(task)
-        return AsyncResults(task, results, keep)
+        job = make(sink)
+        self._submit(job)
+        return AsyncResults(job, results, keep)
 
-    def call(self, function: Callable[[Interrupt], T], timeout: float | None = None) -> T:
+    def call(
+        self,
+        function: Callable[[Interrupt], T],
+        keep: object,
+        deadline: Deadline | None = None,
+        cancelled: threading.Event | None = None,
+    ) -> T:
         """Do something in the thread, while no task is in the middle of a step; what it returns or raises.
+
+        Whoever is interrupted while waiting, by Ctrl-C say, ends it.
 
         Args:
             function: what is to be done; it should call its argument now and then, to end when nobody waits any longer.
-            timeout: seconds from now after which nobody does; None: never.
+            keep: what is kept until the end.
+            deadline: after which nobody does; None: never.
+            cancelled: set where nobody does.
 
         Raises:
-            DeadlineExceeded: it was not done within the `timeout`.
+            Cancelled: it is.
+            DeadlineExceeded: it was not done before the `deadline`.
             EngineClosed: the engine was closed, before or meanwhile.
         """
-        deadline, stopping = Deadline(timeout), self._stopping
+        with closing(self.run(self._call(function, deadline, cancelled), keep)) as results:
+            returned: T = next(results)
+            return returned
 
-        def interrupt() -> None:
-            if stopping.is_set():
-                raise _closed()
-            if late := deadline.exceeded:
-                raise late
+    async def acall(self, function: Callable[[Interrupt], T], keep: object, deadline: Deadline | None = None) -> T:
+        """Do something as `call` does; the event loop goes on, and a cancelled task ends it."""
+        async with aclosing(self.arun(self._call(function, deadline), keep)) as results:
+            returned: T = await anext(results)
+            return returned
 
-        def run() -> T:
-            interrupt()
-            return function(interrupt)
-
-        results: SimpleQueue[Any] = SimpleQueue()
-        self._submit(_Call(run, results.put))
-        result = results.get()
-        if isinstance(result, Exception):
-            raise result
-        returned: T = result
-        return returned
+    def _call(
+        self,
+        function: Callable[[Interrupt], Any],
+        deadline: Deadline | None,
+        cancelled: threading.Event | None = None,
+    ) -> Callable[[Sink], Call]:
+        deadline = deadline or Deadline(None)
+        return lambda sink: Call(function, sink, stopping=self._end.wanted, deadline=deadline, cancelled=cancelled)
 
     def stats(self) -> EngineStats:
         """What was done so far."""
@@ -136,22 +156,22 @@ class Owner:
         Raises:
             EngineClosed: it is not.
         """
-        if self._stopping.is_set() or self._process != os.getpid() or not self._thread.is_alive():
-            raise EngineClosed("the model was closed, or loaded before this process was forked; load it again")
+        if self._end.wanted.is_set() or self._process != os.getpid() or not self._thread.is_alive():
+            raise self._end.error("the model was closed, or loaded before this process was forked; load it again")
 
-    def _submit(self, task: Task | _Call) -> None:
+    def _submit(self, job: Job) -> None:
         self.check_alive()
-        self._inbox.put(task)
-        if self._ended.is_set():  # meanwhile, and it may not have seen the task
-            _refuse(self._inbox, _closed)
+        self._inbox.put(job)
+        if self._end.reached.is_set():  # meanwhile, and it may not have seen the job
+            _refuse(self._inbox, self._end)
 
 
-def _abandon(stopping: threading.Event, inbox: SimpleQueue[Any], at_exit: Callable[[], None]) -> None:
+def _abandon(wanted: threading.Event, inbox: SimpleQueue[Any], at_exit: Callable[[], None]) -> None:
     """Let the thread end and free the memory, but do not wait for it.
 
     The garbage collector may call this in any thread, also in one that holds a lock which ours waits for.
     """
-    stopping.set()
+    wanted.set()
     inbox.put(None)
     atexit.unregister(at_exit)
 
@@ -161,40 +181,27 @@ def _stop(owner: weakref.ref[Owner]) -> None:
         found.stop()
 
 
-def _closed() -> EngineClosed:
-    return EngineClosed("the model was closed while it answered")
-
-
-def _same(error: Exception) -> Exception:
-    return error
-
-
 def _serve(
-    owned: Sequence[Context | Weights | LazyReader],
-    scheduler: Scheduler,
-    inbox: SimpleQueue[Task | _Call | None],
-    stopping: threading.Event,
-    ended: threading.Event,
+    owned: Sequence[Context | Weights | LazyReader], scheduler: Scheduler, inbox: SimpleQueue[Job | None], end: _End
 ) -> None:
-    failure: Callable[[], Exception] = _closed
     try:
-        while not stopping.is_set():
+        while not end.wanted.is_set():
             _take(inbox, scheduler)
-            if not stopping.is_set():
+            if not end.wanted.is_set():
                 scheduler.step()
     except Exception as error:  # noqa: BLE001 - a defect; whoever waits should hear of it and not wait for ever
         _log.exception("the engine ends after an error of its own")
-        failure = partial(_same, error)
+        end.cause = f"the engine ended by an error of its own ({type(error).__name__}: {error}); load the model again"
     finally:
-        stopping.set()
-        scheduler.fail_all(failure)
-        ended.set()
-        _refuse(inbox, failure)
+        end.wanted.set()
+        scheduler.fail_all(end.error)
+        end.reached.set()
+        _refuse(inbox, end)
         for thing in owned:
             thing.close()
 
 
-def _take(inbox: SimpleQueue[Task | _Call | None], scheduler: Scheduler) -> None:
+def _take(inbox: SimpleQueue[Job | None], scheduler: Scheduler) -> None:
     """Let in who came; wait if there is nothing to do. At most one call is made, so that tasks go on between two."""
     while scheduler.idle or not inbox.empty():
         item = inbox.get()
@@ -206,12 +213,10 @@ def _take(inbox: SimpleQueue[Task | _Call | None], scheduler: Scheduler) -> None
             return
 
 
-def _refuse(inbox: SimpleQueue[Task | _Call | None], failure: Callable[[], Exception]) -> None:
+def _refuse(inbox: SimpleQueue[Job | None], end: _End) -> None:
     """Tell everybody who came too late."""
     with suppress(Empty):
         while True:
             item = inbox.get_nowait()
-            if isinstance(item, Task):
-                item.fail(failure())
-            elif item is not None:
-                item.sink(failure())
+            if item is not None:
+                item.fail(end.error())

@@ -1,4 +1,7 @@
-"""What a task tells, as an iterator for its caller. Whoever closes it, or forgets it, cancels the task.
+"""What a job tells, as an iterator for its caller. Whoever closes it, or forgets it, cancels the job.
+
+A reader waits no longer than until the job's deadline, whatever keeps the engine's thread busy. What was told before
+that is read also afterwards.
 
 These are classes and no generators: closing a generator that nobody has begun to read does nothing.
 """
@@ -7,15 +10,20 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any, Generic, Self, TypeVar
 
 from ..errors import EngineClosed
 from ..requests import Delta
+from .call import Call
 from .tasks import Task
 
 T = TypeVar("T")
+
+Job = Task | Call
+"""What the engine's thread does for somebody."""
 
 _END = object()
 """Put after the last result by whoever closes it, for a reader that waits in another thread or task."""
@@ -24,15 +32,15 @@ _END = object()
 class _Results(Generic[T]):
     """Keeps what the results come from: an engine that is still read from is not collected."""
 
-    def __init__(self, task: Task, results: Any, keep: object) -> None:
-        self._task = task
+    def __init__(self, job: Job, results: Any, keep: object) -> None:
+        self._job = job
         self._results = results
         self._keep = keep
         self._process = os.getpid()
         self._ended = False
 
     def __del__(self) -> None:
-        self._task.cancel()
+        self._job.cancel()
 
     def _check_process(self) -> None:
         if os.getpid() != self._process:
@@ -46,6 +54,11 @@ class _Results(Generic[T]):
         taken: T = result
         return taken
 
+    def _late(self) -> Any:
+        """What is told by a job that tells nothing in time."""
+        self._job.cancel()
+        return self._job.deadline.error
+
 
 class Results(_Results[T], Iterator[T]):
     """Results for a thread, which waits for them."""
@@ -56,17 +69,24 @@ class Results(_Results[T], Iterator[T]):
         if self._ended:
             raise StopIteration
         self._check_process()
-        if (result := self._results.get()) is _END:
+        if (result := self._next()) is _END:
             raise StopIteration
         return self._taken(result)
+
+    def _next(self) -> Any:
+        left = self._job.deadline.left
+        try:
+            return self._results.get(timeout=None if left is None else min(left, threading.TIMEOUT_MAX))
+        except Empty:
+            return self._late()
 
     def __iter__(self) -> Self:
         return self
 
     def close(self) -> None:
-        """Cancel the task; there are no more results, also for whoever waits for one. A second call does nothing."""
+        """Cancel the job; there are no more results, also for whoever waits for one. A second call does nothing."""
         self._ended = True
-        self._task.cancel()
+        self._job.cancel()
         self._results.put(_END)
 
 
@@ -79,17 +99,24 @@ class AsyncResults(_Results[T], AsyncIterator[T]):
         if self._ended:
             raise StopAsyncIteration
         self._check_process()
-        if (result := await self._results.get()) is _END:
+        if (result := await self._next()) is _END:
             raise StopAsyncIteration
         return self._taken(result)
+
+    async def _next(self) -> Any:
+        try:
+            async with asyncio.timeout(self._job.deadline.left):
+                return await self._results.get()
+        except TimeoutError:  # in a loop that was busy until now, what was told in time is here only now
+            return self._late() if self._results.empty() else self._results.get_nowait()
 
     def __aiter__(self) -> Self:
         return self
 
     async def aclose(self) -> None:
-        """Cancel the task; there are no more results, also for whoever waits for one. A second call does nothing."""
+        """Cancel the job; there are no more results, also for whoever waits for one. A second call does nothing."""
         self._ended = True
-        self._task.cancel()
+        self._job.cancel()
         self._results.put_nowait(_END)
 
 

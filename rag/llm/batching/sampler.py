@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from contextlib import ExitStack
 
 import llama_cpp
@@ -16,15 +17,21 @@ from .context import Context
 
 
 class Sampler:
-    """Draws the tokens of one answer, by llama.cpp's samplers. For the thread of the context only."""
+    """Draws the tokens of one answer, by llama.cpp's samplers.
+
+    It is made by whoever asks, since a long grammar takes its time, and goes to the thread of the context. `close`
+    frees what llama.cpp holds, and so does forgetting it.
+    """
 
     def __init__(self, weights: Weights, sampling: Sampling, grammar: str = "") -> None:
-        """Prepare for one answer; call `close` after it.
+        """Prepare for one answer.
 
         Raises:
+            EngineClosed: the model was closed.
             ModelError: llama.cpp cannot use the grammar.
         """
         self._undo = ExitStack()
+        weakref.finalize(self, self._undo.close).atexit = False
         self._constraint = self._undo.enter_context(constrained(weights, grammar)) if grammar else None
         plain = sampling.temperature == 0 and not sampling.logit_bias and not grammar
         self._chain = None if plain else _chain(weights, sampling)

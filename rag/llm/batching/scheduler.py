@@ -8,6 +8,7 @@ where it runs out, the request that came last gives its place back and is evalua
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -18,6 +19,8 @@ from ..requests import EngineStats
 from .context import N_BATCH, Context, Row
 from .sequences import CachedSequence, SequenceCache, common_prefix
 from .tasks import Task
+
+_log = logging.getLogger(__name__)
 
 _PREFILL_BESIDE = N_BATCH // 2  # tokens of prompts per step while others generate: their next token is not late
 _HEADROOM = 64  # tokens that each running request should be able to go on for when another one is let in
@@ -64,7 +67,19 @@ class Scheduler:
         self._waiting.append((task, task.prompt))
 
     def step(self) -> None:
-        """Evaluate one batch and let its tasks advance. An error of a task goes to its caller only."""
+        """Evaluate one batch and let its tasks advance. An error of a task goes to its caller only.
+
+        A defect, which nobody knows the tasks of, fails them all; the next ones begin anew.
+        """
+        try:
+            self._step()
+        except Exception as error:  # noqa: BLE001 - a defect; whoever asks next should not suffer from it
+            _log.exception("all requests under way fail by an error of the engine's own")
+            told = f"the engine failed at this request or one beside it: {type(error).__name__}: {error}"
+            self.fail_all(lambda: ModelError(told))
+            self._cache.clear()
+
+    def _step(self) -> None:
         self._drop_ended()
         self._admit()
         parts = self._plan()

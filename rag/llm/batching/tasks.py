@@ -26,6 +26,7 @@ class Task(ABC):
     What a task tells last it tells in `finish`, when its sequence is free again: whoever hears it finds it so.
 
     Attributes:
+        deadline: after which nobody waits any longer.
         prompt: its tokens.
         reused: how many of them were there already; None until it is let in.
         generated: tokens drawn so far.
@@ -37,7 +38,7 @@ class Task(ABC):
         self.reused: int | None = None
         self.generated = 0
         self._sink = sink
-        self._deadline = Deadline(timeout)
+        self.deadline = Deadline(timeout)
         self._cancelled = False
 
     @property
@@ -60,11 +61,11 @@ class Task(ABC):
     @property
     def has_ended(self) -> bool:
         """Whether nobody wants the result any more, or it is too late for it."""
-        return self._cancelled or self._deadline.exceeded is not None
+        return self._cancelled or self.deadline.exceeded is not None
 
     def tell_deadline(self) -> None:
         """Tell whoever still waits that it is too late."""
-        if not self._cancelled and (error := self._deadline.exceeded):
+        if not self._cancelled and (error := self.deadline.exceeded):
             self._sink(error)
 
     @abstractmethod
@@ -82,15 +83,17 @@ class Task(ABC):
 class Generation(Task):
     """Continues the prompt; tells a `Delta` per token and one more at the end."""
 
-    def __init__(self, weights: Weights, prompt: Sequence[int], request: Request, room: int, sink: Sink) -> None:
-        """Answer `request`, whose `prompt` leaves `room` for so many tokens."""
+    def __init__(
+        self, weights: Weights, prompt: Sequence[int], request: Request, sampler: Sampler, room: int, sink: Sink
+    ) -> None:
+        """Answer `request`, whose `prompt` leaves `room` for so many tokens; the `sampler` is the task's own."""
         super().__init__(prompt, sink, request.timeout)
         self._weights = weights
         self._request = request
         limit = request.sampling.max_tokens
         self._limit = room if limit is None else min(room, limit)
         self._text = TextStream(request.sampling.stop)
-        self._sampler: Sampler | None = None
+        self._sampler = sampler
         self._finish_reason: FinishReason = "stop"
 
     @property
@@ -100,8 +103,6 @@ class Generation(Task):
 
     def advance(self, context: Context, row: int) -> int | None:
         """Draw a token and tell it; None if it ends the answer."""
-        if self._sampler is None:
-            self._sampler = Sampler(self._weights, self._request.sampling, self._request.grammar)
         token = self._sampler.draw(context, row)
         if self._weights.is_end(token):
             return None
@@ -123,8 +124,7 @@ class Generation(Task):
 
     def close(self) -> None:
         """Free the sampler."""
-        if self._sampler:
-            self._sampler.close()
+        self._sampler.close()
 
 
 class Scoring(Task):
