@@ -26,16 +26,16 @@ TRANSFORMERS = {"transformers F32": "float32", "transformers BF16": "bfloat16"}
 
 CHOSEN: dict[str, dict[str, int]] = {
     ICR: {},
-    HEADS: {"heads": 16},
-    LAYERS: {"heads": 16, "layers": 10},
-    CACHED: {"heads": 4},
+    HEADS: {"heads": 8},
+    LAYERS: {"heads": 8, "layers": 19},
+    CACHED: {"heads": 8},
 }
 """Which heads and layers: what ranked best on train (`rerank.py --split train`)."""
 
 WEIGHTS = dict.fromkeys((GENERATION, FIRST, *CHOSEN, CROSS), 0.5)
 """Of the first stage, where it is fused with a method: what ranked best on train."""
 
-GRID = [{"heads": k, **({"layers": n} if n else {})} for k in (1, 2, 4, 8, 16, 32) for n in (None, 18, 10)]
+GRID = [{"heads": k, **({"layers": n} if n else {})} for k in (1, 2, 4, 8, 16, 32) for n in (None, 19, 10)]
 """What may be chosen on train, from the same two reads."""
 
 _DISK = 20_000_000_000  # bytes of documents' KV
