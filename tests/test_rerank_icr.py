@@ -163,12 +163,16 @@ def test_a_document_is_cut_only_where_there_is_no_room_for_it(llm: ChatModel) ->
 def test_what_is_told_to_be_cut_has_been_cut(llm: ChatModel) -> None:
     """The number in front of a cached document, which has none, and the many digits of others are no part of it."""
     reranker = IcrReranker(llm=llm, heads=4, cached=DocumentKV())
-    room = llm.context_size - reranker._prompt.taken([QUERY, "N/A"])
-    texts = [" ".join([word] * (room // 4 - 1)) for word in ("cat", "dog", "sun", "hat", "pen")]
-    assert {len(reranker._prompt.passage(Passage("", text))) for text in texts} == {room // 4}
+    quarter = (llm.context_size - reranker._prompt.taken([QUERY, "N/A"])) // 4
+    step = llm.context_size // 16
+    length = quarter // step * step
+    texts = [" ".join([word] * (length - 1)) for word in ("cat", "dog", "sun", "hat", "pen")]
+    assert {len(reranker._prompt.passage(Passage("", text))) for text in texts} == {length}
     assert reranker.rank(QUERY, texts).notes == ("5 documents ranked in 2 windows",)
-    longer = reranker.rank(QUERY, [f"{texts[0]} cat", *texts[1:]])
-    assert longer.notes[0] == f"1 of 5 documents cut to {room // 4} tokens"
+    longer = [" ".join(["cat"] * quarter), *texts[1:]]
+    assert reranker.rank(QUERY, longer).notes[0] == f"1 of 5 documents cut to {length} tokens"
+    other = reranker.rank(f"{QUERY} In which year was it?", longer)
+    assert other.evaluated < length  # the document is cut at the same place, whatever the query's length
 
 
 class Signalling(DocumentKV):
