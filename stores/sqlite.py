@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import random
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +21,20 @@ _FULL = {"SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_FSYNC", "SQLITE_IOER
 
 _DAMAGE = ("Could not decode", "malformed JSON", "no such table", "no such column")
 """What SQLite says of a page that holds something else than it should."""
+
+
+def _switch_to_wal(connection: sqlite3.Connection) -> None:
+    """Several processes that make one file switch it at once, each in the way of the others; so they take turns."""
+    connection.execute("PRAGMA busy_timeout=0")
+    give_up = time.monotonic() + _BUSY_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if not (error.sqlite_errorname or "").startswith("SQLITE_BUSY") or time.monotonic() > give_up:
+                raise
+        time.sleep(random.uniform(0.001, 0.05))
 
 
 class SqliteFile:
@@ -37,7 +53,8 @@ class SqliteFile:
             self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=_BUSY_S)
             self._connection.row_factory = sqlite3.Row
             try:
-                for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+                _switch_to_wal(self._connection)
+                for pragma in (f"busy_timeout={_BUSY_S * 1000}", "synchronous=FULL", "foreign_keys=ON"):
                     self._connection.execute(f"PRAGMA {pragma}")
             except BaseException:
                 self._connection.close()
