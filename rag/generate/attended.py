@@ -2,8 +2,7 @@
 
 The best passages are read in one go with the question after them, as for in-context reranking, and a sentence weighs
 what its words weigh: the attention from the question less that from "N/A" (see `rerank.icr`), summed over the heads of
-the middle layers. The lower layers look at neighbouring words, the upper ones at what to write next. Sentences are
-quoted by
+the middle layers, which found them best on the rows for choosing. Sentences are quoted by
 
     z(attention) + z(cosine to the question),
 
@@ -60,11 +59,11 @@ def quote_attended(
         ContextOverflow: the question leaves no room for a passage.
     """
     read = evidence.ranking[:passages]
-    sentences = np.array([i for i, passage in enumerate(evidence.passage_of) if passage in read], np.intp)
-    if not len(sentences):
+    if not any(passage in read for passage in evidence.passage_of):
         return quoted(evidence, [])
     ranking = _read(evidence, read, llm)
-    attention = _by_sentence(evidence, read, ranking)[sentences]
+    weights = _by_sentence(evidence, read, ranking)
+    sentences, attention = np.array([*weights], np.intp), np.array([*weights.values()], np.float32)
     scores = _standardised(attention) + _standardised(evidence.sentence_scores[sentences])
     best = np.argsort(-scores, kind="stable")[:max_sentences]
     answer = quoted(evidence, [int(sentences[at]) for at in best if scores[at] >= scores.max() - spread])
@@ -79,14 +78,17 @@ def _read(evidence: Evidence, passages: Sequence[int], llm: ChatModel) -> Rankin
     return reranker.rank(evidence.question, [evidence.documents[passage] for passage in passages])
 
 
-def _by_sentence(evidence: Evidence, passages: Sequence[int], ranking: Ranking) -> NDArray[np.float32]:
-    """The calibrated attention to each sentence, shape (sentences,): what its words weigh; 0 where none was read."""
-    found = np.zeros(len(evidence.sentences), np.float32)
+def _by_sentence(evidence: Evidence, passages: Sequence[int], ranking: Ranking) -> dict[int, float]:
+    """The calibrated attention to each sentence that was read, by its index."""
+    from ..rerank.explaining import weight_of
+
     words = {passages[ranked.given - 1]: ranked.highlights for ranked in ranking}
+    found: dict[int, float] = {}
     for i, (sentence, passage) in enumerate(zip(evidence.sentences, evidence.passage_of, strict=True)):
         offset = Citation.of(evidence.documents[passage]).start
-        start, end = sentence.start - offset, sentence.end - offset
-        found[i] = sum(word.weight for word in words.get(passage, ()) if start <= word.start < end)
+        weight = weight_of(words.get(passage, ()), sentence.start - offset, sentence.end - offset)
+        if weight is not None:
+            found[i] = weight
     return found
 
 

@@ -22,6 +22,7 @@ from pydantic import ConfigDict, Field
 
 from ..ingest.sentences import sentences
 from ..ingest.span import Span, trimmed
+from .explaining import weight_of
 from .icr import IcrReranker
 from .types import Ranked, Ranking
 
@@ -144,11 +145,11 @@ def _units(text: str, language: str) -> Iterator[Span]:
 
 
 def _weights(ranked: Ranked, units: Sequence[Span]) -> Iterator[tuple[int, float]]:
-    """The numbers of the units of which a word was read, with what their words weigh; a word counts where it begins."""
+    """The numbers of the units of which a word was read, with what their words weigh."""
     for at, unit in enumerate(units):
-        words = [word.weight for word in ranked.highlights if unit.start <= word.start < unit.end]
-        if words:
-            yield at, sum(words)
+        weight = weight_of(ranked.highlights, unit.start, unit.end)
+        if weight is not None:
+            yield at, weight
 
 
 def _runs(numbers: Collection[int], units: Sequence[Span]) -> list[Span]:

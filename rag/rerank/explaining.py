@@ -42,6 +42,12 @@ def highlights(
     return tuple(sorted(weighed, key=lambda each: -each.weight))
 
 
+def weight_of(words: Sequence[Highlight], start: int, end: int) -> float | None:
+    """What the words of a stretch of text weigh together, each where it begins; None: no word of it was read."""
+    own = [word.weight for word in words if start <= word.start < end]
+    return sum(own) if own else None
+
+
 def _byte_starts(text: str) -> NDArray[np.intp]:
     lengths = [len(character.encode("utf-8", "replace")) for character in text]
     return np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype(np.intp)
