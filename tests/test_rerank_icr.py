@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import random
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from engines import Signalling
 from langchain_core.documents import Document
 from ragloom import load
 from ragloom.prompts import Prompt, load_prompt
@@ -173,18 +173,6 @@ def test_what_is_told_to_be_cut_has_been_cut(llm: ChatModel) -> None:
     assert reranker.rank(QUERY, longer).notes[0] == f"1 of 5 documents cut to {length} tokens"
     other = reranker.rank(f"{QUERY} In which year was it?", longer)
     assert other.evaluated < length  # the document is cut at the same place, whatever the query's length
-
-
-class Signalling(DocumentKV):
-    """Tells that a read is under way."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.asked = threading.Event()
-
-    def get(self, key: str) -> tuple[bytes, ...] | None:
-        self.asked.set()
-        return super().get(key)
 
 
 @pytest.mark.parametrize("verb", ["arank", "acompress_documents", "compressor"])
