@@ -18,6 +18,7 @@ from ragloom.rag.llm import ModelError, load
 from ragloom.rag.llm.models import ModelFile, embedded_file, find_model
 from ragloom.rag.llm.quantize import requantize
 from ragloom.rag.llm.weights import Weights
+from tiny_models import write_tiny
 
 
 @pytest.fixture
@@ -195,14 +196,29 @@ def test_offline_a_download_names_what_it_wanted() -> None:
     assert "give the path of a local .gguf file instead" in message
 
 
-def test_a_file_that_was_downloaded_before_needs_no_network(tmp_path: Path) -> None:
-    repo = tmp_path / "models--owner--repo"
-    (repo / "snapshots" / "abc").mkdir(parents=True)
+def download_folder(cache: Path) -> Path:
+    """Where huggingface_hub looks for what it has downloaded of owner/repo."""
+    repo = cache / "models--owner--repo"
+    files = repo / "snapshots" / "abc"
+    files.mkdir(parents=True)
     (repo / "refs").mkdir()
     (repo / "refs" / "main").write_text("abc")
-    (repo / "snapshots" / "abc" / "tiny.gguf").write_bytes(b"GGUF")
+    return files
+
+
+def test_a_file_that_was_downloaded_before_needs_no_network(tmp_path: Path) -> None:
+    (download_folder(tmp_path) / "tiny.gguf").write_bytes(b"GGUF")
     code = "from ragloom.rag.llm.models import find_model; print(find_model('hf:owner/repo/tiny.gguf').path)"
     assert run(code, HF_HUB_CACHE=str(tmp_path)).stdout.strip().endswith("snapshots/abc/tiny.gguf")
+
+
+def test_what_was_downloaded_is_looked_into_when_a_graph_is_checked(tmp_path: Path) -> None:
+    write_tiny(download_folder(tmp_path), "mpt", template="{{ messages }}")
+    graph = {"llm": "hf:owner/repo/tiny-mpt.gguf", "nodes": {"rank": "icr"}, "flow": ["start -> rank -> end"]}
+    code = "from ragloom.rag.graph import check; print(*check(%s), sep='\\n')"
+    assert "ALiBi" in run(code % graph, HF_HUB_CACHE=str(tmp_path)).stdout
+    graph["llm"] = "hf:owner/repo/other.gguf"
+    assert "ALiBi" not in run(code % graph, HF_HUB_CACHE=str(tmp_path)).stdout
 
 
 class Hub(BaseHTTPRequestHandler):

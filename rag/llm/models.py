@@ -92,21 +92,40 @@ def _not_found(path: Path) -> str:
     return f"unknown model {str(path)!r}; a model is {FORMS}"
 
 
-def _download(model: str) -> Path:
+def downloaded(model: str) -> Path | None:
+    """Where the file of `hf:owner/repo/file.gguf` is; None if it has yet to be downloaded.
+
+    Raises:
+        ModelError: it is not written so.
+    """
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
+    repo, file = _repository(model)
+    try:
+        return Path(hf_hub_download(repo, file, local_files_only=True))
+    except LocalEntryNotFoundError:
+        return None
+    except HFValidationError as error:
+        raise ModelError(f"{repo!r} cannot be a Hugging Face repository: {error}") from error
+
+
+def _repository(model: str) -> tuple[str, str]:
+    """Repository and file."""
     parts = model.removeprefix("hf:").split("/", 2)
     if len(parts) != 3 or not all(parts):
         raise ModelError(f"cannot read {model!r}; write hf:owner/repo/file.gguf")
-    repo, file = "/".join(parts[:2]), parts[2]
+    return "/".join(parts[:2]), parts[2]
+
+
+def _download(model: str) -> Path:
+    from huggingface_hub import hf_hub_download
+
+    if path := downloaded(model):
+        return path
+    repo, file = _repository(model)
     try:
-        try:
-            return Path(hf_hub_download(repo, file, local_files_only=True))
-        except LocalEntryNotFoundError:
-            return Path(hf_hub_download(repo, file))
-    except HFValidationError as error:
-        raise ModelError(f"{repo!r} cannot be a Hugging Face repository: {error}") from error
+        return Path(hf_hub_download(repo, file))
     except OSError as error:  # everything that huggingface_hub raises for networks, rights and missing files
         cause = str(error).strip().splitlines()[0]
         raise ModelError(

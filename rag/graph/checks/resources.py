@@ -10,7 +10,7 @@ from ....stores.errors import CorpusNotFoundError
 from ....stores.layout import is_corpus
 from ...llm.attention.architectures import check_architecture
 from ...llm.errors import ModelError
-from ...llm.models import ModelFile, checked_file, embedded_file
+from ...llm.models import ModelFile, checked_file, downloaded, embedded_file
 from ..plan import Plan, PlannedNode
 from ..problem import Keys, Problem
 from ..spec import CorpusSpec, GraphSpec, LlmSpec
@@ -45,7 +45,7 @@ def unfit_model(spec: GraphSpec, llm: LlmSpec, node: PlannedNode) -> str | None:
     except (ModelError, MissingExtraError):
         return None  # told of the model itself
     try:
-        if file and llm.is_file and "attention" in node.looks_into:  # the embedded one has attention
+        if file and llm.model != "embedded" and "attention" in node.looks_into:
             check_architecture(file.path)
         if file:
             node.check_model(file)
@@ -97,10 +97,8 @@ def find_model(spec: GraphSpec, llm: LlmSpec) -> ModelFile | None:
     if llm.model == "embedded":
         return checked_file(embedded_file())
     if llm.model.startswith("hf:"):
-        parts = llm.model.removeprefix("hf:").split("/", 2)
-        if len(parts) != 3 or not all(parts):
-            raise ModelError(f"cannot read {llm.model!r}; write hf:owner/repo/file.gguf")
-        return None
+        path = downloaded(llm.model)
+        return checked_file(path) if path else None
     return checked_file(spec.find(llm.model) if llm.is_file else Path(llm.model))
 
 
