@@ -14,6 +14,7 @@ from ragloom import Chunk, Corpus, Source, load
 from ragloom.rag.rerank import Highlight, IcrCompressor, IcrReranker, Ranked
 from ragloom.rag.rerank.compressing import compress
 from ragloom.rag.rerank.marking import mark
+from ragloom.rag.rerank.pieces import rank_in_pieces
 from ragloom.stores.types import Hit
 
 TEXT = "Rain is wet. The cat sleeps all day. Trains run late in winter.\n\n    print('a cat')\n\nBread is baked."
@@ -93,24 +94,47 @@ def test_a_text_that_came_twice_is_kept_once() -> None:
     assert [each.page_content for each in compress(twice, 7, count_words)] == ["The cat sleeps all day.", "One more."]
 
 
+FACT = "Alexander Graham Bell was granted the patent for the telephone."
+DULL = "Nothing much happened on that day in the town, and it rained a lot. "
+
+
 @pytest.mark.model
-def test_what_is_not_read_is_told(caplog: pytest.LogCaptureFixture) -> None:
-    text = "The cat sleeps all day on the sofa. " * 60
-    with load("embedded", n_ctx=256) as llm:
-        IcrCompressor(reranker=IcrReranker(llm=llm), max_tokens=30).compress_documents([Document(text)], "A cat?")
-    assert "IcrCompressor: 1 of 1 document cut to " in caplog.text
+@pytest.mark.parametrize("cached", [False, True])
+def test_a_document_longer_than_the_context_is_read_to_its_end(cached: bool, caplog: pytest.LogCaptureFixture) -> None:
+    long = Document(DULL * 60 + FACT, metadata={"title": "News", "start": 7})
+    short = Document("Bread is baked from flour and water.")
+    with load("embedded", n_ctx=512) as llm:
+        assert llm.count_tokens(long.page_content) > 512
+        compressor = IcrCompressor(reranker=IcrReranker(llm=llm, heads=8, cached=cached, keep=1), max_tokens=30)
+        kept = compressor.compress_documents([short, long], "Who invented the telephone?")
+    (found,) = [part for part in kept if FACT in part.page_content]
+    assert long.page_content[found.metadata["start"] - 7 :].startswith(found.page_content)
+    assert short.page_content not in [part.page_content for part in kept]
+    assert "2 documents read in " in caplog.text
+    assert " cut to " not in caplog.text
+
+
+@pytest.mark.model
+def test_all_words_of_all_pieces_have_a_weight() -> None:
+    documents = [Document("a-word-without-end-" * 300), Document(DULL * 40), Document("Rain is wet.")]
+    with load("embedded", n_ctx=512) as llm:
+        ranking = rank_in_pieces(IcrReranker(llm=llm, explain=True), "Was it wet?", documents)
+    assert sorted(ranked.given for ranked in ranking) == [1, 2, 3]
+    for ranked in ranking:
+        text = ranked.document.page_content
+        read = "".join(text[each.start : each.end] for each in sorted(ranked.highlights))
+        assert read == "".join(text.split())
 
 
 @pytest.mark.model
 def test_the_answer_survives_a_small_budget() -> None:
-    facts = ["Alexander Graham Bell was granted the patent for the telephone.", "Bread is baked from flour and water."]
-    text = " ".join([*["Nothing much happened on that day in the town."] * 3, facts[0], *["It rained a lot."] * 4])
-    documents = [Document(page_content=text), Document(page_content=facts[1])]
+    text = " ".join([*["Nothing much happened on that day in the town."] * 3, FACT, *["It rained a lot."] * 4])
+    documents = [Document(text), Document("Bread is baked from flour and water.")]
     with load("embedded", n_ctx=1024) as llm:
         compressor = IcrCompressor(reranker=IcrReranker(llm=llm), max_tokens=30)
         kept = compressor.compress_documents(documents, "Who invented the telephone?")
         assert sum(llm.count_tokens(part.page_content) for part in kept) <= 30
-    assert any(facts[0] in part.page_content for part in kept)
+    assert any(FACT in part.page_content for part in kept)
 
 
 @pytest.mark.model

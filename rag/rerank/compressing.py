@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import cache
 
@@ -20,11 +21,12 @@ from langchain_core.callbacks import Callbacks
 from langchain_core.documents import BaseDocumentCompressor, Document
 from pydantic import ConfigDict, Field
 
-from ..ingest.sentences import sentences
-from ..ingest.span import Span, trimmed
+from ..ingest.span import Span
 from .explaining import weight_of
 from .icr import IcrReranker
+from .pieces import rank_in_pieces
 from .types import Ranked, Ranking
+from .units import units
 
 _log = logging.getLogger(__name__)
 
@@ -71,7 +73,7 @@ class IcrCompressor(BaseDocumentCompressor):
             RerankError: the query is empty.
             ModelError: the model failed.
         """
-        return self._kept(self._explaining().rank(query, documents))
+        return self._kept(self._read(query, documents))
 
     async def acompress_documents(
         self,
@@ -80,16 +82,23 @@ class IcrCompressor(BaseDocumentCompressor):
         callbacks: Callbacks | None = None,  # noqa: ARG002 - nothing of LangChain is called
     ) -> list[Document]:
         """Compress as `compress_documents` does, without blocking the event loop; a cancelled task ends the read."""
-        explaining = await asyncio.to_thread(self._explaining)
-        return await asyncio.to_thread(self._kept, await explaining.arank(query, documents))
+        cancelled = threading.Event()
+        try:
+            ranking = await asyncio.to_thread(self._read, query, documents, cancelled)
+        finally:
+            cancelled.set()
+        return await asyncio.to_thread(self._kept, ranking)
 
-    def _explaining(self) -> IcrReranker:
-        return self.reranker if self.reranker.explain else self.reranker.model_copy(update={"explain": True})
+    def _read(self, query: str, documents: Sequence[Document], cancelled: threading.Event | None = None) -> Ranking:
+        explaining = self.reranker.model_copy(update={"explain": True, "keep": None})
+        reranker = explaining.until(cancelled) if cancelled else explaining
+        return rank_in_pieces(reranker, query, documents, language=self.language)
 
     def _kept(self, ranking: Ranking) -> list[Document]:
         for note in ranking.notes:
             _log.warning("%s: %s", type(self).__name__, note)
-        return compress(ranking, self.max_tokens, self.reranker.llm.count_tokens, language=self.language)
+        best = ranking[: self.reranker.keep]
+        return compress(best, self.max_tokens, self.reranker.llm.count_tokens, language=self.language)
 
 
 def compress(
@@ -108,7 +117,7 @@ def compress(
     for ranked in ranking:
         by_text.setdefault(ranked.document.page_content, ranked)
     distinct = list(by_text.values())
-    units = [list(_units(ranked.document.page_content, language)) for ranked in distinct]
+    parts = [list(units(ranked.document.page_content, language)) for ranked in distinct]
 
     @cache
     def size(place: int, run: Span) -> int:
@@ -117,31 +126,19 @@ def compress(
     kept: list[set[int]] = [set() for _ in distinct]
     left = max_tokens
     weighed = [
-        (-weight, place, at) for place, ranked in enumerate(distinct) for at, weight in _weights(ranked, units[place])
+        (-weight, place, at) for place, ranked in enumerate(distinct) for at, weight in _weights(ranked, parts[place])
     ]
     for _, place, at in sorted(weighed):
-        before, after = (_runs(numbers, units[place]) for numbers in (kept[place], kept[place] | {at}))
+        before, after = (_runs(numbers, parts[place]) for numbers in (kept[place], kept[place] | {at}))
         more = sum(size(place, run) for run in after) - sum(size(place, run) for run in before)
         if more <= left:
             left -= more
             kept[place].add(at)
     return [
         _part(ranked.document, run)
-        for ranked, numbers, known in zip(distinct, kept, units, strict=True)
+        for ranked, numbers, known in zip(distinct, kept, parts, strict=True)
         for run in _runs(numbers, known)
     ]
-
-
-def _units(text: str, language: str) -> Iterator[Span]:
-    """The sentences, and what stands between them: code, tables, headings."""
-    end = 0
-    for sentence in [*sentences(text, language=language), Span(len(text), len(text))]:
-        between = trimmed(text, end, sentence.start)
-        if between.start < between.end:
-            yield between
-        if sentence.start < sentence.end:
-            yield sentence
-        end = sentence.end
 
 
 def _weights(ranked: Ranked, units: Sequence[Span]) -> Iterator[tuple[int, float]]:

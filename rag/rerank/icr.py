@@ -26,6 +26,7 @@ from copy import copy
 from functools import cached_property
 from typing import Annotated, Literal, Self
 
+from langchain_core.documents import Document
 from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
 
 from ..._explain import count
@@ -110,20 +111,55 @@ class IcrReranker(Reranker):
     def _cache(self) -> DocumentKV | None:
         return self.llm.engine.document_kv if self.cached is True else self.cached or None
 
-    def _until(self, cancelled: threading.Event) -> Self:
+    def until(self, cancelled: threading.Event) -> Self:
+        """This reranker, which ends what it does when the event is set."""
         _ = self._prompt  # made once, not for each copy
         other = copy(self)
         other._cancelled = cancelled
         return other
 
-    def _score(self, query: str, passages: Sequence[Passage]) -> Scores:
+    def sizes(self, documents: Sequence[Document]) -> list[int]:
+        """How many tokens each document has as it is read, with its title and its number."""
+        return list(map(len, self._parts([Passage.of(document) for document in documents])))
+
+    def always_read(self, query: str) -> int:
+        """How many tokens of a document are read whatever stands beside it."""
+        return self._stepped(self._room(query) // _AT_LEAST)
+
+    def read_of(self, query: str, sizes: Sequence[int]) -> int:
+        """How many tokens are read of each of some documents: as many as let all stand in one window, or part of it.
+
+        Raises:
+            ContextOverflow: there is not even room for the beginnings of a few documents.
+        """
+        room = self._room(query)
+        longest = max(level(sizes, room), room // _AT_LEAST)
+        if longest < max(sizes):
+            longest = self._stepped(longest)
+        if longest < min(SHORTEST, max(sizes)):
+            taken = self.llm.context_size - room
+            least = taken + min(_AT_LEAST, len(sizes)) * SHORTEST
+            raise ContextOverflow(least, self.llm.context_size, "the query")
+        return longest
+
+    def _stepped(self, length: int) -> int:
+        """In steps if cached, so that a document is not cut, and evaluated, anew for each length of the query."""
+        return max(length - length % (self.llm.context_size // _STEPS), SHORTEST) if self.cached else length
+
+    def _room(self, query: str) -> int:
+        """Tokens that documents may have in one window."""
+        return self.llm.context_size - self._prompt.taken([query, NOTHING])
+
+    def _parts(self, passages: Sequence[Passage]) -> list[PassageTokens]:
         number = None if self.cached else len(passages)  # the largest there is takes the most room
-        parts = [self._prompt.passage(passage, number) for passage in passages]
+        return [self._prompt.passage(passage, number) for passage in passages]
+
+    def _score(self, query: str, passages: Sequence[Passage]) -> Scores:
+        parts = self._parts(passages)
         # The order in which cached passages are given does not decide who stands in a window with whom.
         order = sorted(range(len(parts)), key=lambda at: parts[at].tokens) if self.cached else range(len(parts))
         lengths = [len(parts[at]) for at in order]
-        room = self.llm.context_size - self._prompt.taken([query, NOTHING])
-        longest = self._longest(lengths, room)
+        longest = self.read_of(query, lengths)
         windows: list[Window] = []
         cut: set[int] = set()
         found: dict[int, tuple[Highlight, ...]] = {}
@@ -136,6 +172,7 @@ class IcrReranker(Reranker):
             found.update(zip(given, window.highlights, strict=False))
             return window.scores
 
+        room = self._room(query)
         poured = pour([min(length, longest) for length in lengths], read, room=room, most=self.window)
         scores = dict(zip(order, poured, strict=True))
         notes = []
@@ -150,22 +187,6 @@ class IcrReranker(Reranker):
             tuple(notes),
             tuple(found[at] for at in sorted(found)),
         )
-
-    def _longest(self, lengths: Sequence[int], room: int) -> int:
-        """How long a passage may be: as long as lets all stand in one window, or else a good part of one.
-
-        Raises:
-            ContextOverflow: there is not even room for the beginnings of a few passages.
-        """
-        longest = max(level(lengths, room), room // _AT_LEAST)
-        if self.cached and longest < max(lengths):
-            # In steps, so that the same document is not cut, and evaluated, anew for each length of the query.
-            longest = max(longest - longest % (self.llm.context_size // _STEPS), SHORTEST)
-        if longest < min(SHORTEST, max(lengths)):
-            taken = self.llm.context_size - room
-            least = taken + min(_AT_LEAST, len(lengths)) * SHORTEST
-            raise ContextOverflow(least, self.llm.context_size, "the query")
-        return longest
 
     def _read(self, query: str, passages: Sequence[Passage], longest: int) -> Window:
         """Read the passages of one window, cut to `longest` tokens."""

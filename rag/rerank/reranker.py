@@ -103,11 +103,11 @@ class Reranker(BaseDocumentCompressor):
         """
         cancelled = threading.Event()
         try:
-            return await asyncio.to_thread(lambda: self._until(cancelled).rank(query, documents))
+            return await asyncio.to_thread(lambda: self.until(cancelled).rank(query, documents))
         finally:
             cancelled.set()
 
-    def _until(self, cancelled: threading.Event) -> Self:  # noqa: ARG002 - for those that can be stopped
+    def until(self, cancelled: threading.Event) -> Self:  # noqa: ARG002 - for those that can be stopped
         """This reranker, which ends what it does when the event is set."""
         return self
 

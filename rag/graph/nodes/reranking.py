@@ -110,11 +110,12 @@ class Compress(_Attending):
         if not state.documents:
             return {"documents": []}
         from ...rerank.compressing import compress
+        from ...rerank.pieces import rank_in_pieces
 
         reranker = self._reranker(context, explain=True)
         context.check_cancelled()
         documents = [hit.document for hit in state.documents]
-        ranking = reranker.rank(state.query, documents)
+        ranking = rank_in_pieces(reranker, state.query, documents, language=context.language)
         tokens = reranker.llm.count_tokens
         kept = compress(ranking, self.max_tokens, tokens, language=context.language)
         before, after = (sum(tokens(each.page_content) for each in of) for of in (documents, kept))
