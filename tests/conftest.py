@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,9 @@ from hypothesis import HealthCheck, settings
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 sys.path.append(str(Path(__file__).parent))  # `fakes` is importable whatever folder pytest is started in
+
+# What a shell starts in the background ignores Ctrl-C, and so do its children; tests interrupt both.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 from command import AS_EMBEDDER, here
 from corpus_worker import Workers
