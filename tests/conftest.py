@@ -14,13 +14,13 @@ from hypothesis import HealthCheck, settings
 os.environ["HF_HUB_OFFLINE"] = "1"
 sys.path.append(str(Path(__file__).parent))  # `fakes` is importable whatever folder pytest is started in
 
-# What a shell starts in the background ignores Ctrl-C, and so do its children; tests interrupt both.
-signal.signal(signal.SIGINT, signal.default_int_handler)
-
 from command import AS_EMBEDDER, here
 from corpus_worker import Workers
 from fakes import HashingEmbedder
 from ragloom.stores import Corpus
+
+# What a shell starts in the background ignores Ctrl-C, and so do its children; tests interrupt both.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A test that fails on one machine fails on every machine; `--hypothesis-profile=default` looks for new examples.
 settings.register_profile(
