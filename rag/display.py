@@ -29,6 +29,7 @@ NEAREST = 3
 """How many places are shown beside "I don't know"."""
 
 _MARKED = re.compile(r"\*\*(\S+?)\*\*")
+_WORD = re.compile(r"\w(?:\S*\w)?")  # without the punctuation, or Markdown, around it
 
 
 class Display:
@@ -220,7 +221,8 @@ class Display:
 def _marked(text: str, highlights: Sequence[Sequence[float]]) -> str:
     """The text with `**` around the words that are highlighted."""
     for start, end in sorted(((int(start), int(end)) for start, end, _ in highlights), reverse=True):
-        text = f"{text[:start]}**{text[start:end]}**{text[end:]}"
+        if word := _WORD.search(text, start, end):
+            text = f"{text[: word.start()]}**{word[0]}**{text[word.end() :]}"
     return text
 
 

@@ -147,7 +147,7 @@ def test_search_marks_the_words_that_the_model_attends_to(scripted_command: None
         corpus.add([Chunk(Source("bell", text, "Bell"), 0, len(text)), "Bread is baked from flour."])
     shown = here("search", "Who invented the telephone?", "--index", folder, "--explain")
     assert shown.code == 0, shown.err
-    assert re.search(r"\*\*\S*(telephone|patent|Bell)\S*\*\*", shown.out)
+    assert re.search(r"\*\*(telephone|patent|Bell)\*\*", shown.out)
     found = here("search", "Who invented the telephone?", "--index", folder, "--explain", "--json").document
     (start, end, weight) = found[0]["metadata"]["highlights"][0]
     assert weight > 0
