@@ -12,10 +12,11 @@ from typing import Any
 
 import data
 import numpy as np
+from attended import quote_attended
 from langchain_core.documents import Document
 from ragloom import Embedder
 from ragloom.rag.ask import preset
-from ragloom.rag.generate import Answer, Citation, Evidence, cited, gather, ground, quote, quote_attended
+from ragloom.rag.generate import Answer, Citation, Evidence, cited, gather, ground, quote
 from ragloom.rag.generate.evidence import MIN_CONFIDENCE
 from ragloom.rag.generate.support import ContentTerms
 from ragloom.rag.generate.types import unknown

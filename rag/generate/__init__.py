@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from ..._lazy import lazy
 
 if TYPE_CHECKING:
-    from .attended import quote_attended as quote_attended
     from .citing import cited as cited
     from .errors import GenerateError as GenerateError
     from .errors import PassageTooLongError as PassageTooLongError
@@ -30,7 +29,6 @@ __all__ = [
     "gather",
     "ground",
     "quote",
-    "quote_attended",
 ]
 
 _HOMES = {
@@ -44,6 +42,5 @@ _HOMES = {
     "gather": ".evidence",
     "ground": ".grounding",
     "quote": ".quoting",
-    "quote_attended": ".attended",
 }
 __getattr__ = lazy(__name__, _HOMES)

@@ -123,18 +123,6 @@ class Weights:
             return int(llama_cpp.llama_vocab_n_tokens(vocab))
 
     @cached_property
-    def n_layers(self) -> int:
-        """The number of layers."""
-        with self._in_use() as pointer:
-            return int(llama_cpp.llama_model_n_layer(pointer))
-
-    @cached_property
-    def n_heads(self) -> int:
-        """The number of attention heads of a layer."""
-        with self._in_use() as pointer:
-            return int(llama_cpp.llama_model_n_head(pointer))
-
-    @cached_property
     def head_sizes(self) -> tuple[int, int]:
         """How many numbers an attention head's key and its value have."""
         with self._in_use() as pointer:

@@ -98,5 +98,6 @@ def _advice(plan: Plan, registry: Registry, key: str, reader: str) -> str:
     own = [repr(name) for name, node in plan.nodes.items() if name != reader and node.type and key in node.writes]
     if own:
         return f"; {' and '.join(own[:2])} {'write' if len(own) > 1 else 'writes'} it elsewhere"
-    types = [repr(kind.name) for kind in registry.nodes.loaded() if key in kind.writes]
+    reading = plan.nodes[reader].type if reader in plan.nodes else None
+    types = [repr(kind.name) for kind in registry.nodes.loaded() if key in kind.writes and kind != reading]
     return f"; a node of type {' or '.join(types[:3])} writes it" if types else ""

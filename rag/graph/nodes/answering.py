@@ -8,11 +8,10 @@ from pydantic import Field
 
 from ...._explain import count
 from ....stores.errors import CorpusError
-from ...generate import attended, citing, grounding, quoting
+from ...generate import citing, grounding, quoting
 from ...generate import evidence as weighing
 from ...generate.errors import PassageTooLongError
-from ...generate.evidence import Evidence
-from ...generate.types import Answer, unknown
+from ...generate.types import unknown
 from ..context import Context
 from ..node_type import node
 from ..state import RagState, Update, written
@@ -58,45 +57,11 @@ def quote(
     """
     evidence = written(state.evidence, "evidence")
     if not evidence.answerable(min_confidence):
-        return _nothing(evidence)
-    return _quoted(context, quoting.quote(evidence, passages=passages, max_sentences=max_sentences, spread=spread))
-
-
-@node("quote-attended", reads={"evidence"}, writes={"quotes", "answer"}, needs={"attention"})
-def quote_attended(
-    state: RagState,
-    context: Context,
-    *,
-    passages: HowMany = attended.PASSAGES,
-    max_sentences: HowMany = quoting.MAX_SENTENCES,
-    spread: Annotated[float, Field(ge=0)] = attended.SPREAD,
-    min_confidence: float = weighing.MIN_CONFIDENCE,
-) -> Update:
-    """Answer in the documents' own words, with the sentences that the question draws the LLM's attention to.
-
-    Args:
-        passages: read so many of the best passages.
-        max_sentences: quote at most so many sentences.
-        spread: how far, in standard deviations, a quoted sentence may be behind the best one.
-        min_confidence: below it the answer is "I don't know".
-    """
-    evidence = written(state.evidence, "evidence")
-    if not evidence.answerable(min_confidence):
-        return _nothing(evidence)
-    llm = context.own_llm
-    context.check_cancelled()
-    quotes = attended.quote_attended(evidence, llm, passages=passages, max_sentences=max_sentences, spread=spread)
-    return _quoted(context, quotes)
-
-
-def _nothing(evidence: Evidence) -> Update:
-    reason = "no passage is close enough to the question" if evidence.documents else "nothing was found"
-    quotes = unknown(evidence.question, reason, confidence=evidence.confidence)
-    return {"quotes": quotes, "answer": quotes}
-
-
-def _quoted(context: Context, quotes: Answer) -> Update:
-    context.note(f"{count(len(quotes.citations), 'place')}, {count(len(quotes.text), 'character')}")
+        reason = "no passage is close enough to the question" if evidence.documents else "nothing was found"
+        quotes = unknown(evidence.question, reason, confidence=evidence.confidence)
+    else:
+        quotes = quoting.quote(evidence, passages=passages, max_sentences=max_sentences, spread=spread)
+        context.note(f"{count(len(quotes.citations), 'place')}, {count(len(quotes.text), 'character')}")
     return {"quotes": quotes, "answer": quotes}
 
 
