@@ -346,7 +346,7 @@ def test_a_read_of_what_nothing_writes() -> None:
           - find -> end
     """) == [
         "3: nodes.check.use: 'ground' reads answer, which nothing writes on the way start -> rest -> check; "
-        "a node of type 'quote' or 'cited' writes it",
+        "a node of type 'quote' or 'cited' or 'purr' writes it",
         "3: nodes.check.use: 'ground' reads evidence, which nothing writes on the way start -> rest -> check; "
         "a node of type 'gather' writes it",
         "3: nodes.check.use: 'ground' reads quotes, which nothing writes on the way start -> rest -> check; "
