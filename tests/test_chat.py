@@ -178,11 +178,12 @@ def test_the_chatbot_streams_remembers_and_cites(
     monkeypatch.setattr(sys, "stdin", io.StringIO(""))
     with Corpus(tmp_path / "index") as corpus, load("embedded", n_ctx=2048) as llm:
         corpus.add(TEXTS)
-        chat = Conversation(RagGraph("chat", corpus=corpus, llm=llm, checkpoints=tmp_path / "c.sqlite"), thread="t")
+        graph = RagGraph("chat", corpus=corpus, llm=llm, checkpoints=tmp_path / "chats.sqlite")
+        chat = Conversation(graph, thread="t")
         pieces = [chat.drafted(event) for event in chat.stream(FIRST)]
         assert len(list(filter(None, pieces))) > 3
         shown = talked(chat, ["And who approves travel?"], capsys)
         assert "head of the department" in shown.out
         assert "[1] " in shown.out
         assert chat.turns[0] == Turn("user", FIRST)
-        assert Conversation(RagGraph("chat", corpus=corpus, checkpoints=tmp_path / "c.sqlite"), thread="t").turns
+        assert Conversation(graph, thread="t").turns == chat.turns
