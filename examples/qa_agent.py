@@ -13,21 +13,11 @@ from tempfile import TemporaryDirectory
 
 from ragloom import Corpus, RagGraph, RagloomError, RagState, ingest, load
 
-HANDBOOK = """\
-# Handbook
-
-## Leave
-
-Parents get sixteen weeks of leave. Leave is asked for two weeks ahead, and the team lead approves it.
-
-## Travel
-
-Travel is approved by the head of the department. Trips of less than four hours are made by train.
-
-## Security
-
-A lost laptop is reported to the security team within an hour.
-"""
+HANDBOOK = {
+    "leave.md": "# Leave\n\nParents get sixteen weeks of leave. Ask two weeks ahead; the team lead approves it.\n",
+    "travel.md": "# Travel\n\nTravel is approved by the head of the department. Short trips are made by train.\n",
+    "security.md": "# Security\n\nA lost laptop is reported to the security team within an hour.\n",
+}
 QUESTIONS = (
     "How many weeks of leave do parents get?",
     "Who approves travel?",
@@ -35,11 +25,19 @@ QUESTIONS = (
 )
 
 
+def written(folder: Path) -> list[str]:
+    """The handbook as files in a folder."""
+    folder.mkdir()
+    for name, text in HANDBOOK.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return [str(folder)]
+
+
 def show(state: RagState) -> None:
     """Print an answer and what it cites."""
     print(f"> {state.question}\n{state.answer}")
     for number, citation in enumerate(state.citations, start=1):
-        print(f"  [{number}] {Path(citation.source).name}, {citation.under}: {citation.text}")
+        print(f"  [{number}] {Path(citation.source).name}, characters {citation.start} to {citation.end}")
 
 
 def main() -> None:
@@ -50,9 +48,7 @@ def main() -> None:
     options.add_argument("--model", default="embedded", help="embedded, a GGUF file, or a server's URL")
     given = options.parse_args()
     with TemporaryDirectory() as folder, load(given.model) as llm, Corpus(Path(folder) / "index") as corpus:
-        handbook = Path(folder) / "handbook.md"
-        handbook.write_text(HANDBOOK, encoding="utf-8")
-        print(ingest(given.documents or [str(handbook)], corpus).summary())
+        print(ingest(given.documents or written(Path(folder) / "handbook"), corpus).summary())
         graph = RagGraph("default", corpus=corpus, llm=llm)
         for question in given.questions:
             show(graph.invoke(question))
