@@ -122,7 +122,7 @@ def test_the_research_agent_divides_iterates_and_cites(
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["research_agent.py"])
     lines = printed("research_agent.py", capsys)
-    steps = [line.split()[0] for line in lines[1:] if re.match(r"[a-z]+ ", line)]
+    steps = [line.split()[0] for line in lines[1:] if re.match(r"[a-z]+( |$)", line)]
     assert steps[0] == "divide"
     assert set(steps[1:5]) == {"whole", "first", "second", "third"}
     assert steps[5:8] == ["pool", "attempt", "again"]

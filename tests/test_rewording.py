@@ -39,7 +39,7 @@ def test_without_a_conversation_the_llm_is_not_asked() -> None:
 
 def test_what_the_llm_makes_of_the_question_is_searched_for() -> None:
     better = "Who approves parental leave?"
-    for reply in (better, f' "{better}"\n\nExplanation: ...', f"\n{better}\n"):
+    for reply in (better, f' "{better}"\n\nExplanation: ...', f"\n{better}\n", f'Rewritten: "{better}"'):
         assert rewritten(reply).query == better
 
 

@@ -28,6 +28,9 @@ MESSAGES = 6
 MAX_CHARACTERS = 300
 """What the LLM reads of a message: an answer by quotes may be long, and names stand at its beginning."""
 
+LABELS = ("User:", "Last question:", "Rewritten:")
+"""What a small LLM copies from the prompt before the question."""
+
 MAX_TOKENS = 64
 """Where a rewritten question is cut off."""
 
@@ -96,7 +99,7 @@ class Rewriter(RunnableSerializable[Mapping[str, Any], Rewritten]):
         if not talk:
             return Rewritten(question, ("nothing was said before",))
         prompt = load_prompt("rewrite").render(conversation=talk, question=question)
-        written = first_line(self.llm.invoke(prompt, max_tokens=MAX_TOKENS).text)
+        written = first_line(self.llm.invoke(prompt, max_tokens=MAX_TOKENS, stop=["\n"]).text, labels=LABELS)
         if not written:
             return Rewritten(question, ("the LLM wrote nothing: the question as it is",))
         if not is_about(written, question, talk, language=self.language):

@@ -6,6 +6,8 @@ Searching for that would lose what the user wants to know.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ...stores.analysis import STEMMERS, UNSTEMMED, analyzer, normal
 
 LEAST_KNOWN = 0.5
@@ -42,7 +44,12 @@ def says_the_same(one: str, other: str) -> bool:
     return words.analyze(normal(one)) == words.analyze(normal(other))
 
 
-def first_line(text: str) -> str:
-    """The first line that says something, without quotation marks around it; empty if there is none."""
-    lines = (line.strip().strip('"“”').strip() for line in text.splitlines())
-    return next((line for line in lines if line), "")
+def first_line(text: str, *, labels: Sequence[str] = ()) -> str:
+    """The first line that says something, without a label before it and quotation marks around it; else nothing."""
+    for line in text.splitlines():
+        said = line.strip()
+        for label in labels:
+            said = said.removeprefix(label).strip()
+        if said := said.strip('"“”').strip():
+            return said
+    return ""
