@@ -120,10 +120,11 @@ class Chat:
 
     def _answer(self, question: str) -> None:
         """Ask; what the LLM writes is shown as it comes, and then, if that is something else, what became of it."""
+        from .graph.events import NodeStarted
         from .graph.state import RagState
 
         conversation, display = self._conversation, self._display
-        drafted = ""
+        drafts = [""]
         with closing(conversation.stream(question)) as events:
             with display.working() as tell:
                 for first in events:
@@ -131,17 +132,20 @@ class Chat:
                         break
                     tell(first)
             for event in chain([first], events):
-                piece = conversation.drafted(event)
-                drafted += piece
-                display.piece(piece)
+                if isinstance(event, NodeStarted) and drafts[-1]:
+                    drafts.append("")
+                    display.line()
+                drafts[-1] += conversation.drafted(event)
+                display.piece(conversation.drafted(event))
                 self._last = event if isinstance(event, RagState) else self._last
-        self._show(drafted)
+        self._show(next(filter(None, reversed(drafts)), ""))
 
     def _show(self, drafted: str) -> None:
         state, display = self._last, self._display
         assert state is not None
         if drafted:
-            display.line("\n")
+            display.line()
+            display.line()
         display.state(state, without_text=state.answer is not None and drafted.strip() == state.answer.text)
         if self._with_trace:
             display.trace(state.trace, milliseconds=sum(step.milliseconds for step in state.trace))

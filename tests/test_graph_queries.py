@@ -69,7 +69,7 @@ def test_the_dense_side_has_the_vector_and_the_lexical_side_the_question(full: C
     assert state.candidates["dense"] == full.search(vector=vector.values, k=2)
     assert state.candidates["lexical"] == full.search(QUESTION, k=2, mode="lexical")
     by_name = {step.node: step.detail for step in state.trace}
-    assert by_name["imagine"] == "1 passages imagined: the query and 1 text"
+    assert by_name["imagine"] == "1 passage imagined"
     assert by_name["dense"].endswith("by the vector of the query and 1 text")
     assert "vector" not in by_name["lexical"]
 
@@ -89,7 +89,7 @@ def test_an_llm_that_fails_or_writes_nothing_leaves_the_plain_search(full: Corpu
     nodes = {"imagine": IMAGINING["imagine"], "find": {"use": "hybrid", "k": 3}}
     state = run(nodes, ["start -> imagine -> find -> end"], full, "", llm=llm)
     assert [hit.document for hit in state.documents] == [hit.document for hit in full.search(QUESTION, k=3)]
-    assert state.trace[0].detail == f"1 passages imagined: the query alone; {why}: the query alone"
+    assert state.trace[0].detail == f"{why}: the query alone"
 
 
 @node("reword", writes={"query"})

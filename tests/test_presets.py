@@ -14,6 +14,7 @@ TEXTS = [
     "Travel is approved by the head of the department.",
     "A lost laptop is reported to the security team within an hour.",
 ]
+FLOW = ["start -> imagine -> end"]
 QUESTION = "How many weeks of leave do parents get?"
 
 pytestmark = pytest.mark.model
@@ -61,6 +62,15 @@ def test_it_knows_nothing_from_an_empty_corpus(preset: str, corpus: Corpus, llm:
     state = ran(preset, corpus, llm, QUESTION)
     assert state.answer is not None
     assert not state.answer.known
+
+
+def test_the_trace_tells_what_imagining_cost(handbook: Corpus, llm: ChatModel) -> None:
+    with RagGraph(
+        {"nodes": {"imagine": {"use": "hyde", "n": 3, "max_tokens": 8}}, "flow": FLOW}, corpus=handbook, llm=llm
+    ) as graph:
+        (step,) = graph.invoke(QUESTION).trace
+    assert (step.detail.split("; ")[-1], step.tokens_out) == ("3 passages imagined", 24)
+    assert step.tokens_in > step.tokens_reused > 0
 
 
 def test_chat_understands_a_question_by_what_was_said(handbook: Corpus, llm: ChatModel) -> None:

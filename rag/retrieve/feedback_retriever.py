@@ -25,7 +25,7 @@ class FeedbackRetriever(BaseRetriever):
     corpus = Corpus("./index")
     corpus.add(["Toad steals a motor-car.", "The motor-car ends in a pond.", "Badger sleeps."])
     retriever = FeedbackRetriever(corpus=corpus, feedback=Rocchio(depth=1), k=2)
-    print([document.page_content for document in retriever.invoke("Who takes the car?")])
+    print([document.page_content for document in retriever.invoke("Who steals a motor-car?")])
     # -> ['Toad steals a motor-car.', 'The motor-car ends in a pond.']
     ```
 

@@ -54,7 +54,8 @@ class Hyde(BaseModel):
         """Imagine."""
         hyde = await asyncio.to_thread(self._component, context)
         vector = await hyde.ainvoke(state.query)
-        context.note(f"{self.n} passages imagined: {vector}")
+        if vector.made_from:
+            context.note(f"{count(len(vector.made_from), 'passage')} imagined")
         for note in vector.notes:
             context.note(note)
         return {"vector": vector}
