@@ -1,4 +1,4 @@
-"""What `rerank.py` has measured so far: a JSON line for each result, so that a run that was killed goes on."""
+"""What a benchmark has measured so far: a JSON line for each result, so that a run that was killed goes on."""
 
 from __future__ import annotations
 
@@ -35,6 +35,9 @@ class State:
 
     def __contains__(self, key: Key) -> bool:
         return key in self._rows
+
+    def __getitem__(self, key: Key) -> dict[str, Any]:
+        return self._rows[key]
 
     def add(self, key: Key, **row: Any) -> None:
         """Remember a result and write it down."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -37,9 +37,16 @@ def load_prompt(prompt: str | Path) -> Prompt:
 
 
 def own_prompts() -> dict[str, Traversable]:
-    """The package's prompts, by name."""
-    entries = sorted(files(__package__).iterdir(), key=lambda entry: entry.name)
-    return {entry.name.removesuffix(".yaml"): entry for entry in entries if entry.name.endswith(".yaml")}
+    """The package's prompts, by name; those in a folder have it before their own: `hyde/web`."""
+    return dict(sorted(_within(files(__package__), "")))
+
+
+def _within(folder: Traversable, prefix: str) -> Iterator[tuple[str, Traversable]]:
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            yield from _within(entry, f"{prefix}{entry.name}/")
+        elif entry.name.endswith(".yaml"):
+            yield prefix + entry.name.removesuffix(".yaml"), entry
 
 
 def prompts_fingerprint() -> str:

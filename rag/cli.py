@@ -25,6 +25,7 @@ import typer
 from .._explain import count
 from .._paths import expand_user
 from ..errors import RagloomError
+from .cli_chat import chat_command
 from .cli_graph import graph_app
 from .cli_heads import heads_app
 from .cli_parts import (
@@ -73,6 +74,7 @@ app = typer.Typer(
 )
 corpus_app = typer.Typer(help="Look after an index.", rich_markup_mode=None)
 cache_app = typer.Typer(help="Look after the cache of prepared models and demo data.", rich_markup_mode=None)
+app.command("chat")(chat_command)
 app.add_typer(graph_app, name="graph")
 app.add_typer(heads_app, name="heads")
 app.add_typer(corpus_app, name="corpus")
@@ -183,7 +185,7 @@ def ask_command(
         Path | None, typer.Option("--over", help="Answer over this folder or file; indexes it first.")
     ] = None,
     graph: Annotated[
-        str, typer.Option("--graph", "-g", help="A preset (default, icr, quick) or a YAML file.")
+        str, typer.Option("--graph", "-g", help="A preset (see ragloom graph list) or a YAML file.")
     ] = "default",
     model: OwnModel = None,
     gpu_layers: GpuLayers = 0,

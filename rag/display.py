@@ -95,13 +95,18 @@ class Display:
             table.add_row(*(Text(cell) for cell in row))
         Console().print(table)
 
-    def state(self, state: RagState) -> None:
-        """What a run ended with: an answer and the passages that it cites, or else the documents."""
+    def piece(self, text: str) -> None:
+        """A piece of a line, as it comes; nothing in JSON mode."""
+        if not self.as_json:
+            print(text, end="", flush=True)
+
+    def state(self, state: RagState, *, without_text: bool = False) -> None:
+        """What a run ended with: an answer, unless it stands there already, and what it cites; or the documents."""
         answer = state.answer
         if answer is None:
             self._hits(state.documents, rows=4)
             return
-        for paragraph in answer.text.split("\n\n"):
+        for paragraph in () if without_text else answer.text.split("\n\n"):
             self.lines(paragraph)
             self.line()
         for note in answer.notes:
@@ -114,6 +119,12 @@ class Display:
         if not answer.known and state.documents:
             self.line("The nearest places:")
             self._hits(state.documents[:NEAREST], rows=6)
+
+    def citations(self, citations: Sequence[Citation]) -> None:
+        """What is cited, word for word."""
+        for number, citation in enumerate(citations, start=1):
+            self.heading(f"[{number}] {place(citation)}")
+            self.lines(textwrap.indent(citation.text, "    "))
 
     def lines(self, text: str) -> None:
         """A text as it stands, code and all; only lines that are too long are wrapped."""

@@ -124,6 +124,8 @@ GRAPHS: Mapping[str, Any] = {
     "quick": "quick",
     "default": "default",
     "icr": "icr",
+    "decompose": "decompose",
+    "iterate": "iterate",
     "main-rag": MAIN_RAG,
     "fan out": FAN_OUT,
     "nested loops": NESTED_LOOPS,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import runpy
 import sys
@@ -85,3 +86,45 @@ def test_the_langchain_app_has_the_best_document_first_after_three_lines(capsys:
     assert before[0] != "The cat sleeps all day."
     assert after[0] == "The cat sleeps all day."
     assert len(after) == 2
+
+
+def test_the_qa_agent_cites_what_it_knows_and_does_not_know_the_rest(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["qa_agent.py"])
+    answers = "\n".join(printed("qa_agent.py", capsys)).split("> ")[1:]
+    assert "sixteen weeks" in answers[0]
+    assert "[1] leave.md, characters " in answers[0]
+    assert "head of the department" in answers[1]
+    assert "I don't know" in answers[2]
+
+
+def test_the_chatbot_goes_on_with_a_conversation(
+    tmp_path: Path, pages: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    def talked(typed: str, *arguments: str) -> list[str]:
+        monkeypatch.setattr(sys, "argv", ["chatbot.py", *arguments])
+        monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
+        return printed("chatbot.py", capsys)
+
+    first = talked("How many weeks of leave do parents get?\n", str(pages))
+    (answer,) = [line for line in first if line.startswith("=") and "sixteen weeks" in line]
+    assert any(line.startswith("[1] ") and "leave.md" in line for line in first)
+    second = talked("And what is served on Fridays?\n")
+    assert second[:2] == ["> How many weeks of leave do parents get?", answer]
+    assert any(line.startswith("=") and "brûlée" in line for line in second[2:])
+
+
+def test_the_research_agent_divides_iterates_and_cites(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["research_agent.py"])
+    lines = printed("research_agent.py", capsys)
+    steps = [line.split()[0] for line in lines[1:] if re.match(r"[a-z]+( |$)", line)]
+    assert steps[0] == "divide"
+    assert set(steps[1:5]) == {"whole", "first", "second", "third"}
+    assert steps[5:8] == ["pool", "attempt", "again"]
+    assert steps[-4:] == ["evidence", "quote", "draft", "ground"]
+    assert any(line.startswith("[1] The ") for line in lines)

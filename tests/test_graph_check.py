@@ -38,11 +38,6 @@ def flow_problems(*lines: str) -> list[str]:
     return problems(NODES + "".join(f"  - {line}\n" for line in lines))
 
 
-@pytest.mark.parametrize("preset", ["quick", "default", "icr"])
-def test_presets_have_no_problems(preset: str) -> None:
-    assert check(preset) == []
-
-
 def test_a_graph_built_in_python_has_paths_and_no_lines() -> None:
     spec = GraphSpec(nodes={"find": {"use": "hybird"}}, flow=["start -> find -> end"])  # type: ignore[dict-item]
     assert [str(problem) for problem in check(spec)] == [

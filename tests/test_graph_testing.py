@@ -19,6 +19,7 @@ from ragloom.rag.generate.evidence import gather
 from ragloom.rag.generate.types import Answer, Citation, Statement
 from ragloom.rag.graph import Context, GraphError, NodeType, RagState, Registry, Turn, Update, Verdict, node
 from ragloom.rag.graph.testing import BrokenRulesError, check_node
+from ragloom.rag.retrieve import QueryVector
 from ragloom.stores.types import Hit
 
 HIT = Hit(Document("Toad.", id="1", metadata={"page": 1}), 0.5, 1)
@@ -334,7 +335,7 @@ def lambda_with_doc(state: RagState, context: Context) -> None:
 
 TEXTS = ["Toad steals a motor-car and is sent to prison.", "Mole meets Rat at the river.", "Badger sleeps all winter."]
 QUESTION = "Who steals a motor-car?"
-PARAMS = {"route": {"among": ["dense", "lexical"]}, "filter": {"keep": 2}}
+PARAMS = {"route": {"among": ["dense", "lexical"]}, "filter": {"keep": 2}, "subsearch": {"number": 1}}
 WITH_MODELS = {"cross-encoder"}  # and those that look into an LLM: see test_graph_reranking
 OWN = sorted(
     name
@@ -353,6 +354,9 @@ def everything(corpus: Corpus) -> RagState:
     return RagState(
         question=QUESTION,
         history=[Turn("user", "Tell me of Toad."), Turn("assistant", "He is rich.")],
+        vector=QueryVector.of(QUESTION, corpus.embedder.encode_query("Toad"), corpus.embedder.fingerprint),
+        subquestions=["Who steals?", "Where is the motor-car?"],
+        drafts=["Toad steals."],
         where={"start": 0},
         candidates={"dense": hits[:2], "lexical": hits[1:]},
         documents=hits,

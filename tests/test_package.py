@@ -11,6 +11,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from ragloom.prompts.loader import own_prompts
+from ragloom.rag.graph import presets
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
@@ -59,7 +61,8 @@ def test_the_wheel_carries_prompts_and_types_and_no_tests(tmp_path: Path) -> Non
     (wheel,) = tmp_path.glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
     assert {"ragloom/py.typed", "ragloom/prompts/cited.yaml", "ragloom/rag/cli.py"} <= set(names)
-    assert {f"ragloom/rag/graph/presets/{preset}.yaml" for preset in ("quick", "default", "icr")} <= set(names)
+    assert {f"ragloom/rag/graph/presets/{preset}.yaml" for preset in presets()} <= set(names)
+    assert {f"ragloom/prompts/{prompt}.yaml" for prompt in own_prompts()} <= set(names)
     assert {name.split("/")[0] for name in names} == {"ragloom", f"ragloom-{PROJECT['project']['version']}.dist-info"}
     assert {name.split("/")[1] for name in names if name.startswith("ragloom/") and name.count("/") > 1} == set(SHIPPED)
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .evidence import Evidence as Evidence
     from .evidence import gather as gather
     from .grounding import ground as ground
+    from .iterating import IterRetGen as IterRetGen
     from .quoting import quote as quote
     from .types import Answer as Answer
     from .types import Citation as Citation
@@ -23,6 +24,7 @@ __all__ = [
     "Citation",
     "Evidence",
     "GenerateError",
+    "IterRetGen",
     "PassageTooLongError",
     "Statement",
     "cited",
@@ -36,6 +38,7 @@ _HOMES = {
     "Citation": ".types",
     "Evidence": ".evidence",
     "GenerateError": ".errors",
+    "IterRetGen": ".iterating",
     "PassageTooLongError": ".errors",
     "Statement": ".types",
     "cited": ".citing",

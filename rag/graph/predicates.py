@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
+from ..generate.iterating import is_settled
 from ..generate.types import How
 from .errors import NodeTypeError
 from .fields import check_fields, check_name
@@ -145,6 +146,18 @@ def route(state: RagState) -> str:
 def narrowed(state: RagState) -> bool:
     """Whether conditions on metadata were taken from the question."""
     return bool(state.where)
+
+
+@predicate("subquestions", reads={"subquestions"})
+def subquestions(state: RagState) -> int:
+    """How many simpler questions the question was divided into."""
+    return len(state.subquestions)
+
+
+@predicate("settled", reads={"drafts"})
+def settled(state: RagState) -> bool:
+    """Whether the answer says what it said in the round before, or there is none to search with."""
+    return is_settled(state.drafts)
 
 
 @predicate("follow_up")

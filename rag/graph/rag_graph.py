@@ -28,7 +28,7 @@ from .running.caching import NodeCache
 from .running.resources import GivenLlm, Resources, check_given, lacking
 from .running.session import Session
 from .spec import GraphSpec
-from .state import NodeTrace, RagState
+from .state import NodeTrace, RagState, Turn
 
 if TYPE_CHECKING:
     from langchain_core.runnables.graph import Graph
@@ -217,6 +217,16 @@ class RagGraph(Runnable[GraphInput, RagState]):
     async def aresume(self, thread: str, config: RunnableConfig | None = None) -> RagState:
         """Go on with a run that broke off, without blocking the event loop; see `resume`."""
         return await self._opened().arun(None, config, thread)
+
+    def conversation(self, thread: str) -> list[Turn]:
+        """What was said in a thread, oldest first; nothing is run, and of a thread that is not there nothing was said.
+
+        These are the turns that the thread's last run was told, its question, and its answer, if it came to one.
+
+        Raises:
+            ThreadError: there are no checkpoints.
+        """
+        return self._opened().conversation(thread)
 
     def get_graph(self, config: RunnableConfig | None = None) -> Graph:
         """LangChain's picture of the graph; decisions are in `draw`'s alone."""

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 from ...stores.types import Hit
 from ..generate.evidence import Evidence
 from ..generate.types import Answer, Citation
+from ..retrieve.query_vector import QueryVector
 from .errors import GraphError
 
 T = TypeVar("T")
@@ -100,12 +101,15 @@ class RagState(BaseModel):
         question: what was asked; no node changes it.
         history: the conversation before it, oldest first; no node changes it.
         query: what retrievers search for: the question, until something rewrites it.
+        vector: what the dense side looks for instead of the query's own vector, as long as the query is the same.
+        subquestions: simpler questions that the question was divided into.
         where: conditions on metadata that were taken from the question; retrievers keep to them.
         candidates: what each retrieving node found, by the node's name, best first.
         documents: what the answer is to be made from, best first.
         evidence: the sentences of documents, weighed against the question.
         quotes: the answer in the documents' own words.
         answer: the answer so far: a draft until it is grounded.
+        drafts: what was answered in each round of a loop that searches with its last answer.
         memory: what a memory recalls.
         verdicts: what a judge thinks of documents.
         route: what a routing node chose.
@@ -118,12 +122,15 @@ class RagState(BaseModel):
     question: str
     history: Annotated[list[Turn], latest] = []
     query: Annotated[str, latest] = ""
+    vector: Annotated[QueryVector | None, latest] = Field(default=None, repr=False)
+    subquestions: Annotated[list[str], latest] = []
     where: Annotated[dict[str, JsonValue], latest] = {}
     candidates: Annotated[dict[str, list[Hit]], merged] = Field(default={}, repr=False)
     documents: Annotated[list[Hit], latest] = []
     evidence: Annotated[Evidence | None, latest] = Field(default=None, repr=False)
     quotes: Annotated[Answer | None, latest] = Field(default=None, repr=False)
     answer: Annotated[Answer | None, latest] = None
+    drafts: Annotated[list[str], latest] = []
     memory: Annotated[list[Document], latest] = []
     verdicts: Annotated[list[Verdict], latest] = []
     route: Annotated[str, latest] = ""
@@ -163,7 +170,7 @@ def written(value: T | None, field: str) -> T:
     return value
 
 
-GIVEN = frozenset({"question", "history", "query", "where"})
+GIVEN = frozenset({"question", "history", "query", "vector", "where", "drafts"})
 """What the state has before any node has run."""
 
 WRITABLE = frozenset(RagState.model_fields) - {"question", "history", "trace"}

@@ -11,3 +11,11 @@ class RoutingError(RagloomError):
 
 class SelfQueryError(RagloomError):
     """Conditions cannot be taken from a question."""
+
+
+class QueryVectorError(RagloomError):
+    """A vector cannot be searched with, or not be made."""
+
+
+class RewritingError(RagloomError):
+    """A question cannot be rewritten or divided."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -19,10 +19,17 @@ from .retrieving import HowMany
 
 Count = Annotated[int, Field(ge=0)]
 
+Asked = Literal["question", "query"]
+"""What is answered: the question as it was asked, or as a node has rewritten it."""
 
-@node("gather", reads={"question", "documents"}, writes={"evidence"}, needs={"corpus"})
-def gather(state: RagState, context: Context) -> Update:
-    """Weigh every sentence of the documents against the question."""
+
+@node("gather", reads={"question", "query", "documents"}, writes={"evidence"}, needs={"corpus"})
+def gather(state: RagState, context: Context, *, asked: Asked = "question") -> Update:
+    """Weigh every sentence of the documents against the question.
+
+    Args:
+        asked: against the question as it was asked, or against the `query` that a node has made of it.
+    """
     documents = [hit.document for hit in state.documents]
     with context.timed("loading the embedder"):
         context.corpus.check_embedder()
@@ -31,7 +38,7 @@ def gather(state: RagState, context: Context) -> Update:
     except CorpusError:  # not of this corpus, or deleted since
         vectors = None
     evidence = weighing.gather(
-        state.question, documents, context.corpus.embedder, passage_vectors=vectors, language=context.language
+        getattr(state, asked), documents, context.corpus.embedder, passage_vectors=vectors, language=context.language
     )
     context.note(f"{count(len(evidence.sentences), 'sentence')}, confidence {evidence.confidence:.2f}")
     return {"evidence": evidence}
@@ -65,23 +72,26 @@ def quote(
     return {"quotes": quotes, "answer": quotes}
 
 
-@node("cited", reads={"question", "documents"}, writes={"answer"}, needs={"llm"})
+@node("cited", reads={"question", "query", "documents"}, writes={"answer"}, needs={"llm"})
 def cited(
     state: RagState,
     context: Context,
     *,
     max_prompt_tokens: HowMany = citing.MAX_PROMPT_TOKENS,
     max_answer_tokens: HowMany = citing.MAX_ANSWER_TOKENS,
+    asked: Asked = "question",
 ) -> Update:
     """Let the LLM answer from numbered documents; nobody checks what it wrote, that is for `ground`.
 
     Args:
         max_prompt_tokens: the budget for the documents; those that do not fit are left out, and a note says so.
         max_answer_tokens: where the answer is cut off.
+        asked: the question as it was asked, or the `query` that a node has made of it.
     """
+    question = getattr(state, asked)
     try:
         answer = citing.cited(
-            state.question,
+            question,
             [hit.document for hit in state.documents],
             context.llm,
             max_prompt_tokens=max_prompt_tokens,
@@ -89,7 +99,7 @@ def cited(
             language=context.language,
         )
     except PassageTooLongError as error:
-        answer = unknown(state.question, str(error))
+        answer = unknown(question, str(error))
     for note in answer.notes:
         context.note(note)
     return {"answer": answer}

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import Annotated, Self
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ...._explain import unknown
 from ....stores import fusion
-from ....stores.errors import CorpusError
 from ....stores.types import Hit
 from ...rerank import fusing
 from ...retrieve import diversity
@@ -17,11 +15,7 @@ from ..context import Context
 from ..node_type import WITH_CANDIDATES, node
 from ..state import RagState, Update
 from .retrieving import HowMany
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
+from .vectors import vectors_of
 
 KEEP = 10
 
@@ -109,17 +103,10 @@ def mmr(
     if not state.documents:
         return {"documents": []}
     query = context.corpus.embedder.encode_query(state.query)
-    chosen = diversity.mmr(query, _vectors(state.documents, context), keep=keep, lambda_mult=lambda_mult)
+    chosen = diversity.mmr(query, vectors_of(state.documents, context.corpus), keep=keep, lambda_mult=lambda_mult)
     kept = [state.documents[place] for place in chosen]
     context.note(f"{len(state.documents)} -> {len(kept)}")
     return {"documents": [Hit(hit.document, hit.score, rank) for rank, hit in enumerate(kept, start=1)]}
-
-
-def _vectors(hits: Sequence[Hit], context: Context) -> NDArray[np.float32]:
-    try:
-        return context.corpus.vectors([hit.document.id or "" for hit in hits])
-    except CorpusError:  # not of this corpus, or deleted since
-        return context.corpus.embedder.encode([hit.document.page_content for hit in hits])
 
 
 def _key(hit: Hit) -> str:

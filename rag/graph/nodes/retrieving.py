@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator, Field
 
 from ...._explain import count
 from ....stores.errors import QueryError
 from ....stores.query import Mode
+from ....stores.types import Hit
 from ....stores.where import check_where, joined
 from ..context import Context
 from ..node_type import NodeType, node
 from ..state import RagState, Update
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ....stores.corpus import Corpus
 
 K = 10
 
@@ -30,15 +37,33 @@ HowMany = Annotated[int, Field(ge=1)]
 Where = Annotated[dict[str, Any], AfterValidator(_checked)]
 
 
+def moved_vector(state: RagState, corpus: Corpus) -> NDArray[np.float32] | None:
+    """The vector that the query's was moved to, if it stands for the query as it is now."""
+    vector = state.vector
+    return vector.within(corpus.embedder_fingerprint) if vector and vector.query == state.query else None
+
+
+def _found(query: str, context: Context, mode: Mode, options: dict[str, Any], wanted: dict[str, Any]) -> list[Hit]:
+    """What a search finds under the node's own conditions and those that the question `wanted`."""
+    corpus = context.corpus
+    if mode != "lexical" and len(corpus):
+        with context.timed("loading the embedder"):
+            corpus.check_embedder()
+    where = joined([options.pop("where") or {}, wanted])
+    hits = corpus.search(query, mode=mode, where=where, **options)
+    asked = f", where the question wants {json.dumps(wanted, ensure_ascii=False)}" if wanted else ""
+    context.note(f"{count(len(corpus), 'chunk')} -> {len(hits)}{asked}")
+    return hits
+
+
 def _retriever(mode: Mode, summary: str) -> NodeType:
+    has_vector = mode != "lexical"
+
     def retrieve(state: RagState, context: Context, *, k: HowMany = K, where: Where | None = None) -> Update:
-        corpus = context.corpus
-        if mode != "lexical" and len(corpus):
-            with context.timed("loading the embedder"):
-                corpus.check_embedder()
-        hits = corpus.search(state.query, k=k, mode=mode, where=joined([where or {}, state.where]))
-        asked = f", where the question wants {json.dumps(state.where, ensure_ascii=False)}" if state.where else ""
-        context.note(f"{count(len(corpus), 'chunk')} -> {len(hits)}{asked}")
+        vector = moved_vector(state, context.corpus) if has_vector else None
+        hits = _found(state.query, context, mode, {"k": k, "where": where, "vector": vector}, state.where)
+        if vector is not None:
+            context.note(f"by the vector of {state.vector}")
         return {"candidates": {context.node: hits}, "documents": hits}
 
     retrieve.__doc__ = f"""{summary}
@@ -47,9 +72,37 @@ def _retriever(mode: Mode, summary: str) -> NodeType:
         k: how many chunks to find.
         where: conditions on their metadata, besides those taken from the question.
     """
-    return node(mode, reads={"query", "where"}, writes={"candidates", "documents"}, needs={"corpus"})(retrieve)
+    reads = {"query", "where", *(["vector"] if has_vector else [])}
+    return node(mode, reads=reads, writes={"candidates", "documents"}, needs={"corpus"})(retrieve)
 
 
 dense = _retriever("dense", "Search by meaning: the chunks whose vectors are nearest to the query's.")
 lexical = _retriever("lexical", "Search by words: BM25.")
 hybrid = _retriever("hybrid", "Search by meaning and by words at once, fused by RRF.")
+
+
+@node("subsearch", reads={"subquestions", "where"}, writes={"candidates", "documents"}, needs={"corpus"})
+def subsearch(
+    state: RagState,
+    context: Context,
+    *,
+    number: HowMany,
+    k: HowMany = K,
+    mode: Mode = "hybrid",
+    where: Where | None = None,
+) -> Update:
+    """Search for one of the questions that the question was divided into; for nothing if there are not so many.
+
+    Args:
+        number: which of them, from 1.
+        k: how many chunks to find.
+        mode: `hybrid`, `dense` or `lexical`.
+        where: conditions on their metadata, besides those taken from the question.
+    """
+    if number > len(state.subquestions):
+        context.note("there is no such question")
+        return {"candidates": {context.node: []}, "documents": []}
+    question = state.subquestions[number - 1]
+    context.note(question)
+    hits = _found(question, context, mode, {"k": k, "where": where}, state.where)
+    return {"candidates": {context.node: hits}, "documents": hits}

@@ -12,9 +12,11 @@ from typing import Annotated, Any, TypedDict, get_type_hints
 from langchain_core.documents import Document
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
+from ....stores.embedder import Fingerprint
 from ....stores.types import Hit
 from ...generate.evidence import Evidence
 from ...generate.types import Answer, Citation, Statement
+from ...retrieve.query_vector import QueryVector
 from ..state import NodeTrace, RagState, Turn, Verdict, latest, merged
 
 ROUNDS = "_rounds"
@@ -37,7 +39,9 @@ Channels = TypedDict(
     total=False,
 )
 
-_SAVED = (Hit, Document, Answer, Citation, Statement, Evidence, NodeTrace, Turn, Verdict)
+_SAVED = (
+    Answer, Citation, Document, Evidence, Fingerprint, Hit, NodeTrace, QueryVector, Statement, Turn, Verdict,
+)  # fmt: skip
 
 
 def serializer() -> JsonPlusSerializer:

@@ -22,7 +22,7 @@ from ..checks.ways import Ways
 from ..errors import CancelledError, StalledError, ThreadError
 from ..events import Event, NodeEnded, NodeFailed, NodeStarted, Token
 from ..plan import Plan
-from ..state import RagState
+from ..state import RagState, Turn
 from .building import longest_run
 from .channels import ENDED, GRAPH, node_key, to_state
 from .checkpoints import aopen_saver, open_saver
@@ -95,6 +95,19 @@ class Session:
         """Run and tell what happens, at last the state, without blocking the event loop."""
         return self._atold(values, config, thread, _ALL)
 
+    def conversation(self, thread: str) -> list[Turn]:
+        """What was said in a thread: what its last run was told, its question, and its answer if it came to one."""
+        with open_saver(self.kept) as saver:
+            if saver is None:
+                raise _nowhere("find", thread)
+            found = saver.get_tuple({"configurable": {"thread_id": thread}})
+        if found is None:
+            return []
+        values = found.checkpoint["channel_values"]
+        state = to_state(values.get("__start__") or values)
+        asked = [*state.history, Turn("user", state.question)]
+        return [*asked, Turn("assistant", str(state.answer))] if values.get(ENDED) and state.answer else asked
+
     def _told(self, values: Values | None, config: RunnableConfig | None, thread: str | None, modes: Modes) -> Told:
         run = Run(may_be_left=modes is not _QUIET or self.has_threads)
         begun = None if values is None else {**values, GRAPH: self.fingerprint}
@@ -149,10 +162,7 @@ class Session:
         if thread is None and not is_new:
             raise ThreadError("which run is to be resumed? Name its thread")
         if thread and not self.kept:
-            doing = "keep" if is_new else "find"
-            raise ThreadError(
-                f"there is nowhere to {doing} the thread {thread!r}; write RagGraph(..., checkpoints=FILE)"
-            )
+            raise _nowhere("keep" if is_new else "find", thread)
         configurable = {**configurable, RUN: run}
         if thread or _is_of_an_app(ensure_config().get("configurable", {})):
             configurable["thread_id"] = thread or uuid4().hex  # langgraph takes one without for a step of the app
@@ -218,6 +228,10 @@ class Session:
                     f"after {' and '.join(map(repr, sorted(came)))} had; make both branches reach the join"
                 )
         return "the run stalled: a node waits for several others, and not all of them ran"
+
+
+def _nowhere(doing: str, thread: str) -> ThreadError:
+    return ThreadError(f"there is nowhere to {doing} the thread {thread!r}; write RagGraph(..., checkpoints=FILE)")
 
 
 @contextmanager

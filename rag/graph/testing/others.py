@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 from langchain_core.documents import Document
 
+from ....stores.embedder import Fingerprint
 from ....stores.types import Hit
 from ...generate.evidence import Evidence
 from ...generate.types import unknown
+from ...retrieve.query_vector import QueryVector
 from ..state import NodeTrace, RagState, Turn, Verdict
 
 _NONE = np.zeros((0, 1), np.float32)
@@ -30,10 +32,13 @@ _EVIDENCE = Evidence(
 _OTHERS: dict[str, Any] = {
     "history": [Turn("user", "Something else?")],
     "query": "something else",
+    "vector": QueryVector("something else", (1.0,), Fingerprint("something else", 1, "")),
+    "subquestions": ["something else"],
     "where": {"something_else": True},
     "documents": [Hit(_DOCUMENT, 0.25, 1)],
     "evidence": _EVIDENCE,
     "answer": unknown("Something else?", "it is something else"),
+    "drafts": ["something else"],
     "quotes": unknown("Something else?", "it is something else"),
     "memory": [_DOCUMENT],
     "verdicts": [Verdict("something-else", -0.25)],

@@ -1,0 +1,110 @@
+"""Iter-RetGen: answer, search with question and answer, answer again.
+
+A first answer, even a wrong one, names what the question leaves out, and so is near to documents that the question is
+not near to. With `y_0` empty, round `t` answers from what is found for question and last answer together,
+
+    y_t = LLM(q, search(q + y_{t-1})).
+
+Shao et al., "Enhancing Retrieval-Augmented Large Language Models with Iterative Retrieval-Generation Synergy", Findings
+of EMNLP 2023, section 3. They always take T rounds; we stop when the answer stops changing, or when there is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from langchain_core.documents import Document
+from langchain_core.language_models import BaseChatModel
+from langchain_core.runnables import Runnable, RunnableConfig, RunnableSerializable
+from pydantic import ConfigDict, Field
+
+from ..retrieve.wording import says_the_same
+from .citing import MAX_ANSWER_TOKENS, MAX_PROMPT_TOKENS, cited
+from .types import Answer
+
+ROUNDS = 3
+"""How often is answered at most; the paper sees little after the second."""
+
+
+def draft_of(answer: Answer | None) -> str:
+    """The words of an answer that a search can use: without markers, nothing if there is none."""
+    return " ".join(statement.text for statement in answer.statements) if answer and answer.known else ""
+
+
+def next_query(question: str, draft: str) -> str:
+    """What the next round searches for."""
+    return f"{question} {draft}".strip()
+
+
+def is_settled(drafts: Sequence[str]) -> bool:
+    """Whether another round would bring nothing: the last draft is empty, or says what the one before said."""
+    last, before = [*reversed(drafts), "", ""][:2]
+    return not last or says_the_same(last, before)
+
+
+class IterRetGen(RunnableSerializable[str, Answer]):
+    """Answers from what it finds, again and again, each time searching with its last answer too; a LangChain Runnable.
+
+    ```python
+    from ragloom import Corpus, load
+    from ragloom.rag.generate import IterRetGen
+
+    corpus = Corpus("./index")
+    corpus.add(["Toad steals a motor-car.", "A motor-car ends in a pond."])
+    with load("embedded", n_ctx=2048) as llm:
+        answer = IterRetGen(llm=llm, retriever=corpus.as_retriever(k=1)).invoke("What does Toad steal?")
+    print(answer.how in ("cited", "unknown"))  # -> True
+    ```
+
+    The answer is the LLM's word, as that of `cited` is: `ground` checks it.
+
+    Attributes:
+        llm: any LangChain chat model.
+        retriever: of a text to documents: a LangChain retriever, `corpus.as_retriever()`.
+        rounds: how often is answered at most.
+        max_prompt_tokens: of the documents, in each round.
+        max_answer_tokens: of each answer.
+        language: how sentences are told apart.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+    llm: BaseChatModel
+    retriever: Runnable[str, list[Document]]
+    rounds: int = Field(default=ROUNDS, ge=1)
+    max_prompt_tokens: int = Field(default=MAX_PROMPT_TOKENS, ge=1)
+    max_answer_tokens: int = Field(default=MAX_ANSWER_TOKENS, ge=1)
+    language: str = "en"
+
+    def invoke(
+        self,
+        input: str,  # noqa: A002 - LangChain's name
+        config: RunnableConfig | None = None,
+        **_: Any,
+    ) -> Answer:
+        """Answer a question.
+
+        Raises:
+            GenerateError: the question is empty, or there is no room for a single passage.
+        """
+        return self._call_with_config(self._answer, input, config)
+
+    def _answer(self, question: str) -> Answer:
+        answer = self._round(question, "")
+        drafts = [draft_of(answer)]
+        while len(drafts) < self.rounds and not is_settled(drafts):
+            again = self._round(question, drafts[-1])
+            drafts.append(draft_of(again))
+            answer = again if again.known else answer
+        return answer
+
+    def _round(self, question: str, draft: str) -> Answer:
+        return cited(
+            question,
+            self.retriever.invoke(next_query(question, draft)),
+            self.llm,
+            max_prompt_tokens=self.max_prompt_tokens,
+            max_answer_tokens=self.max_answer_tokens,
+            language=self.language,
+        )

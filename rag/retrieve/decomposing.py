@@ -1,0 +1,120 @@
+"""A question divided into simpler ones, each of which can be searched for by itself.
+
+"Is the Danube longer than the Rhine?" is answered by two documents, of which neither is near to the question. An LLM
+names what would have to be looked up (decomposed prompting: Khot et al., ICLR 2023; in Modular RAG, Gao et al. 2024, a
+branching flow whose branches are fused). Its answer is held to a list of texts; of those, what repeats the question or
+another one is left out, and what is about something else too (see `wording`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from langchain_core.exceptions import OutputParserException
+from langchain_core.language_models import BaseChatModel
+from langchain_core.runnables import RunnableConfig, RunnableSerializable
+from pydantic import ConfigDict, Field
+
+from ..._explain import count
+from ...prompts import load_prompt
+from ..llm.json_asking import ask_json
+from .errors import RewritingError
+from .wording import is_about, says_the_same
+
+MOST = 3
+"""How many questions one is divided into at most."""
+
+_TOKENS_EACH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Decomposed:
+    """The simpler questions.
+
+    Attributes:
+        questions: none where the question cannot be divided.
+        notes: what was left out and why, in words.
+    """
+
+    questions: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+class Decomposer(RunnableSerializable[str, Decomposed]):
+    """Divides a question into simpler ones; a LangChain Runnable.
+
+    ```python
+    from ragloom import load
+    from ragloom.rag.retrieve import Decomposer
+
+    with load("embedded", n_ctx=2048) as llm:
+        decomposed = Decomposer(llm=llm).invoke("Is parental leave longer in Rome than in Oslo?")
+    print(len(decomposed.questions) <= 3)  # -> True
+    ```
+
+    Attributes:
+        llm: any LangChain chat model; ragloom's own cannot leave the form of the answer.
+        most: how many questions there are at most.
+        language: in which words are compared: a code such as `en`, or `other`.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+    llm: BaseChatModel
+    most: int = Field(default=MOST, ge=1)
+    language: str = "en"
+
+    def invoke(
+        self,
+        input: str,  # noqa: A002 - LangChain's name
+        config: RunnableConfig | None = None,
+        **_: Any,
+    ) -> Decomposed:
+        """Divide a question.
+
+        Raises:
+            RewritingError: the question is empty.
+        """
+        return self._call_with_config(self._decomposed, input, config)
+
+    def _decomposed(self, question: str) -> Decomposed:
+        if not question.strip():
+            raise RewritingError("the question is empty; ask something")
+        prompt = load_prompt("decompose").render(question=question, most=str(self.most))
+        try:
+            reply = ask_json(self.llm, prompt, schema(self.most), max_tokens=_TOKENS_EACH * self.most)
+        except OutputParserException as error:
+            return Decomposed((), (f"the LLM's answer cannot be read: {' '.join(str(error).split())[:200]}",))
+        written = reply.get("questions") if isinstance(reply, Mapping) else None
+        if not isinstance(written, list):
+            return Decomposed((), (f"the LLM's answer cannot be read: {reply!r:.80}",))
+        return self._sifted(question, [" ".join(str(each).split()) for each in written])
+
+    def _sifted(self, question: str, written: list[str]) -> Decomposed:
+        kept: list[str] = []
+        notes = []
+        for each in filter(None, written):
+            if any(says_the_same(each, other) for other in (question, *kept)):
+                notes.append(f"left out, for it was asked already: {each:.80}")
+            elif not is_about(each, question, language=self.language):
+                notes.append(f"left out, for it is about something else: {each:.80}")
+            else:
+                kept.append(each)
+        told = count(len(kept), "question") if kept else "the question is not divided"
+        return Decomposed(tuple(kept[: self.most]), (told, *notes))
+
+
+def schema(most: int) -> dict[str, Any]:
+    """The JSON Schema of an answer: a list of one to `most` questions."""
+    return {
+        "title": "decomposed",
+        "description": "Simpler questions that can be looked up one by one.",
+        "type": "object",
+        "properties": {
+            "questions": {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": most},
+        },
+        "required": ["questions"],
+        "additionalProperties": False,
+    }

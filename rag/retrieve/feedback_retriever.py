@@ -1,0 +1,75 @@
+"""A search whose first result moves the query's vector for a second one, as a LangChain retriever."""
+
+from __future__ import annotations
+
+from langchain_core.callbacks import CallbackManagerForRetrieverRun
+from langchain_core.documents import Document
+from langchain_core.retrievers import BaseRetriever
+from pydantic import ConfigDict, Field
+
+from ...stores.corpus import Corpus
+from ...stores.query import Mode
+from ...stores.types import Hit
+from ..rerank.reranker import Reranker
+from .feedback import Feedback, RerankerFeedback, Rocchio
+from .query_vector import QueryVector
+
+
+class FeedbackRetriever(BaseRetriever):
+    """Searches twice: what the first search finds moves the query's vector for the second.
+
+    ```python
+    from ragloom import Corpus
+    from ragloom.rag.retrieve import FeedbackRetriever, Rocchio
+
+    corpus = Corpus("./index")
+    corpus.add(["Toad steals a motor-car.", "The motor-car ends in a pond.", "Badger sleeps."])
+    retriever = FeedbackRetriever(corpus=corpus, feedback=Rocchio(depth=1), k=2)
+    print([document.page_content for document in retriever.invoke("Who steals a motor-car?")])
+    # -> ['Toad steals a motor-car.', 'The motor-car ends in a pond.']
+    ```
+
+    Attributes:
+        corpus: what is searched.
+        feedback: how the vector is moved; None: by the order of what was found, or by the reranker's scores.
+        reranker: reads what was found first; None: it counts in the order in which it was found.
+        k: how many documents the second search finds.
+        before: how the first search finds: `hybrid` interpolates words and meaning before feedback.
+        after: how the second one finds: `hybrid` interpolates after it.
+    """
+
+    model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
+
+    corpus: Corpus
+    feedback: Feedback | None = None
+    reranker: Reranker | None = None
+    k: int = Field(default=10, ge=1)
+    before: Mode = "hybrid"
+    after: Mode = "hybrid"
+
+    def vector(self, query: str) -> QueryVector:
+        """The query's vector after feedback.
+
+        Raises:
+            QueryError: the query is empty, or longer than what the embedder reads.
+            EmbedderMismatchError: the corpus was embedded by another model.
+        """
+        self.corpus.check_embedder()
+        feedback = self.feedback or (RerankerFeedback() if self.reranker else Rocchio())
+        found = self.corpus.search(query, k=feedback.depth, mode=self.before)
+        if self.reranker:
+            ranking = self.reranker.rank(query, [hit.document for hit in found])
+            found = [Hit(ranked.document, ranked.score, ranked.rank) for ranked in ranking]
+        ids = [str(hit.document.id) for hit in found]
+        embedder = self.corpus.embedder
+        moved = feedback.move(embedder.encode_query(query), self.corpus.vectors(ids), [hit.score for hit in found])
+        return QueryVector.of(query, moved, embedder.fingerprint, made_from=ids)
+
+    def _get_relevant_documents(
+        self,
+        query: str,
+        *,
+        run_manager: CallbackManagerForRetrieverRun,  # noqa: ARG002 - LangChain's signature
+    ) -> list[Document]:
+        hits = self.corpus.search(query, vector=self.vector(query).values, k=self.k, mode=self.after)
+        return [hit.document for hit in hits]

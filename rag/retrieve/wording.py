@@ -1,0 +1,55 @@
+"""Whether a question that an LLM wrote is about what was asked, by its words.
+
+A small LLM that is to rewrite a question answers it instead, repeats the instruction, or writes about something else.
+Searching for that would lose what the user wants to know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...stores.analysis import STEMMERS, UNSTEMMED, analyzer, normal
+
+LEAST_KNOWN = 0.5
+"""So much of a question's content terms has to come from what it was made of."""
+
+
+def is_about(text: str, question: str, background: str = "", *, language: str = "en") -> bool:
+    """Whether a text has a content term of the question, and at least half of its own from question and background.
+
+    ```python
+    from ragloom.rag.retrieve.wording import is_about
+
+    talk = "Parents get sixteen weeks of leave."
+    print(is_about("Who approves the leave of parents?", "Who approves it?", talk))  # -> True
+    print(is_about("Parents get leave.", "Who approves it?", talk))                  # -> False
+    ```
+
+    A question without content terms, such as "Why?", asks for none of its own.
+    """
+    own, asked, known = (_terms(each, language) for each in (text, question, f"{question}\n{background}"))
+    if not own or (asked and not own & asked):
+        return False
+    return len(own & known) >= LEAST_KNOWN * len(own)
+
+
+def _terms(text: str, language: str) -> set[str]:
+    words = analyzer(language if language in STEMMERS else UNSTEMMED, stop_words=False)
+    return set(words.analyze(normal(text)))
+
+
+def says_the_same(one: str, other: str) -> bool:
+    """Whether two texts have the same words in the same order, whatever their capitals and punctuation."""
+    words = analyzer(UNSTEMMED)
+    return words.analyze(normal(one)) == words.analyze(normal(other))
+
+
+def first_line(text: str, *, labels: Sequence[str] = ()) -> str:
+    """The first line that says something, without a label before it and quotation marks around it; else nothing."""
+    for line in text.splitlines():
+        said = line.strip()
+        for label in labels:
+            said = said.removeprefix(label).strip()
+        if said := said.strip('"“”').strip():
+            return said
+    return ""

@@ -1,0 +1,80 @@
+"""Every graph that comes with ragloom is right, can be drawn, and answers with the embedded models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from ragloom import Corpus, RagGraph, RagState, load
+from ragloom.rag.graph import Turn, check, presets
+from ragloom.rag.llm import ChatModel
+
+TEXTS = [
+    "Parents get sixteen weeks of leave.",
+    "Travel is approved by the head of the department.",
+    "A lost laptop is reported to the security team within an hour.",
+]
+FLOW = ["start -> imagine -> end"]
+QUESTION = "How many weeks of leave do parents get?"
+
+pytestmark = pytest.mark.model
+
+
+@pytest.fixture(scope="module")
+def llm() -> Iterator[ChatModel]:
+    with load("embedded", n_ctx=2048) as loaded:
+        yield loaded
+
+
+@pytest.fixture(scope="module")
+def handbook(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Corpus]:
+    with Corpus(tmp_path_factory.mktemp("handbook")) as corpus:
+        corpus.add(TEXTS)
+        yield corpus
+
+
+def ran(preset: str, corpus: Corpus, llm: ChatModel, question: str, *history: Turn) -> RagState:
+    with RagGraph(preset, corpus=corpus, llm=llm if preset != "quick" else None) as graph:
+        return graph.invoke({"question": question, "history": list(history)})
+
+
+@pytest.mark.parametrize("preset", presets())
+def test_it_is_right_drawn_and_answers_from_the_documents(preset: str, handbook: Corpus, llm: ChatModel) -> None:
+    assert check(preset) == []
+    with RagGraph(preset, corpus=handbook, llm=llm if preset != "quick" else None) as graph:
+        assert graph.draw("svg").startswith("<svg")
+        assert "flowchart" in graph.draw("mermaid")
+    state = ran(preset, handbook, llm, QUESTION)
+    assert state.answer is not None
+    assert "sixteen weeks" in state.answer.text
+    assert {citation.text for citation in state.citations} <= set(TEXTS)
+
+
+@pytest.mark.parametrize("preset", presets())
+def test_it_does_not_know_what_nothing_says(preset: str, handbook: Corpus, llm: ChatModel) -> None:
+    state = ran(preset, handbook, llm, "Which colour has the planet Neptune?")
+    assert state.answer is not None
+    assert not state.answer.known
+
+
+@pytest.mark.parametrize("preset", presets())
+def test_it_knows_nothing_from_an_empty_corpus(preset: str, corpus: Corpus, llm: ChatModel) -> None:
+    state = ran(preset, corpus, llm, QUESTION)
+    assert state.answer is not None
+    assert not state.answer.known
+
+
+def test_the_trace_tells_what_imagining_cost(handbook: Corpus, llm: ChatModel) -> None:
+    with RagGraph(
+        {"nodes": {"imagine": {"use": "hyde", "n": 3, "max_tokens": 8}}, "flow": FLOW}, corpus=handbook, llm=llm
+    ) as graph:
+        (step,) = graph.invoke(QUESTION).trace
+    assert (step.detail.split("; ")[-1], step.tokens_out) == ("3 passages imagined", 24)
+    assert step.tokens_in > step.tokens_reused > 0
+
+
+def test_chat_understands_a_question_by_what_was_said(handbook: Corpus, llm: ChatModel) -> None:
+    talk = [Turn("user", QUESTION), Turn("assistant", "Parents get sixteen weeks of leave. [1]")]
+    state = ran("chat", handbook, llm, "And who approves travel?", *talk)
+    assert state.answer is not None
+    assert "head of the department" in state.answer.text
