@@ -6,7 +6,7 @@ of the embedded LLM were found are left out of `train`.
 
 - hyde: eight passages a query, of which the first n count
 - feedback: Rocchio, with dense or hybrid search before and after it
-- reranker feedback: ICR ranks the first 20, and its scores move the vector
+- reranker feedback: ICR ranks the first 20, reads the first words of each, and its scores move the vector
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import data
 import ir_measures
 import numpy as np
 from ir_measures import R, nDCG
+from langchain_core.documents import Document
 from numpy.typing import NDArray
 from ragloom import Corpus, load
 from ragloom.rag.llm import ChatModel
@@ -36,7 +37,7 @@ from ragloom.rag.retrieve import Feedback, Hyde, RerankerFeedback, Rocchio
 from ragloom.settings import read_settings
 from ragloom.stores.types import Chunk
 from report import interval, table, write
-from rerank_data import HEADS_FOUND_ON
+from rerank_data import HEADS_FOUND_ON, WORDS
 from rerank_state import Key, State
 
 BASELINE = ("hybrid", "")
@@ -107,11 +108,11 @@ class Bench:
         return self._moved(by, ids, [1 / rank for rank in range(1, len(ids) + 1)], after, key)
 
     def _reranked(self, by: Feedback, after: str, key: str) -> list[str]:
-        wanted = Key("reranked", self.split, "icr", "", key)
+        wanted = Key("reranked", self.split, "icr", f"{WORDS} words", key)
         if wanted not in self.state:
             started = time.perf_counter()
             found = self.corpus.get(self._search(self.queries[key], None, "hybrid", by.depth))
-            ranking = self._reranker.rank(self.queries[key], found)
+            ranking = self._reranker.rank(self.queries[key], [_beginning(document) for document in found])
             scores = [[str(each.document.id), each.score] for each in ranking]
             self.state.add(wanted, scores=scores, ms=(time.perf_counter() - started) * 1000)
         scores = self.state[wanted]["scores"]
@@ -119,7 +120,7 @@ class Bench:
 
     @cached_property
     def _reranker(self) -> IcrReranker:
-        return IcrReranker(llm=self.llm, task="search", heads=4, cached=True, first_stage=0.5)
+        return IcrReranker(llm=self.llm, task="search", heads=8, cached=True, first_stage=0.5)
 
     def _moved(self, by: Feedback, ids: list[str], scores: list[float], after: str, key: str) -> list[str]:
         own = self.corpus.embedder.encode_query(self.queries[key])
@@ -144,6 +145,10 @@ class Bench:
             more = {"more": float((values - others).mean()), "low": low, "high": high}
             row |= {name: float(values.mean()), **{f"{each} {name}": value for each, value in more.items()}}
         return row
+
+
+def _beginning(document: Document) -> Document:
+    return document.model_copy(update={"page_content": " ".join(document.page_content.split()[:WORDS])})
 
 
 def main() -> None:

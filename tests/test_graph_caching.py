@@ -22,6 +22,8 @@ from ragloom.rag.generate.types import Answer
 from ragloom.rag.graph import Context, GraphError, NodeError, NodeType, RagGraph, RagState, Turn, Update, Verdict, node
 from ragloom.rag.graph.rag_graph import NODE_CACHE
 from ragloom.rag.graph.state import GIVEN
+from ragloom.rag.retrieve import QueryVector
+from ragloom.stores.embedder import Fingerprint
 from ragloom.stores.types import Hit
 
 
@@ -101,6 +103,9 @@ TWO_OF: dict[str, tuple[Any, Any]] = {
     "question": ("Who?", "What?"),
     "history": ([Turn("user", "Hi.")], []),
     "query": ("Toad", "Rat"),
+    "vector": (QueryVector("Toad", (0.6, 0.8), Fingerprint("tiny", 2, "")), None),
+    "subquestions": (["Who is Toad?"], []),
+    "drafts": (["Toad."], []),
     "where": ({"year": 1908}, {}),
     "candidates": ({"give": HITS[:1]}, {"give": HITS[1:]}),
     "documents": (HITS[:1], HITS[1:]),

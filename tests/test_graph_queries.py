@@ -267,6 +267,7 @@ def test_the_loop_is_bounded(full: Corpus) -> None:
 def test_without_an_answer_there_is_no_second_round(reply: str, full: Corpus) -> None:
     state = run(LOOP, LOOPED, full, reply)
     assert state.drafts == [""]
+    assert state.trace[-1].detail.startswith("there is no answer to search with; ")
     assert state.query == QUESTION
 
 

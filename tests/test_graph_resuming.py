@@ -37,6 +37,8 @@ from ragloom.rag.graph import (
 )
 from ragloom.rag.graph.running.channels import serializer
 from ragloom.rag.graph.state import WRITABLE
+from ragloom.rag.retrieve import QueryVector
+from ragloom.stores.embedder import Fingerprint
 from ragloom.stores.types import Hit
 
 Call = Callable[..., RagState]
@@ -307,11 +309,16 @@ EVIDENCE = st.builds(
     confidence=NUMBERS,
     language=st.sampled_from(["en", "de"]),
 )
+FINGERPRINTS = st.builds(Fingerprint, WORDS, NUMBER, WORDS)
+VECTORS = st.builds(QueryVector, WORDS, st.lists(NUMBERS, max_size=3).map(tuple), FINGERPRINTS, HEADINGS, HEADINGS)
 DECISIONS = st.lists(st.tuples(NUMBER, st.booleans()), max_size=2).map(tuple)
 TRACES = st.builds(NodeTrace, WORDS, NUMBERS, WORDS, *[NUMBER] * 5, WORDS, DECISIONS)
 FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "question": WORDS.filter(str.strip),
     "query": WORDS.filter(str.strip),
+    "vector": st.none() | VECTORS,
+    "subquestions": st.lists(WORDS, max_size=2),
+    "drafts": st.lists(WORDS, max_size=2),
     "where": st.dictionaries(WORDS, JSONS, max_size=2),
     "evidence": st.none() | EVIDENCE,
     "quotes": st.none() | ANSWERS,
@@ -345,6 +352,9 @@ def test_a_run_keeps_values_of_every_type(file: Path) -> None:
     evidence = gather("Who?", [document], HashingEmbedder())
     values: Update = {
         "query": "Toad",
+        "vector": QueryVector("Toad", (0.6, 0.8), Fingerprint("tiny", 2, "abc"), ("A toad.",), ("a note",)),
+        "subquestions": ["Who is Toad?"],
+        "drafts": ["Toad."],
         "where": {"page": {"$gte": 3}},
         "evidence": evidence,
         "quotes": answer,

@@ -43,14 +43,13 @@ def moved_vector(state: RagState, corpus: Corpus) -> NDArray[np.float32] | None:
     return vector.within(corpus.embedder_fingerprint) if vector and vector.query == state.query else None
 
 
-def _found(query: str, context: Context, mode: Mode, options: dict[str, Any], wanted: dict[str, Any]) -> list[Hit]:
-    """What a search finds under the node's own conditions and those that the question `wanted`."""
-    corpus = context.corpus
-    if mode != "lexical" and len(corpus):
+def _found(state: RagState, context: Context, where: Where | None, query: str, **options: Any) -> list[Hit]:
+    """What a search finds under the conditions `where` of the node, and those that the question wants."""
+    corpus, wanted = context.corpus, state.where
+    if options["mode"] != "lexical" and len(corpus):
         with context.timed("loading the embedder"):
             corpus.check_embedder()
-    where = joined([options.pop("where") or {}, wanted])
-    hits = corpus.search(query, mode=mode, where=where, **options)
+    hits = corpus.search(query, where=joined([where or {}, wanted]), **options)
     asked = f", where the question wants {json.dumps(wanted, ensure_ascii=False)}" if wanted else ""
     context.note(f"{count(len(corpus), 'chunk')} -> {len(hits)}{asked}")
     return hits
@@ -61,7 +60,7 @@ def _retriever(mode: Mode, summary: str) -> NodeType:
 
     def retrieve(state: RagState, context: Context, *, k: HowMany = K, where: Where | None = None) -> Update:
         vector = moved_vector(state, context.corpus) if has_vector else None
-        hits = _found(state.query, context, mode, {"k": k, "where": where, "vector": vector}, state.where)
+        hits = _found(state, context, where, state.query, mode=mode, k=k, vector=vector)
         if vector is not None:
             context.note(f"by the vector of {state.vector}")
         return {"candidates": {context.node: hits}, "documents": hits}
@@ -104,5 +103,5 @@ def subsearch(
         return {"candidates": {context.node: []}, "documents": []}
     question = state.subquestions[number - 1]
     context.note(question)
-    hits = _found(question, context, mode, {"k": k, "where": where}, state.where)
+    hits = _found(state, context, where, question, mode=mode, k=k)
     return {"candidates": {context.node: hits}, "documents": hits}

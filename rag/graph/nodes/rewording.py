@@ -59,5 +59,8 @@ def iterate(state: RagState, context: Context) -> Update:
     """Put the answer beside the question, for another search (Iter-RetGen); go on until it is `settled`."""
     draft = iterating.draft_of(state.answer)
     drafts = [*state.drafts, draft]
-    context.note("the answer says the same" if iterating.is_settled(drafts) else f"search with: {draft:.80}")
+    if not draft:
+        context.note("there is no answer to search with")
+    else:
+        context.note("the answer says the same" if iterating.is_settled(drafts) else f"search with: {draft:.80}")
     return {"query": iterating.next_query(state.question, draft), "drafts": drafts}
