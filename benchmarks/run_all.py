@@ -17,6 +17,7 @@ PROGRAMS = (
     "retrieval",
     "ingest",
     "compress",
+    "rag",  # takes hours, and goes on where it was stopped
     "rerank",  # takes hours, and goes on where it was stopped
 )
 

@@ -10,7 +10,7 @@ from textwrap import dedent
 import pytest
 from cats import CATS
 from ragloom import Corpus
-from ragloom.rag.graph import GraphSpec, Registry, check
+from ragloom.rag.graph import GraphSpec, Registry, check, presets
 
 NODES = """\
 nodes:
@@ -38,7 +38,7 @@ def flow_problems(*lines: str) -> list[str]:
     return problems(NODES + "".join(f"  - {line}\n" for line in lines))
 
 
-@pytest.mark.parametrize("preset", ["quick", "default", "icr"])
+@pytest.mark.parametrize("preset", presets())
 def test_presets_have_no_problems(preset: str) -> None:
     assert check(preset) == []
 

@@ -75,7 +75,7 @@ def test_load_tells_all_that_cannot_be_read(tmp_path: Path) -> None:
 
 
 def test_presets_come_with_the_package() -> None:
-    assert list(presets()) == ["default", "icr", "quick"]
+    assert list(presets()) == ["default", "icr", "main-rag", "notes", "quick"]
     assert [load_spec(name).name for name in presets()] == list(presets())
 
 
@@ -146,7 +146,7 @@ def test_the_schema_describes_types_and_parameters() -> None:
     assert types["lexical"] == "Search by words: BM25"
     assert list(types) == [
         "cited", "compress", "cross-encoder", "dense", "expand", "filter", "first", "fuse", "gather", "ground",
-        "hybrid", "icr", "lexical", "mmr", "quote", "quote-attended", "route", "rrf", "self-query",
+        "hybrid", "icr", "lexical", "main-rag", "mmr", "notes", "quote", "quote-attended", "route", "rrf", "self-query",
     ]  # fmt: skip
     (of_lexical,) = [each["then"] for each in node["allOf"] if each["if"]["properties"]["use"]["const"] == "lexical"]
     assert of_lexical["properties"]["k"]["description"] == "how many chunks to find."

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from .evidence import Evidence as Evidence
     from .evidence import gather as gather
     from .grounding import ground as ground
+    from .notes import Note as Note
+    from .notes import noted as noted
+    from .notes import take_notes as take_notes
     from .quoting import quote as quote
     from .types import Answer as Answer
     from .types import Citation as Citation
@@ -24,13 +27,16 @@ __all__ = [
     "Citation",
     "Evidence",
     "GenerateError",
+    "Note",
     "PassageTooLongError",
     "Statement",
     "cited",
     "gather",
     "ground",
+    "noted",
     "quote",
     "quote_attended",
+    "take_notes",
 ]
 
 _HOMES = {
@@ -38,12 +44,15 @@ _HOMES = {
     "Citation": ".types",
     "Evidence": ".evidence",
     "GenerateError": ".errors",
+    "Note": ".notes",
     "PassageTooLongError": ".errors",
     "Statement": ".types",
     "cited": ".citing",
     "gather": ".evidence",
     "ground": ".grounding",
+    "noted": ".notes",
     "quote": ".quoting",
     "quote_attended": ".attended",
+    "take_notes": ".notes",
 }
 __getattr__ = lazy(__name__, _HOMES)
