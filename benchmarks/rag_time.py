@@ -27,7 +27,8 @@ from report import interval
 from rerank_data import Asked
 from rerank_state import Key, State
 
-DOCUMENTS, QUESTIONS, ROOM = 16, 20, 4096
+DOCUMENTS, QUESTIONS = 16, 20
+ROOM = 1536  # tokens, for one prompt at a time; `logits_all` takes 0.2 MB of each
 BY_DOCUMENT, BY_ROLE = "Llama, document by document", "Llama, role by role"
 
 

@@ -26,11 +26,11 @@ TEXTS = {
 }
 
 
-def questions(name: str) -> QuerySet:
+def questions(name: str, number: int = 4) -> QuerySet:
     from langchain_core.documents import Document
     from rerank_data import Asked, QuerySet
 
-    documents = tuple(Document(text, id=key, metadata={"title": key}) for key, text in TEXTS.items())
+    documents = tuple(Document(text, id=key, metadata={"title": key}) for key, text in TEXTS.items())[:number]
     return QuerySet(name, "question", (Asked("a", "Where does Toad live?", documents, {"hall": 1}),))
 
 
@@ -41,23 +41,28 @@ def row(key: str, answer: str) -> dict[str, Any]:
 
 
 @pytest.mark.model
-def test_every_part_runs_once_and_makes_its_tables(tmp_path: Path) -> None:
+@pytest.mark.parametrize("part", ["filter", "answers", "time", "orders"])
+def test_every_part_runs_once_and_makes_its_tables(part: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from jobs import do_all
     from rag_bench import Bench
+    from rag_orders import ORDERS
     from ragloom import load
-    from rerank_state import State
+    from rerank_state import Key, State
 
     from rag import PARTS
 
+    monkeypatch.setattr("rag_orders.ORDERS", {name: ORDERS[name] for name in ("harmless", "order")})
     rows = {"answerable": [row("1", "At Toad Hall.")], "unanswerable": [row("2", "")]}
     state = State(tmp_path / "state.jsonl")
+    if part == "orders":
+        state.add(Key("filter", "report", "main-rag", "separate", "a"), scores={"hall": 2.0, "rain": -1.0})
     with load("embedded", n_ctx=1024) as llm:
-        bench = Bench(llm, questions("tune"), questions("report"), "report", rows)
-        for name, (jobs, tables) in PARTS.items():
-            assert do_all(jobs(bench), state) == []
-            assert all(job.done(state) for job in jobs(bench))
-            for make in tables.values():
-                assert list(make(state, bench)), name
+        bench = Bench(llm, questions("tune", 2), questions("report", 2), "report", rows)
+        jobs, tables = PARTS[part]
+        assert do_all(jobs(bench), state) == []
+        assert all(job.done(state) for job in jobs(bench))
+        for make in tables.values():
+            assert list(make(state, bench))
 
 
 def test_what_is_kept_is_set_beside_as_many_first_and_random_documents(tmp_path: Path) -> None:

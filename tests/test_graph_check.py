@@ -352,7 +352,7 @@ def test_a_read_of_what_nothing_writes() -> None:
         "3: nodes.check.use: 'ground' reads quotes, which nothing writes on the way start -> rest -> check; "
         "a node of type 'quote' or 'quote-attended' writes it",
         "7: flow[1].when: 'best_verdict < 0' reads verdicts, which nothing writes on the way start -> rest -> check; "
-        "a node of type 'weigh' writes it",
+        "a node of type 'main-rag' or 'weigh' writes it",
     ]
 
 

@@ -51,7 +51,7 @@ class ChatModel(BaseChatModel):
         from ragloom import load
 
         with load("embedded", n_ctx=512) as llm:
-            print(llm.spellings("yes"))  # -> ['yes', 'Yes', 'YES', ' yes', ' Yes']
+            print(llm.spellings("yes"))  # -> ['yes', 'Yes', ' yes', ' Yes']
         ```
 
         Returns:
