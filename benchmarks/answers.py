@@ -6,17 +6,16 @@ report. Gold sentences are the first annotator's; token recall is against the be
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import data
 import numpy as np
 from attended import quote_attended
-from langchain_core.documents import Document
+from clapnq import CHOOSING, REPORTING, auc, evidence_of, recall, words
 from ragloom import Embedder
 from ragloom.rag.ask import preset
-from ragloom.rag.generate import Answer, Citation, Evidence, cited, gather, ground, quote
+from ragloom.rag.generate import Answer, Citation, Evidence, cited, ground, quote
 from ragloom.rag.generate.evidence import MIN_CONFIDENCE
 from ragloom.rag.generate.support import ContentTerms
 from ragloom.rag.generate.types import unknown
@@ -31,27 +30,20 @@ def main() -> None:
     parser.add_argument("--quote", action="store_true", help="let the LLM write nothing")
     parser.add_argument("--model", default="embedded")
     options = parser.parse_args()
-    rows = slice(0, 100) if options.tune else slice(100, None)
+    rows = CHOOSING if options.tune else REPORTING
     answerable = data.clapnq(options.data, "answerable")[rows][: options.limit or None]
     answerable = [row for row in answerable if row["output"][0]["selected_sentences"]]  # one row has none
     unanswerable = data.clapnq(options.data, "unanswerable")[rows][: options.limit or None]
     suffix = "_tune" if options.tune else ""
     encoder = Embedder()
-    evidence = [_evidence(row, encoder) for row in answerable]
-    none = [_evidence(row, encoder) for row in unanswerable]
+    evidence = [evidence_of(row, encoder) for row in answerable]
+    none = [evidence_of(row, encoder) for row in unanswerable]
     chosen = {"rows": "1-100" if options.tune else "101-300", "limit": options.limit, "model": options.model}
     with load(options.model) as llm:
         write(f"quotes{suffix}", _quotes(answerable, evidence, encoder, llm), options=chosen)
         write(f"abstention{suffix}", _abstention(evidence, none), options=chosen)
         if not options.quote:
             write(f"grounding{suffix}", _grounding(answerable, evidence, encoder, llm), options=chosen)
-
-
-def _evidence(row: dict[str, Any], encoder: Embedder) -> Evidence:
-    passage = row["passages"][0]
-    document = Document(page_content=passage["text"], metadata={"title": passage["title"]})
-    vector = encoder.encode([f"{passage['title']}\n{passage['text']}"])
-    return gather(row["input"], [document], encoder, passage_vectors=vector)
 
 
 def _quotes(
@@ -106,7 +98,7 @@ def _abstention(evidence: list[Evidence], none: list[Evidence]) -> list[dict[str
     yes, no = (np.array([found.confidence for found in group]) for group in (evidence, none))
     return [
         {
-            "AUC": float(np.mean((yes[:, None] > no[None]) + 0.5 * (yes[:, None] == no[None]))),
+            "AUC": auc(yes, no),
             "threshold": MIN_CONFIDENCE,
             "answered of answerable": float(np.mean(yes >= MIN_CONFIDENCE)),
             "abstained of unanswerable": float(np.mean(no < MIN_CONFIDENCE)),
@@ -129,7 +121,7 @@ def _grounding(
         whole = quote(found, **whole_passages)
         answers["ask's"].append(ground(draft, found, encoder, whole) if found.answerable() else unknown(row["input"]))
     golds = [[output["answer"] for output in row["output"]] for row in rows]
-    recalls = {name: [_recall(*pair) for pair in zip(given, golds, strict=True)] for name, given in answers.items()}
+    recalls = {name: [recall(*pair) for pair in zip(given, golds, strict=True)] for name, given in answers.items()}
     table = []
     for name, given in answers.items():
         said = [(answer, row["passages"][0]["text"]) for answer, row in zip(given, rows, strict=True) if answer.known]
@@ -137,8 +129,8 @@ def _grounding(
             {
                 "answer": name,
                 **_mean("token recall", recalls[name]),
-                "K-precision": float(np.mean([terms.precision(_words(answer), text) for answer, text in said])),
-                "words": float(np.mean([len(_words(answer).split()) for answer, _ in said])),
+                "K-precision": float(np.mean([terms.precision(words(answer), text) for answer, text in said])),
+                "words": float(np.mean([len(words(answer).split()) for answer, _ in said])),
                 "answered": len(said) / len(rows),
                 "fell back to quotes": float(np.mean([answer.how == "quoted" for answer in given])),
             }
@@ -154,20 +146,6 @@ def _mean(name: str, values: Sequence[float]) -> dict[str, float]:
 
 def _f1(picked: set[int], gold: set[int]) -> float:
     return 2 * len(picked & gold) / (len(picked) + len(gold)) if picked or gold else 0.0
-
-
-def _recall(answer: Answer, golds: list[str]) -> float:
-    """Share of a gold answer's tokens that the answer has; the best over the gold answers."""
-    tokens = Counter(_tokens(_words(answer)))
-    return max(sum((tokens & Counter(_tokens(gold))).values()) / max(1, len(_tokens(gold))) for gold in golds)
-
-
-def _words(answer: Answer) -> str:
-    return " ".join(statement.text for statement in answer.statements)
-
-
-def _tokens(text: str) -> list[str]:
-    return "".join(c.lower() if c.isalnum() else " " for c in text).split()
 
 
 if __name__ == "__main__":

@@ -15,13 +15,12 @@ hours, can be done part by part (`--part`, `--set`, `--method`, `--limit`). Repo
 from __future__ import annotations
 
 import tempfile
-import time
-import traceback
 from argparse import ArgumentParser, Namespace
 from collections import Counter
 from pathlib import Path
 
 import data
+from jobs import do_all
 from ragloom import load
 from ragloom.rag.rerank.heads import model_digest
 from ragloom.settings import read_settings
@@ -71,16 +70,7 @@ def measure(bench: Bench, state: State, parts: list[str]) -> list[str]:
     """Do what is not done; what failed, for the run goes on."""
     failed = []
     for part in parts:
-        for job in PARTS[part](bench):
-            if job.done(state):
-                continue
-            name, started = " ".join(filter(None, job.key)), time.perf_counter()
-            try:
-                state.add(job.key, **job.do())
-            except Exception as error:  # noqa: BLE001 - a night's measurements are worth more
-                traceback.print_exc()
-                failed.append(f"{name}: {error!r}")
-            print(name, f"{time.perf_counter() - started:.1f} s", flush=True)
+        failed += do_all(PARTS[part](bench), state)
         bench.forget()
     return failed
 

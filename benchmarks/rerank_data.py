@@ -87,7 +87,7 @@ class QuerySet:
 def query_sets(folder: Path, split: str, *, index: Path, store: Path) -> list[QuerySet]:
     """All sets of a split, `train` for choosing and `test` for reporting."""
     scifact = partial(_scifact, folder, split, index=index, store=store)
-    sets = [scifact(TOP, WORDS), _musique(folder, split, store)]
+    sets = [scifact(TOP, WORDS), musique(folder, split, store)]
     return [*sets, scifact(TOP, None), scifact(MANY, WORDS)] if split == "test" else sets
 
 
@@ -119,7 +119,8 @@ def _beginning(text: str, words: int | None) -> tuple[str, str]:
     return title, " ".join(abstract.split()[:words])
 
 
-def _musique(folder: Path, split: str, store: Path) -> QuerySet:
+def musique(folder: Path, split: str, store: Path) -> QuerySet:
+    """Questions 1-30 as `train`, the others as `test`, each with its own paragraphs in the order of hybrid search."""
     rows = data.jsonl(folder / "musique" / "questions.jsonl")
     chosen = {row["_id"]: row for row in (rows[:_TUNED_ON] if split == "train" else rows[_TUNED_ON:])}
     documents: dict[str, dict[str, Document]] = {}

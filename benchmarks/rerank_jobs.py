@@ -10,13 +10,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from jobs import Job
 from listwise import ListwiseReranker
 from ragloom.rag.llm.attention.document_kv import DocumentKV
 from ragloom.rag.rerank import FirstReranker, Reranker
 from rerank_checks import by_id, in_memory, peak, permutation, words
 from rerank_data import TIMED, Asked, QuerySet, Task
 from rerank_methods import CACHED, COLD, FIRST, ICR, TRANSFORMERS, Method, Methods
-from rerank_state import Key, State
+from rerank_state import Key
 
 FEWER = 10
 """Queries for what takes longest: the baseline, the times of the set with 100 documents, shuffled candidates."""
@@ -25,24 +26,6 @@ EXPLAINED = {CACHED: 10, ICR: 3}
 """Queries whose words are taken out, of the methods that tell words."""
 
 SHUFFLED = (CACHED, ICR, FIRST)
-
-
-@dataclass(frozen=True)
-class Job:
-    """One thing to measure.
-
-    Attributes:
-        key: what the result is of.
-        do: measures it.
-        instead: a result that serves as well.
-    """
-
-    key: Key
-    do: Callable[[], dict[str, Any]]
-    instead: Key | None = None
-
-    def done(self, state: State) -> bool:
-        return self.key in state or (self.instead is not None and self.instead in state)
 
 
 @dataclass

@@ -18,6 +18,7 @@ PROGRAMS = (
     "ingest",
     "compress",
     "rag_queries",  # takes an hour, and goes on where it was stopped
+    "rag",  # takes hours, and goes on where it was stopped
     "rerank",  # takes hours, and goes on where it was stopped
 )
 

@@ -59,6 +59,8 @@ def test_list_tells_what_graphs_can_be_made_of() -> None:
         "hyde",
         "icr",
         "iterate",
+        "main-rag",
+        "notes",
         "quick",
     ]
     (rrf,) = (kind for kind in told["nodes"] if kind["name"] == "rrf")

@@ -75,7 +75,18 @@ def test_load_tells_all_that_cannot_be_read(tmp_path: Path) -> None:
 
 
 def test_presets_come_with_the_package() -> None:
-    assert list(presets()) == ["chat", "decompose", "default", "feedback", "hyde", "icr", "iterate", "quick"]
+    assert list(presets()) == [
+        "chat",
+        "decompose",
+        "default",
+        "feedback",
+        "hyde",
+        "icr",
+        "iterate",
+        "main-rag",
+        "notes",
+        "quick",
+    ]
     assert [load_spec(name).name for name in presets()] == list(presets())
 
 
@@ -146,7 +157,7 @@ def test_the_schema_describes_types_and_parameters() -> None:
     assert types["lexical"] == "Search by words: BM25"
     assert list(types) == [
         "cited", "compress", "cross-encoder", "decompose", "dense", "expand", "feedback", "filter", "first", "fuse",
-        "gather", "ground", "hybrid", "hyde", "icr", "iterate", "lexical", "mmr", "quote",
+        "gather", "ground", "hybrid", "hyde", "icr", "iterate", "lexical", "main-rag", "mmr", "notes", "quote",
         "reranker-feedback", "rewrite", "route", "rrf", "self-query", "subsearch",
     ]  # fmt: skip
     (of_lexical,) = [each["then"] for each in node["allOf"] if each["if"]["properties"]["use"]["const"] == "lexical"]

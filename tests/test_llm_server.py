@@ -190,7 +190,7 @@ def test_a_server_has_no_attention() -> None:
     llm = load("http://host/v1")
     with pytest.raises(AttentionUnavailable, match="of default at http://host/v1: a server does not show it"):
         _ = llm.engine
-    assert llm.gives == frozenset()
+    assert llm.gives == {"logprobs"}
     assert load("http://host/v1", continues=True).gives == {"logits"}
 
 

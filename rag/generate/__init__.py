@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from .evidence import gather as gather
     from .grounding import ground as ground
     from .iterating import IterRetGen as IterRetGen
+    from .notes import Note as Note
+    from .notes import noted as noted
+    from .notes import take_notes as take_notes
     from .quoting import quote as quote
     from .types import Answer as Answer
     from .types import Citation as Citation
@@ -25,12 +28,15 @@ __all__ = [
     "Evidence",
     "GenerateError",
     "IterRetGen",
+    "Note",
     "PassageTooLongError",
     "Statement",
     "cited",
     "gather",
     "ground",
+    "noted",
     "quote",
+    "take_notes",
 ]
 
 _HOMES = {
@@ -39,11 +45,14 @@ _HOMES = {
     "Evidence": ".evidence",
     "GenerateError": ".errors",
     "IterRetGen": ".iterating",
+    "Note": ".notes",
     "PassageTooLongError": ".errors",
     "Statement": ".types",
     "cited": ".citing",
     "gather": ".evidence",
     "ground": ".grounding",
+    "noted": ".notes",
     "quote": ".quoting",
+    "take_notes": ".notes",
 }
 __getattr__ = lazy(__name__, _HOMES)

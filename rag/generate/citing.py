@@ -8,7 +8,7 @@ dropped. The answer is the LLM's word: `ground` checks it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from langchain_core.documents import Document
@@ -16,18 +16,21 @@ from langchain_core.documents import Document
 from ...prompts import load_prompt
 from ..ingest.sentences import sentences
 from .errors import GenerateError
-from .passages import Packed, pack
+from .passages import pack
 from .types import Answer, Citation, Claim, cite_all, unknown
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
-    from langchain_core.messages import AIMessage
+    from langchain_core.messages import BaseMessage
 
 MAX_PROMPT_TOKENS = 600
 """Most tokens of passages by default: about what a small model reads with profit, and what a CPU reads in seconds."""
 
 MAX_ANSWER_TOKENS = 64
 """Where an answer is cut off by default: two or three short sentences."""
+
+_TEMPLATE = 64
+"""Tokens that a chat template may add to a prompt."""
 
 _MARKER = re.compile(r"(?:(?<=[\s.,;:!?)\]\"”’])|^)\[(\d+(?:\s*,\s*\d+)*)\]")
 _DECLINES = re.compile(
@@ -61,23 +64,28 @@ def cited(
         raise GenerateError("the question is empty; ask something")
     if not documents:
         return unknown(question, "no passages were found")
-    room = _room(question, llm, max_answer_tokens)
+    prompt = load_prompt("cited")
+    room = room_beside(prompt.render(passages="", question=question), question, llm, max_answer_tokens)
     budget = max_prompt_tokens if room is None else min(room, max_prompt_tokens)
-    packed = pack(documents, _counter(llm), budget, room=room)
-    prompt = load_prompt("cited").render(passages=packed.text, question=question)
-    reply = llm.invoke(prompt, max_tokens=max_answer_tokens)
+    packed = pack(documents, token_counter(llm), budget, room=room)
+    reply = llm.invoke(prompt.render(passages=packed.text, question=question), max_tokens=max_answer_tokens)
     notes = (f"{len(packed.left_out)} of {len(documents)} passages did not fit",) if packed.left_out else ()
-    return _read(question, reply, packed, notes, language)
+    counted = reply.usage_metadata
+    usage = {"input_tokens": counted["input_tokens"], "output_tokens": counted["output_tokens"]} if counted else {}
+    return read_cited(question, reply.text, packed.documents, notes=notes, usage=usage, language=language)
 
 
-def _room(question: str, llm: BaseChatModel, answer: int) -> int | None:
-    """Tokens that the context leaves for passages after instructions, question and answer; None where it is unknown."""
+def room_beside(messages: Sequence[BaseMessage], question: str, llm: BaseChatModel, answer: int) -> int | None:
+    """Tokens that the context leaves beside a prompt's messages and the answer; None where the context is not known.
+
+    Raises:
+        GenerateError: none.
+    """
     context = (getattr(llm, "profile", None) or {}).get("max_input_tokens")
     if context is None:
         return None
-    count = _counter(llm)
-    around = sum(count(message.text) for message in load_prompt("cited").render(passages="", question=question)) + 64
-    room = int(context) - around - answer
+    count = token_counter(llm)
+    room = int(context) - sum(count(message.text) for message in messages) - _TEMPLATE - answer
     if room <= 0:
         raise GenerateError(
             f"the question has {count(question)} tokens, but the model's context of {context} has to hold"
@@ -86,16 +94,26 @@ def _room(question: str, llm: BaseChatModel, answer: int) -> int | None:
     return room
 
 
-def _read(question: str, reply: AIMessage, packed: Packed, notes: tuple[str, ...], language: str) -> Answer:
-    text, counted = reply.text.strip(), reply.usage_metadata
-    usage = {"input_tokens": counted["input_tokens"], "output_tokens": counted["output_tokens"]} if counted else {}
-    found = [] if _DECLINES.fullmatch(text) else split_markers(text, len(packed.documents), language)
+def declines(reply: str) -> bool:
+    """Whether a reply says no more than that there is no answer; an empty one does."""
+    return not reply.strip() or _DECLINES.fullmatch(reply.strip()) is not None
+
+
+def read_cited(
+    question: str,
+    reply: str,
+    documents: Sequence[Document],
+    *,
+    notes: tuple[str, ...] = (),
+    usage: Mapping[str, int] | None = None,
+    language: str = "en",
+) -> Answer:
+    """The answer that an LLM's reply is; its markers `[n]` cite `documents[n - 1]`."""
+    found = [] if declines(reply) else split_markers(reply.strip(), len(documents), language)
     if not found:
         return unknown(question, *notes, "the LLM found no answer in the passages", usage=usage)
-    claims = [
-        Claim(sentence, [Citation.of(packed.documents[n - 1]) for n in numbers], None) for sentence, numbers in found
-    ]
-    return Answer(question, *cite_all(claims), how="cited", notes=notes, usage=usage)
+    claims = [Claim(sentence, [Citation.of(documents[n - 1]) for n in numbers], None) for sentence, numbers in found]
+    return Answer(question, *cite_all(claims), how="cited", notes=notes, usage=usage or {})
 
 
 def split_markers(text: str, most: int, language: str = "en") -> list[tuple[str, list[int]]]:
@@ -127,7 +145,7 @@ def split_markers(text: str, most: int, language: str = "en") -> list[tuple[str,
     return [(re.sub(r"\s+([.,;:!?])", r"\1", " ".join(sentence.split())), numbers) for sentence, numbers in found]
 
 
-def _counter(llm: BaseChatModel) -> Callable[[str], int]:
+def token_counter(llm: BaseChatModel) -> Callable[[str], int]:
     """The model's own tokenizer, or a guess on the safe side; LangChain's default would fetch GPT-2's from a hub."""
     own: Callable[[str], int] | None = getattr(llm, "count_tokens", None)
     return own or (lambda text: len(text.encode()) // 3 + 1)

@@ -26,9 +26,10 @@ from .state import WRITABLE, RagState, Update
 if TYPE_CHECKING:
     from ..llm.models import ModelFile
 
-Need = Literal["corpus", "llm", "logits", "attention"]
-"""What a node cannot run without. Logits and attention are the LLM's. A server gives no attention, and logits (by
-`score_next`, of its 20 likeliest tokens) if it is said to go on with an answer: `continues`.
+Need = Literal["corpus", "llm", "logprobs", "logits", "attention"]
+"""What a node cannot run without. The last three are the LLM's. A server gives logprobs (by `score_next`, of its 20
+likeliest tokens), logits too (the same of an answer that has begun) if it is said to go on with one: `continues`, and
+no attention.
 """
 
 Run = Callable[[RagState, Context], Update | Awaitable[Update]]
@@ -96,7 +97,7 @@ class NodeType:
 
     @property
     def looks_into(self) -> list[str]:
-        """What it looks into of the LLM, which not every one shows: logits, attention."""
+        """What it looks into of the LLM, which not every one shows: logprobs, logits, attention."""
         return sorted(self.needs - {"corpus", "llm"})
 
     @property
@@ -159,7 +160,7 @@ def node(
         name: what a graph calls it.
         reads: state fields that it needs to have been written.
         writes: state fields that it writes.
-        needs: `corpus`, `llm`, `logits`, `attention`.
+        needs: `corpus`, `llm`, `logprobs`, `logits`, `attention`.
 
     Raises:
         NodeTypeError: the declaration is wrong; the message says how.

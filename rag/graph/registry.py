@@ -19,7 +19,7 @@ from ..._explain import unknown
 from . import predicates
 from .errors import NodeTypeError
 from .node_type import NodeType
-from .nodes import answering, expanding, fusing, moving, narrowing, reranking, retrieving, rewording, routing
+from .nodes import answering, expanding, fusing, judging, moving, narrowing, reranking, retrieving, rewording, routing
 from .predicates import Predicate
 
 GROUP = "ragloom.nodes"
@@ -88,7 +88,7 @@ class Registry:
     @classmethod
     def installed(cls) -> Self:
         """Ragloom's own, and those of plug-ins."""
-        modules = (rewording, routing, narrowing, moving, retrieving, reranking, fusing, expanding, answering)
+        modules = (rewording, routing, narrowing, moving, retrieving, reranking, fusing, judging, expanding, answering)
         own = [value for module in modules for value in _declared(module, NodeType)]
         return cls(
             Catalogue(NodeType, own, _plug_ins(GROUP)),

@@ -50,10 +50,21 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a judge thinks of a document: `score` is above 0 where it rather supports an answer."""
+    """What a judge thinks of a document.
+
+    Attributes:
+        document_id: of the document; empty if it has none.
+        score: above 0 where the document rather supports an answer.
+        kept: whether it is still among the documents.
+        prediction: what was answered from it alone.
+        reason: why it was kept or dropped.
+    """
 
     document_id: str
     score: float
+    kept: bool = True
+    prediction: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +122,7 @@ class RagState(BaseModel):
         answer: the answer so far: a draft until it is grounded.
         drafts: what was answered in each round of a loop that searches with its last answer.
         memory: what a memory recalls.
-        verdicts: what a judge thinks of documents.
+        verdicts: what a judge thinks of documents, those that were kept first, each best first.
         route: what a routing node chose.
         extra: values of users' nodes, by name.
         trace: what each node did, in order; the graph keeps it.

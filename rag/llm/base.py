@@ -29,7 +29,10 @@ class ChatModel(BaseChatModel):
 
     @property
     def gives(self) -> frozenset[str]:
-        """What a node of a graph may look into: `logits`, by `score_next` with a `prefix`, and `attention`."""
+        """What a node of a graph may look into.
+
+        `logprobs` by `score_next`, `logits` by `score_next` with a `prefix`, and `attention`.
+        """
         return frozenset()
 
     @property
@@ -40,6 +43,22 @@ class ChatModel(BaseChatModel):
     @abstractmethod
     def count_tokens(self, text: str) -> int:
         """How many tokens `text` is."""
+
+    def spellings(self, word: str) -> list[str]:
+        """How the next token may spell a word: in three cases, with and without a blank before it.
+
+        ```python
+        from ragloom import load
+
+        with load("embedded", n_ctx=512) as llm:
+            print(llm.spellings("yes"))  # -> ['yes', 'Yes', ' yes', ' Yes']
+        ```
+
+        Returns:
+            What is one token of the model, each token once; where only a server knows its tokens, all six.
+        """
+        cases = (word.lower(), word.capitalize(), word.upper())
+        return [f"{before}{case}" for before in ("", " ") for case in cases]
 
     @property
     @abstractmethod

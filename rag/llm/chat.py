@@ -103,7 +103,7 @@ class ChatLocal(AnswerOptionFields, SamplingFields, Binding):
     @property
     def gives(self) -> frozenset[str]:
         """What a node of a graph may look into: everything."""
-        return frozenset({"logits", "attention"})
+        return frozenset({"logprobs", "logits", "attention"})
 
     @property
     def engine(self) -> LlamaEngine:
@@ -123,6 +123,15 @@ class ChatLocal(AnswerOptionFields, SamplingFields, Binding):
     def count_tokens(self, text: str) -> int:
         """How many tokens `text` is, by the model's own tokenizer."""
         return len(self._engine.weights.tokenize(text))
+
+    def spellings(self, word: str) -> list[str]:
+        """How the next token may spell a word; see `ChatModel.spellings`."""
+        found: dict[int, str] = {}
+        for text in super().spellings(word):
+            first, *more = self._engine.weights.tokenize_within(text)
+            if not more:
+                found.setdefault(first, text)
+        return list(found.values())
 
     def close(self) -> None:
         """Cancel what runs and free the memory; a second call does nothing."""

@@ -42,7 +42,7 @@ class ChatServer(ChatOpenAI, ChatModel):
     """A chat model behind an OpenAI-compatible URL; the server is first spoken to when it is asked something.
 
     `score_next` works where the server tells log-probabilities, and only of its 20 likeliest tokens. Whether it does is
-    found out when it is asked, so a graph that is checked before takes a server at its word, which is `continues`.
+    found out when it is asked, so a graph that is checked before believes that it does, and `continues` what it says.
 
     Attributes:
         n_ctx: room for prompt and answer together, in tokens; nobody checks that the server has it.
@@ -64,8 +64,8 @@ class ChatServer(ChatOpenAI, ChatModel):
 
     @property
     def gives(self) -> frozenset[str]:
-        """What a node of a graph may look into: the `logits` of a server that `continues` an answer."""
-        return frozenset({"logits"} if self.continues else ())
+        """What a node of a graph may look into: `logprobs`, and the `logits` of a server that `continues` an answer."""
+        return frozenset({"logprobs", "logits"} if self.continues else {"logprobs"})
 
     @property
     def engine(self) -> Never:

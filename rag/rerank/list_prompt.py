@@ -7,7 +7,6 @@ the passages; see `fitting`.
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -17,6 +16,7 @@ from langchain_core.messages import BaseMessage
 from ..._explain import count
 from ...prompts import Prompt
 from ..llm.base import ChatModel
+from ..llm.cutting import beginning
 from ..llm.errors import ContextOverflow
 from .errors import RerankError
 from .fitting import SHORTEST, level
@@ -120,13 +120,10 @@ class ListPrompt:
             what = f"the query with the beginnings of {count(len(lines), 'document')}"
             raise ContextOverflow(least, self._llm.context_size, what)
         cut = frozenset(at for at, each in enumerate(tokens) if each > longest)
-        texts = [self._beginning(line.text, longest) if at in cut else line.text for at, line in enumerate(lines)]
+        texts = [
+            beginning(line.text, longest, self._length) if at in cut else line.text for at, line in enumerate(lines)
+        ]
         return Listed(texts, cut, longest)
-
-    def _beginning(self, text: str, tokens: int) -> str:
-        """As much of the text as makes a line of so many tokens."""
-        fitting = bisect_right(range(len(text) + 1), tokens, key=lambda end: self._length(text[:end]))
-        return text[: max(fitting - 1, 0)].rstrip()
 
     def _length(self, text: str) -> int:
         return self._llm.count_tokens(f"[A] {text}\n")

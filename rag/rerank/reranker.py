@@ -11,11 +11,12 @@ from typing import Annotated, Any, Self
 
 from langchain_core.callbacks import Callbacks
 from langchain_core.documents import BaseDocumentCompressor, Document
-from langchain_core.runnables import Runnable, RunnableLambda
+from langchain_core.runnables import Runnable
 from pydantic import ConfigDict, Field
 
 from .errors import RerankError
 from .fusing import with_first_stage
+from .runnable import as_runnable
 from .types import Highlight, Passage, Ranked, Ranking, Scores
 
 _log = logging.getLogger(__name__)
@@ -139,14 +140,7 @@ class Reranker(BaseDocumentCompressor):
 
     def as_runnable(self) -> Runnable[Mapping[str, Any], list[Document]]:
         """A Runnable of `{"query": ..., "documents": ...}` to documents, for a chain with `|`."""
-
-        def compress(asked: Mapping[str, Any]) -> list[Document]:
-            return self.compress_documents(asked["documents"], asked["query"])
-
-        async def acompress(asked: Mapping[str, Any]) -> list[Document]:
-            return await self.acompress_documents(asked["documents"], asked["query"])
-
-        return RunnableLambda(compress, acompress, name=type(self).__name__)
+        return as_runnable(self)
 
 
 def _highlights(scored: Scores, place: int | None, passage: Passage) -> tuple[Highlight, ...]:

@@ -38,7 +38,7 @@ def unfit_model(spec: GraphSpec, llm: LlmSpec, node: PlannedNode) -> str | None:
     if not node.looks_into:
         return None
     if llm.is_server:
-        gives = {"logits"} if llm.continues else set[str]()
+        gives = {"logprobs", "logits"} if llm.continues else {"logprobs"}
         return lacking_of(node, f"the server {llm.model}", gives)
     try:
         file = find_model(spec, llm)
@@ -60,6 +60,8 @@ def lacking_of(node: PlannedNode, llm: str, gives: Collection[str]) -> str | Non
     if not lacks:
         return None
     advice = "give the node a model on this machine, such as llm: embedded"
+    if lacks == ["logprobs"]:
+        advice += ", or a server"
     if lacks == ["logits"]:
         advice += ", or a server of which continues: true says that it goes on with an answer that the request begins"
     return f"{node.spec.use!r} needs the LLM's {' and '.join(lacks)}, which {llm} does not give; {advice}"

@@ -10,6 +10,7 @@ from ...._explain import count
 from ....stores.errors import CorpusError
 from ...generate import citing, grounding, quoting
 from ...generate import evidence as weighing
+from ...generate import notes as noting
 from ...generate.errors import PassageTooLongError
 from ...generate.types import unknown
 from ..context import Context
@@ -100,6 +101,35 @@ def cited(
         )
     except PassageTooLongError as error:
         answer = unknown(question, str(error))
+    for note in answer.notes:
+        context.note(note)
+    return {"answer": answer}
+
+
+@node("notes", reads={"question", "documents"}, writes={"answer"}, needs={"llm"})
+def notes(
+    state: RagState,
+    context: Context,
+    *,
+    max_note_tokens: HowMany = noting.MAX_NOTE_TOKENS,
+    max_answer_tokens: HowMany = citing.MAX_ANSWER_TOKENS,
+) -> Update:
+    """Let the LLM note what each document says about the question, and answer from the notes (Chain-of-Note).
+
+    Args:
+        max_note_tokens: where a note is cut off.
+        max_answer_tokens: where the answer is cut off.
+    """
+    context.check_cancelled()
+    answer = noting.noted(
+        state.question,
+        [hit.document for hit in state.documents],
+        context.llm,
+        max_note_tokens=max_note_tokens,
+        max_answer_tokens=max_answer_tokens,
+        language=context.language,
+        cancelled=context.cancelled,
+    )
     for note in answer.notes:
         context.note(note)
     return {"answer": answer}

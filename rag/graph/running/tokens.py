@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -25,6 +26,7 @@ class TokenCount(BaseCallbackHandler):
     def __init__(self) -> None:
         """Nothing has been counted yet."""
         self.read = self.written = self.reused = 0
+        self._lock = threading.Lock()  # a node may ask several at once
 
     def on_llm_end(self, response: LLMResult, **_: Any) -> None:
         """Add what a call says of itself; a model that says nothing counts as 0."""
@@ -32,9 +34,10 @@ class TokenCount(BaseCallbackHandler):
             message = generation.message if isinstance(generation, ChatGeneration) else None
             usage = message.usage_metadata if isinstance(message, AIMessage) else None
             if usage:
-                self.read += usage["input_tokens"]
-                self.written += usage["output_tokens"]
-                self.reused += (usage.get("input_token_details") or {}).get("cache_read") or 0
+                with self._lock:
+                    self.read += usage["input_tokens"]
+                    self.written += usage["output_tokens"]
+                    self.reused += (usage.get("input_token_details") or {}).get("cache_read") or 0
 
 
 _counting: ContextVar[TokenCount | None] = ContextVar("ragloom_tokens", default=None)

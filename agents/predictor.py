@@ -1,0 +1,67 @@
+"""The Predictor, MAIN-RAG's first agent: it answers the question from one document.
+
+Chang et al., "MAIN-RAG: Multi-Agent Filtering Retrieval-Augmented Generation", ACL 2025, section 3.2. What it answers
+shows the Judge what the document is good for.
+
+The question stands before the document, where the paper has it after, so that the prompts of all documents begin alike.
+"""
+
+from __future__ import annotations
+
+import threading
+from functools import cached_property
+
+from langchain_core.messages import BaseMessage
+from pydantic import BaseModel, ConfigDict, Field
+
+from ..prompts import Prompt, load_prompt
+from ..rag.llm.base import ChatModel
+from ..rag.llm.inert import inert
+from ..rag.llm.replying import reply
+from .types import MAX_PREDICTION_TOKENS
+
+
+class Predictor(BaseModel):
+    """Answers a question from one document.
+
+    ```python
+    from ragloom import load
+    from ragloom.agents import Predictor
+
+    with load("embedded", n_ctx=1024) as llm:
+        print(Predictor(llm=llm).predict("Where does Toad live?", "Toad lives at Toad Hall."))
+    ```
+
+    Attributes:
+        llm: any model that `ragloom.load` loads.
+        max_tokens: where the answer is cut off.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+    llm: ChatModel
+    max_tokens: int = Field(default=MAX_PREDICTION_TOKENS, ge=1)
+
+    @cached_property
+    def _prompt(self) -> Prompt:
+        return load_prompt("main_rag_predictor")
+
+    def messages(self, question: str, document: str) -> list[BaseMessage]:
+        """What the model is asked."""
+        return self._prompt.render(question=inert(question), document=inert(document))
+
+    def predict(self, question: str, document: str, *, cancelled: threading.Event | None = None) -> str:
+        """The answer that the document gives; empty if the model says nothing.
+
+        Args:
+            question: what to answer.
+            document: what to answer from.
+            cancelled: may be set from any thread when nobody waits any longer, which ends the answer.
+
+        Raises:
+            Cancelled: `cancelled` was set.
+            ContextOverflow: the document is longer than the context.
+            ModelError: the model failed.
+        """
+        asked = self.messages(question, document)
+        return reply(self.llm, asked, max_tokens=self.max_tokens, cancelled=cancelled).text

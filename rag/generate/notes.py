@@ -1,0 +1,170 @@
+"""Chain-of-Note: a note on each document, then an answer from the notes, or none.
+
+Yu et al., "Chain-of-Note: Enhancing Robustness in Retrieval-Augmented Language Models", EMNLP 2024: an LLM that first
+writes down what each document has to do with the question is less misled by those that have nothing to do with it, and
+says more often that it does not know. The paper's model is tuned to write all notes and the answer in one go. Ours need
+not be: each note is a prompt of its own, all of them are written at the same time, and those that say nothing are left
+out. If no note is left, nobody is asked for an answer.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from langchain_core.documents import Document
+
+from ..._explain import count
+from ...prompts import load_prompt
+from ..llm.cutting import beginning
+from ..llm.inert import inert
+from ..llm.replying import at_once, reply
+from .citing import MAX_ANSWER_TOKENS, MAX_PROMPT_TOKENS, declines, read_cited, room_beside, token_counter
+from .errors import GenerateError
+from .passages import pack
+from .types import Answer, unknown
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+
+MAX_NOTE_TOKENS = 48
+"""Where a note is cut off: two sentences."""
+
+_SAYS_NOTHING = re.compile(r"\W*(nothing|none|no information|n/a)\W*", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What an LLM noted of a document.
+
+    Attributes:
+        document: as it was given.
+        text: the note; empty where the document says nothing about the question.
+        is_cut: whether only the beginning of the document was read.
+        usage: tokens of the LLM: `input_tokens`, `output_tokens`.
+    """
+
+    document: Document
+    text: str
+    is_cut: bool
+    usage: Mapping[str, int]
+
+
+def take_notes(
+    question: str,
+    documents: Sequence[Document],
+    llm: BaseChatModel,
+    *,
+    max_note_tokens: int = MAX_NOTE_TOKENS,
+    cancelled: threading.Event | None = None,
+) -> list[Note]:
+    """Let `llm` note of each document, all at the same time, what it says about the question.
+
+    Args:
+        question: what is to be answered.
+        documents: what is read; one for which the context has no room is cut.
+        llm: any LangChain chat model.
+        max_note_tokens: where a note is cut off.
+        cancelled: may be set from any thread when nobody waits any longer, which ends the notes.
+
+    Raises:
+        Cancelled: `cancelled` was set.
+        GenerateError: the question is empty, or leaves no room for a document.
+        ModelError: the model failed.
+    """
+    if not question.strip():
+        raise GenerateError("the question is empty; ask something")
+    prompt, tokens = load_prompt("note"), token_counter(llm)
+    asked = inert(question)
+    room = room_beside(prompt.render(question=asked, document=""), question, llm, max_note_tokens)
+
+    def take(document: Document, ended: threading.Event) -> Note:
+        text = inert(document.page_content)
+        is_cut = room is not None and tokens(text) > room
+        if room is not None and is_cut:
+            text = beginning(text, room, tokens)
+        messages = prompt.render(question=asked, document=text)
+        written = reply(llm, messages, max_tokens=max_note_tokens, cancelled=ended)
+        is_empty = declines(written.text) or _SAYS_NOTHING.fullmatch(written.text)
+        return Note(document, "" if is_empty else written.text, is_cut, written.usage)
+
+    return at_once(take, documents, cancelled=cancelled)
+
+
+def noted(  # noqa: PLR0913 - all but three have a default
+    question: str,
+    documents: Sequence[Document],
+    llm: BaseChatModel,
+    *,
+    max_note_tokens: int = MAX_NOTE_TOKENS,
+    max_prompt_tokens: int = MAX_PROMPT_TOKENS,
+    max_answer_tokens: int = MAX_ANSWER_TOKENS,
+    language: str = "en",
+    cancelled: threading.Event | None = None,
+) -> Answer:
+    """Ask `llm` to answer from its notes on the documents, which it cites; `how` is `cited`, or `unknown`.
+
+    ```python
+    from langchain_core.documents import Document
+    from ragloom import load
+    from ragloom.rag.generate import noted
+
+    documents = [Document("Toad lives at Toad Hall."), Document("Rain is wet.")]
+    with load("embedded", n_ctx=1024) as llm:
+        print(noted("Where does Toad live?", documents, llm).how in {"cited", "unknown"})  # -> True
+    ```
+
+    Args:
+        question: what to answer.
+        documents: passages, best first.
+        llm: any LangChain chat model.
+        max_note_tokens: where a note is cut off.
+        max_prompt_tokens: budget for the notes; those that do not fit are left out, and a note of the answer says so.
+        max_answer_tokens: where the answer is cut off.
+        language: how sentences are told apart.
+        cancelled: may be set from any thread when nobody waits any longer, which ends what the LLM writes.
+
+    Raises:
+        Cancelled: `cancelled` was set.
+        GenerateError: the question is empty, or leaves no room for a document.
+        ModelError: the model failed.
+    """
+    if not documents:
+        return unknown(question, "no passages were found")
+    taken = take_notes(question, documents, llm, max_note_tokens=max_note_tokens, cancelled=cancelled)
+    telling = [note for note in taken if note.text]
+    usage = [note.usage for note in taken]
+    remarks = list(_remarks(taken))
+    if not telling:
+        return unknown(question, *remarks, usage=_sum(usage))
+    prompt = load_prompt("notes_answer")
+    room = room_beside(prompt.render(notes="", question=question), question, llm, max_answer_tokens)
+    budget = max_prompt_tokens if room is None else min(room, max_prompt_tokens)
+    packed = pack([Document(note.text) for note in telling], token_counter(llm), budget, room=room)
+    if packed.left_out:
+        remarks.append(f"{len(packed.left_out)} of {count(len(telling), 'note')} did not fit")
+    messages = prompt.render(notes=packed.text, question=question)
+    written = reply(llm, messages, max_tokens=max_answer_tokens, cancelled=cancelled)
+    sources = [note.document for note in telling[: len(packed.documents)]]
+    whole = _sum([*usage, written.usage])
+    return read_cited(question, written.text, sources, notes=tuple(remarks), usage=whole, language=language)
+
+
+def _remarks(taken: Sequence[Note]) -> Iterator[str]:
+    of = count(len(taken), "passage")
+    if cut := sum(note.is_cut for note in taken):
+        yield f"{cut} of {of} cut to what the context holds"
+    if silent := sum(not note.text for note in taken):
+        yield f"by the LLM's notes {silent} of {of} say nothing about the question"
+
+
+def _sum(usages: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    """Tokens of several replies; empty where none told."""
+    total: Counter[str] = Counter()
+    for usage in usages:
+        total.update(usage)
+    return dict(total)
