@@ -1,0 +1,81 @@
+"""Finding by the graph: the entities that a question names, and the facts around them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from ..entities import by_name
+from ..file import Reading
+from ..names import normal
+from .belief import Standing, believed, listed
+
+LONGEST_NAME = 6
+"""How many words of a question are tried as one name."""
+
+MOST = 1000
+"""How many facts around an entity are looked at: a hub has too many for each to say something."""
+
+_WORD = re.compile(r"\w[\w.&'’-]*\w|\w")
+
+
+def named(reading: Reading, question: str, known: int) -> dict[int, str]:
+    """The entities that a question names, each with the words that do; of names within names the longest."""
+    words = list(_WORD.finditer(question))
+    spans = {
+        (first, first + length): question[words[first].start() : words[first + length - 1].end()]
+        for length in range(1, LONGEST_NAME + 1)
+        for first in range(len(words) - length + 1)
+    }
+    forms = {span: _forms(text) for span, text in spans.items()}
+    found = by_name(reading, {form for each in forms.values() for form in each})
+    taken: set[int] = set()
+    entities: dict[int, str] = {}
+    for span in sorted(spans, key=lambda span: span[0] - span[1]):
+        entity = next((found[form] for form in forms[span] if form in found), None)
+        if entity is not None and taken.isdisjoint(range(*span)):
+            taken |= set(range(*span))
+            entities[entity] = spans[span]
+    roots = canonical(reading, entities, known)
+    return {roots[entity]: name for entity, name in entities.items()}
+
+
+def _forms(text: str) -> list[str]:
+    """What a name may be in a question: as it stands, or without a possessive's ending."""
+    return [normal(text), *([normal(text[:-2])] if text.endswith(("'s", "’s")) else [])]
+
+
+def canonical(reading: Reading, entities: Iterable[int], known: int) -> dict[int, int]:
+    """Each entity to the one that it was taken for at a record time."""
+    sql = f"""WITH RECURSIVE into_root(entity, root) AS (
+            SELECT value, value FROM json_each(?)
+            UNION SELECT i.entity, m.into_entity FROM into_root AS i JOIN merges AS m ON m.entity = i.root
+            WHERE {believed("m", known)})
+        SELECT i.entity, i.root FROM into_root AS i
+        WHERE NOT EXISTS (SELECT 1 FROM merges AS m WHERE m.entity = i.root AND {believed("m", known)})"""
+    return {row["entity"]: row["root"] for row in reading.file.all(sql, listed(entities))}
+
+
+def facts_of(reading: Reading, entities: Iterable[int], standing: Standing) -> dict[int, tuple[int, int]]:
+    """Facts that have one of these entities as an end, each with both its ends; at most `MOST` of each side."""
+    condition, values = standing.sql()
+    chosen = "SELECT value FROM json_each(?)"
+    sides = " UNION ".join(
+        f"SELECT * FROM (SELECT fact, subject, object FROM fact_versions AS v WHERE v.{side} IN ({chosen})"
+        f" AND v.same_as IS NULL AND {condition} LIMIT {MOST})"
+        for side in ("subject", "object")
+    )
+    keys = listed(entities)
+    rows = reading.file.all(sides, keys, *values, keys, *values)
+    return {row["fact"]: (row["subject"], row["object"]) for row in rows}
+
+
+def distances(reading: Reading, entity: int, standing: Standing, *, hops: int = 2) -> dict[int, int]:
+    """How many facts lie between an entity and those around it; itself is at 0."""
+    found = {entity: 0}
+    edge: Sequence[int] = [entity]
+    for hop in range(1, hops + 1):
+        ends = {end for pair in facts_of(reading, edge, standing).values() for end in pair}
+        edge = sorted(ends - found.keys())
+        found |= dict.fromkeys(edge, hop)
+    return found

@@ -1,0 +1,54 @@
+"""Which facts a reader asks for, by both times and by their ends, as a condition on `fact_versions`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..instants import to_micros
+from ..interval import Interval
+from ..records import known
+
+NEWEST = 2**63 - 1
+"""A record time after every write: what is believed now."""
+
+AMONG = "IN (SELECT value FROM json_each(?))"
+"""One of the numbers or texts of a JSON list: there may be any number of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Which facts are asked for.
+
+    Attributes:
+        known: record time at which they were believed, in microseconds.
+        valid: they held at some instant of it.
+        over: they had ended by the end of `valid`, which need not hold them.
+        relations: their relation is one of these; empty: any.
+        entities: one of their ends is one of these; None: any.
+    """
+
+    known: int = NEWEST
+    valid: Interval = field(default_factory=Interval)
+    over: bool = False
+    relations: frozenset[str] = frozenset()
+    entities: frozenset[int] | None = None
+
+    @property
+    def condition(self) -> tuple[str, list[Any]]:
+        """A condition on `fact_versions AS v`, and its values."""
+        parts, values = [known(self.known, "v.")], list[Any]()
+        if self.valid.end is not None:
+            end = to_micros(self.valid.end)
+            starts = f"(v.valid_from IS NULL OR v.valid_from < {end})"
+            parts.append(f"v.valid_to <= {end}" if self.over else starts)
+        if self.valid.start is not None:
+            parts.append(f"(v.valid_to IS NULL OR v.valid_to > {to_micros(self.valid.start)})")
+        if self.relations:
+            parts.append(f"v.relation {AMONG}")
+            values.append(json.dumps(sorted(self.relations)))
+        if self.entities is not None:
+            parts.append(f"(v.subject {AMONG} OR v.object {AMONG})")
+            values += [json.dumps(sorted(self.entities))] * 2
+        return " AND ".join(parts), values
