@@ -1,0 +1,86 @@
+"""Names of entities in the forms in which they are compared.
+
+`normal` is for the exact comparison: it forgets what typing differs in (case, width, white space, quotes around).
+`folded` is for the fuzzy one: it also forgets accents, punctuation and the order that a comma gives (`Smith, Bob`).
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_AROUND = " \t\n\"'`.,;:!?()[]{}«»“”‘’„"
+_SMALL = frozenset(
+    (
+        "a",
+        "an",
+        "and",
+        "at",
+        "by",
+        "de",
+        "der",
+        "des",
+        "di",
+        "du",
+        "for",
+        "in",
+        "la",
+        "le",
+        "of",
+        "on",
+        "or",
+        "the",
+        "to",
+    )
+)
+_WORD = re.compile(r"\w+")
+_LONGEST_ACRONYM = 8
+
+
+def normal(name: str) -> str:
+    """The form in which equal names are equal.
+
+    ```python
+    from ragloom.stores.memory.names import normal
+
+    print(normal(" “ＡＣＭＥ  Corp.” "))  # -> acme corp
+    ```
+    """
+    text = " ".join(unicodedata.normalize("NFKC", name).casefold().split()).strip(_AROUND)
+    return text or " ".join(name.split())
+
+
+def folded(name: str) -> str:
+    """The form whose letters are compared one by one.
+
+    ```python
+    from ragloom.stores.memory.names import folded
+
+    print(folded("García Márquez, Gabriel"), "|", folded("Фёдор"))  # -> gabriel garcia marquez | федор
+    ```
+    """
+    before, comma, after = normal(name).partition(", ")
+    words = f"{after} {before}" if comma and "," not in after else normal(name)
+    letters = (char for char in unicodedata.normalize("NFD", words) if not unicodedata.combining(char))
+    return " ".join(_WORD.findall("".join(letters)))
+
+
+def acronyms(name: str) -> frozenset[str]:
+    """What a name of several words may be abbreviated to, in lower case, with and without its small words.
+
+    ```python
+    from ragloom.stores.memory.names import acronyms
+
+    print(sorted(acronyms("Bank of America")), *acronyms("World Health Organization"))  # -> ['ba', 'boa'] who
+    ```
+    """
+    words = folded(name).split()
+    forms = {"".join(word[0] for word in chosen) for chosen in (words, [word for word in words if word not in _SMALL])}
+    return frozenset(form for form in forms if 2 <= len(form) <= _LONGEST_ACRONYM)
+
+
+def as_acronym(name: str) -> str | None:
+    """The letters of a name that looks like an acronym (`WHO`, `U.S.A.`), in lower case, or None."""
+    letters = name.strip().replace(".", "")
+    is_one = 2 <= len(letters) <= _LONGEST_ACRONYM and letters.isalpha() and letters.isupper()
+    return folded(letters) if is_one else None

@@ -1,0 +1,26 @@
+"""What the groups of one memory share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .file import MemoryFile
+from .vectors import MemoryEmbedder
+from .words import Words
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The file and what makes its indexes.
+
+    Attributes:
+        file: gives connections.
+        words: makes terms of texts.
+        embedder: makes vectors of texts.
+        single_valued: relations of which a subject has one object at a time.
+    """
+
+    file: MemoryFile
+    words: Words
+    embedder: MemoryEmbedder
+    single_valued: frozenset[str]
