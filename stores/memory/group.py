@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import AbstractContextManager
 
-from .file import Reading
-from .parts import Parts
+from .reading.reader import Reader
 from .remembering import Remembered, Vectors, stored_episode, write_episode, write_facts
 from .types import Episode, Fact
 
 
-class Group:
+class Group(Reader):
     """What one user, project or agent remembers; made by `Memory.group`."""
-
-    def __init__(self, name: str, parts: Parts) -> None:
-        """Read and write the group `name`."""
-        self.name = name
-        self._parts = parts
 
     def remember(self, episode: Episode) -> Remembered:
         """Remember an episode; one that is known already changes nothing.
@@ -61,7 +54,3 @@ class Group:
             written, settled = write_facts(writing, self._parts, given, key, vectors)
             ended = tuple(row["fact"] for row in settled.closed if row["fact"] not in written.facts)
             return Remembered(key, is_new, written.facts, ended)
-
-    def reading(self) -> AbstractContextManager[Reading]:
-        """One state of the group, for reading functions."""
-        return self._parts.file.reading(self.name)

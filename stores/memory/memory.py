@@ -76,6 +76,7 @@ class Memory:
             Words(self._file.meta("language") or language),
             MemoryEmbedder(embedder, self._file),
             frozenset(relation_name(relation) for relation in single_valued),
+            now,
         )
 
     def group(self, name: str) -> Group:

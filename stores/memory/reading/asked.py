@@ -9,18 +9,17 @@ from datetime import datetime
 from typing import get_args
 
 from ...._explain import unknown
-from ..dates import TimeExpression
-from ..errors import MemoryValueError, NotInGroupError
+from ..errors import MemoryValueError
 from ..file import Reading
 from ..instants import from_micros, to_micros, to_utc
 from ..interval import Interval
-from ..names import normal
 from ..parts import Parts
 from ..types import check_text, relation_name
 from .hits import Kind
+from .neighbourhood import find_entity
 from .recipes import Recipe
-from .standing import NEWEST, Standing
-from .times import read_time
+from .standing import Standing
+from .times import AskedTime, read_time
 
 _INSTANT = 1
 """Microseconds."""
@@ -40,8 +39,7 @@ class Asked:
         types: labels of which an entity, or one of a fact's ends, has one; empty: any.
         standing: which facts.
         recipe: what puts what is found in order.
-        times: the time in the question that is used.
-        notes: what was made of the times in the question.
+        time: what was made of the times in the question.
     """
 
     query: str
@@ -50,8 +48,7 @@ class Asked:
     types: frozenset[str]
     standing: Standing
     recipe: Recipe
-    times: tuple[TimeExpression, ...] = ()
-    notes: tuple[str, ...] = ()
+    time: AskedTime
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +64,8 @@ class Options:
     around: str | int | None
     recipe: Recipe
 
-    def asked(self, query: str, reading: Reading, parts: Parts, now: datetime) -> Asked:
-        """What is asked for in a group at a moment.
+    def asked(self, query: str, reading: Reading, parts: Parts) -> Asked:
+        """What is asked for in a group.
 
         Raises:
             MemoryValueError: the query is empty, or an option has a value that cannot be used.
@@ -77,32 +74,30 @@ class Options:
         """
         if not check_text("query", query).strip():
             raise MemoryValueError("the query is empty; ask something")
-        known = as_known(self.known_at)
+        known = as_known(self.known_at, reading)
         relations = frozenset(relation_name(each) for each in _several("relations", self.relations))
         entities = None if self.around is None else frozenset({find_entity(reading, self.around, known)})
-        times: tuple[TimeExpression, ...] = ()
-        notes: tuple[str, ...] = ()
-        valid, over = as_valid(now) if self.valid_at is None else as_valid(self.valid_at), False
-        if self.valid_at is None:
-            read = read_time(reading, parts.words, query, now, known)
-            notes = read.notes
-            if read.used is not None and read.used.interval is not None:
-                times, valid, over = (read.used,), read.used.interval, read.used.relation == "over"
+        now = parts.now()
+        time = read_time(reading, parts.words, query, now, known) if self.valid_at is None else AskedTime()
+        valid = (time.used and time.used.interval) or as_valid(self.valid_at or now)
         return Asked(
             query,
             _count(self.k),
             self._kinds(relations),
             frozenset(_several("types", self.types)),
-            Standing(known, valid, over, relations, entities),
+            Standing(known, valid, time.used is not None and time.used.relation == "over", relations, entities),
             self.recipe,
-            times,
-            notes,
+            time,
         )
 
     def _kinds(self, relations: Collection[str]) -> frozenset[Kind]:
         """What may be found: an episode has neither relation nor type, an entity no relation."""
-        kinds: frozenset[Kind] = frozenset(get_args(Kind)) if self.kinds is None else frozenset(
-            _several("kinds", self.kinds)  # type: ignore[arg-type]  # checked below
+        kinds: frozenset[Kind] = (
+            frozenset(get_args(Kind))
+            if self.kinds is None
+            else frozenset(
+                _several("kinds", self.kinds)  # type: ignore[arg-type]  # checked below
+            )
         )
         for kind in kinds:
             if kind not in get_args(Kind):
@@ -112,13 +107,13 @@ class Options:
         return kinds - {"episode"} if self.types else kinds
 
 
-def as_known(known_at: datetime | None) -> int:
-    """A record time in microseconds; without one all that is believed now.
+def as_known(known_at: datetime | None, reading: Reading) -> int:
+    """A record time in microseconds; without one that of the last write.
 
     Raises:
         NaiveDatetimeError: it has no time zone.
     """
-    return NEWEST if known_at is None else to_micros(to_utc(known_at, "known_at"))
+    return reading.recorded if known_at is None else to_micros(to_utc(known_at, "known_at"))
 
 
 def as_valid(when: When) -> Interval:
@@ -132,22 +127,6 @@ def as_valid(when: When) -> Interval:
         return when
     start = to_micros(to_utc(when, "valid_at"))
     return Interval(from_micros(start), from_micros(start + _INSTANT))
-
-
-def find_entity(reading: Reading, entity: str | int, known: int) -> int:
-    """The entity of this name or id, or the one that it is taken for.
-
-    Raises:
-        NotInGroupError: there is none in the group.
-    """
-    from ..entities import by_name
-    from .neighbourhood import canonical
-
-    key = by_name(reading, [normal(entity)]).get(normal(entity)) if isinstance(entity, str) else entity
-    root = canonical(reading, [key], known).get(key) if key is not None and reading.low <= key <= reading.high else None
-    if root is None or not reading.file.one("SELECT 1 FROM entity_versions WHERE entity = ?", root):
-        raise NotInGroupError(f"the group has no entity {entity!r}; search for it with kinds=['entity']")
-    return root
 
 
 def _several(name: str, values: Collection[str]) -> Collection[str]:

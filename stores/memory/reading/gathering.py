@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
@@ -16,7 +15,7 @@ from .hits import Kind
 from .meaning import Vectors
 from .neighbourhood import canonical, facts_of, named
 from .pool import Pool, Ranking
-from .standing import AMONG
+from .standing import AMONG, as_list
 from .words import Ranked, Table, by_words
 
 DEPTH = 100
@@ -41,6 +40,7 @@ def gather(reading: Reading, parts: Parts, vectors: Vectors, asked: Asked) -> Po
         asked.standing,
         vectors,
         gathering.named,
+        asked.time.used,
     )
 
 
@@ -112,28 +112,28 @@ class _Gathering:
     def _episodes(self, keys: Sequence[int]) -> Mapping[int, int]:
         standing = self._asked.standing
         sql = f"SELECT key FROM episodes AS e WHERE key {AMONG} AND {known(standing.known, 'e.')}"
-        values = [json.dumps(keys)]
+        values = [as_list(keys)]
         if standing.entities is not None:
             sql += f""" AND EXISTS (SELECT 1 FROM support AS s JOIN fact_versions AS v ON v.fact = s.fact
                 WHERE s.episode = e.key AND {known(standing.known, "s.")} AND {known(standing.known, "v.")}
                 AND (v.subject {AMONG} OR v.object {AMONG}))"""
-            values += [json.dumps(sorted(standing.entities))] * 2
+            values += [as_list(sorted(standing.entities))] * 2
         return {row["key"]: row["key"] for row in self._reading.file.all(sql, *values)}
 
     def _facts(self, keys: Sequence[int]) -> Mapping[int, int]:
         condition, values = self._asked.standing.condition
         sql = f"""SELECT v.fact, coalesce(v.same_as, v.fact) AS chief, v.subject, v.object FROM fact_versions AS v
             WHERE v.fact {AMONG} AND {condition}"""
-        rows = self._reading.file.all(sql, json.dumps(keys), *values)
+        rows = self._reading.file.all(sql, as_list(keys), *values)
         if self._asked.types:
             typed = self._of_types({row[end] for row in rows for end in ("subject", "object")})
             rows = [row for row in rows if row["subject"] in typed or row["object"] in typed]
         return {row["fact"]: row["chief"] for row in rows}
 
     def _entities(self, keys: Sequence[int]) -> Mapping[int, int]:
-        """Of aliases, found by words, and of entities, found by meaning; those that are taken for others stand for them."""
+        """Of aliases, which words find, and of entities, which meaning finds, those that they are taken for."""
         sql = f"SELECT key, entity FROM aliases WHERE key {AMONG}"
-        entities = {row["key"]: row["entity"] for row in self._reading.file.all(sql, json.dumps(keys))}
+        entities = {row["key"]: row["entity"] for row in self._reading.file.all(sql, as_list(keys))}
         entities |= {key: key for key in keys if key not in entities}
         roots = canonical(self._reading, set(entities.values()), self._asked.standing.known)
         wanted = self._of_types(roots.values())

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal, NamedTuple
 
 from ..dates import TimeExpression
 from ..types import EntityRecord, EpisodeRecord, FactRecord
 
 Kind = Literal["episode", "fact", "entity"]
+
+Record = EpisodeRecord | FactRecord | EntityRecord
+
+
+class Item(NamedTuple):
+    """Something that may be found: its kind and its id."""
+
+    kind: Kind
+    id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +28,7 @@ class MemoryHit:
     Attributes:
         score: higher is better; what it means depends on the recipe.
         rank: 1 for the best.
-        why: what found it: `words 1st, meaning 3rd, near Ann`.
+        why: what found it: `words 1st, meaning 3rd, near Ann 2nd`.
         episode: what was said, or None.
         fact: a fact as it was believed, or None.
         entity: an entity as it was believed, or None.
@@ -32,12 +41,23 @@ class MemoryHit:
     fact: FactRecord | None = None
     entity: EntityRecord | None = None
 
+    @classmethod
+    def of(cls, record: Record, score: float, rank: int, why: str) -> MemoryHit:
+        """A hit that is this episode, fact or entity."""
+        match record:
+            case EpisodeRecord():
+                return cls(score, rank, why, episode=record)
+            case FactRecord():
+                return cls(score, rank, why, fact=record)
+            case _:
+                return cls(score, rank, why, entity=record)
+
     @property
-    def kind(self) -> Kind:
-        """Which of the three it is."""
-        if self.episode is not None:
-            return "episode"
-        return "fact" if self.fact is not None else "entity"
+    def record(self) -> Record:
+        """The one of the three that it is."""
+        found = self.episode or self.fact or self.entity
+        assert found is not None, "a hit is one of the three"
+        return found
 
     @property
     def id(self) -> int:
@@ -45,42 +65,34 @@ class MemoryHit:
         return self.record.id
 
     @property
-    def record(self) -> EpisodeRecord | FactRecord | EntityRecord:
-        """What was found."""
-        found = self.episode or self.fact or self.entity
-        assert found is not None, "a hit is made with one of the three"
-        return found
-
-    @property
     def text(self) -> str:
-        """It in words: what was said, the fact's statement, or the entity with its summary."""
-        if self.episode is not None:
-            return self.episode.episode.content
-        if self.fact is not None:
-            return self.fact.fact.statement
-        assert self.entity is not None, "a hit is made with one of the three"
-        return ": ".join(filter(None, (self.entity.entity.name, self.entity.entity.summary)))
+        """It in words: what was said, the fact's statement, or the entity's name and summary."""
+        return text_of(self.record)
 
 
 class MemoryHits(list[MemoryHit]):
     """Hits, best first, and what was made of the times in the question.
 
     Attributes:
-        times: the times in the question that were used, with the intervals that were read from them.
+        time: the time in the question that was used, with the interval that was read from it; None: there was none.
         notes: a sentence on each time in the question: what it was read as, or why it was not used.
     """
 
     def __init__(
-        self, hits: Iterable[MemoryHit] = (), *, times: Iterable[TimeExpression] = (), notes: Iterable[str] = ()
+        self, hits: Iterable[MemoryHit] = (), *, time: TimeExpression | None = None, notes: Iterable[str] = ()
     ) -> None:
         """Hold hits, best first."""
         super().__init__(hits)
-        self.times = tuple(times)
+        self.time = time
         self.notes = tuple(notes)
 
 
-def as_dict(hit: MemoryHit) -> dict[str, Any]:
-    """JSON-serialisable form of a hit."""
-    from .export import as_json
-
-    return {"rank": hit.rank, "score": hit.score, "why": hit.why, **as_json(hit.record)}
+def text_of(record: Record) -> str:
+    """A record in words."""
+    match record:
+        case EpisodeRecord():
+            return record.episode.content
+        case FactRecord():
+            return record.fact.statement
+        case _:
+            return ": ".join(filter(None, (record.entity.name, record.entity.summary)))

@@ -58,27 +58,27 @@ class Vectors:
         return {key: self.matrix[at] for key, at in found if at < len(self.keys) and self.keys[at] == key}
 
 
-class GroupVectors:
-    """The vectors of one group, kept from one search to the next."""
+class KeptVectors:
+    """The vectors of groups, kept from one search to the next; safe to use from several threads."""
 
     def __init__(self) -> None:
-        """Know none yet."""
+        """Keep none yet."""
         self._lock = threading.Lock()
-        self._vectors = Vectors()
-        self._generation = -1
+        self._groups: dict[int, tuple[int, Vectors]] = {}
 
-    def at(self, reading: Reading) -> Vectors:
+    def of(self, reading: Reading) -> Vectors:
         """The vectors of a group as a reader sees it, and perhaps newer ones."""
         with self._lock:
-            if reading.generation > self._generation:
-                known = self._vectors if self._vectors.erasures == reading.erasures else Vectors()
-                self._vectors = _with_newer(known, reading)
-                self._generation = reading.generation
-            return self._vectors
+            generation, vectors = self._groups.get(reading.group, (-1, Vectors()))
+            if reading.generation > generation:
+                known = vectors if vectors.erasures == reading.erasures else Vectors()
+                vectors = _with_newer(known, reading)
+                self._groups[reading.group] = reading.generation, vectors
+            return vectors
 
 
 def _with_newer(known: Vectors, reading: Reading) -> Vectors:
-    """What is known and what has been written since; the matrix has room for more, so that adding a few copies nothing."""
+    """What is known and what has been written since; the matrix has room for more, so a few cost no copy."""
     last = int(known.keys[-1]) if len(known.keys) else reading.low - 1
     rows = reading.file.all(
         "SELECT key, kind, vector FROM vectors WHERE key > ? AND key <= ? ORDER BY key", last, reading.high
@@ -102,7 +102,7 @@ def _extended(matrix: NDArray[np.float32], fresh: NDArray[np.float16]) -> NDArra
     size = len(matrix) + len(fresh)
     if size > len(room):
         room = np.empty((max(_ROOM, size + size // 4), fresh.shape[1]), np.float32)
-        room[: len(matrix)] = matrix
+        room[: len(matrix)] = matrix if len(matrix) else 0
     room[len(matrix) : size] = fresh
     extended: NDArray[np.float32] = room[:size]
     return extended

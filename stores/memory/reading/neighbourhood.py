@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from itertools import islice
 
 from ..entities import by_name
+from ..errors import NotInGroupError
 from ..file import Reading
 from ..names import normal
-from .belief import Standing, believed, listed
+from ..records import known as believed
+from .standing import AMONG, Standing, as_list
 
 LONGEST_NAME = 6
 """How many words of a question are tried as one name."""
+
+MOST_WORDS = 256
+"""In a longer question no names are looked for behind them."""
 
 MOST = 1000
 """How many facts around an entity are looked at: a hub has too many for each to say something."""
@@ -21,7 +27,7 @@ _WORD = re.compile(r"\w[\w.&'’-]*\w|\w")
 
 def named(reading: Reading, question: str, known: int) -> dict[int, str]:
     """The entities that a question names, each with the words that do; of names within names the longest."""
-    words = list(_WORD.finditer(question))
+    words = list(islice(_WORD.finditer(question), MOST_WORDS))
     spans = {
         (first, first + length): question[words[first].start() : words[first + length - 1].end()]
         for length in range(1, LONGEST_NAME + 1)
@@ -50,22 +56,37 @@ def canonical(reading: Reading, entities: Iterable[int], known: int) -> dict[int
     sql = f"""WITH RECURSIVE into_root(entity, root) AS (
             SELECT value, value FROM json_each(?)
             UNION SELECT i.entity, m.into_entity FROM into_root AS i JOIN merges AS m ON m.entity = i.root
-            WHERE {believed("m", known)})
+            WHERE {believed(known, "m.")})
         SELECT i.entity, i.root FROM into_root AS i
-        WHERE NOT EXISTS (SELECT 1 FROM merges AS m WHERE m.entity = i.root AND {believed("m", known)})"""
-    return {row["entity"]: row["root"] for row in reading.file.all(sql, listed(entities))}
+        WHERE NOT EXISTS (SELECT 1 FROM merges AS m WHERE m.entity = i.root AND {believed(known, "m.")})"""
+    return {row["entity"]: row["root"] for row in reading.file.all(sql, as_list(entities))}
 
 
-def facts_of(reading: Reading, entities: Iterable[int], standing: Standing) -> dict[int, tuple[int, int]]:
-    """Facts that have one of these entities as an end, each with both its ends; at most `MOST` of each side."""
-    condition, values = standing.sql()
-    chosen = "SELECT value FROM json_each(?)"
+def find_entity(reading: Reading, entity: str | int, known: int) -> int:
+    """The entity of this name or id, or the one that it is taken for.
+
+    Raises:
+        NotInGroupError: there is none in the group.
+    """
+    key = by_name(reading, [normal(entity)]).get(normal(entity)) if isinstance(entity, str) else entity
+    root = canonical(reading, [key], known).get(key) if key is not None and reading.low <= key <= reading.high else None
+    if root is None or not reading.file.one("SELECT 1 FROM entity_versions WHERE entity = ?", root):
+        raise NotInGroupError(f"the group has no entity {entity!r}; search for it with kinds=['entity']")
+    return root
+
+
+def facts_of(
+    reading: Reading, entities: Iterable[int], standing: Standing, *, most: int | None = MOST
+) -> dict[int, tuple[int, int]]:
+    """Facts that have one of these entities as an end, each with both its ends; at most so many of each side."""
+    condition, values = standing.condition
+    limit = "" if most is None else f" LIMIT {most}"
     sides = " UNION ".join(
-        f"SELECT * FROM (SELECT fact, subject, object FROM fact_versions AS v WHERE v.{side} IN ({chosen})"
-        f" AND v.same_as IS NULL AND {condition} LIMIT {MOST})"
+        f"SELECT * FROM (SELECT fact, subject, object FROM fact_versions AS v WHERE v.{side} {AMONG}"
+        f" AND v.same_as IS NULL AND {condition}{limit})"
         for side in ("subject", "object")
     )
-    keys = listed(entities)
+    keys = as_list(entities)
     rows = reading.file.all(sides, keys, *values, keys, *values)
     return {row["fact"]: (row["subject"], row["object"]) for row in rows}
 

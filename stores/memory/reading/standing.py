@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,11 +11,13 @@ from ..instants import to_micros
 from ..interval import Interval
 from ..records import known
 
-NEWEST = 2**63 - 1
-"""A record time after every write: what is believed now."""
-
 AMONG = "IN (SELECT value FROM json_each(?))"
 """One of the numbers or texts of a JSON list: there may be any number of them."""
+
+
+def as_list(keys: Iterable[int]) -> str:
+    """Keys as the value for `AMONG`."""
+    return json.dumps(list(keys))
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,7 @@ class Standing:
         entities: one of their ends is one of these; None: any.
     """
 
-    known: int = NEWEST
+    known: int
     valid: Interval = field(default_factory=Interval)
     over: bool = False
     relations: frozenset[str] = frozenset()
@@ -50,5 +53,5 @@ class Standing:
             values.append(json.dumps(sorted(self.relations)))
         if self.entities is not None:
             parts.append(f"(v.subject {AMONG} OR v.object {AMONG})")
-            values += [json.dumps(sorted(self.entities))] * 2
+            values += [as_list(sorted(self.entities))] * 2
         return " AND ".join(parts), values

@@ -12,7 +12,7 @@ from ..interval import Interval
 from ..records import VERSION
 from ..records import known as believed
 from ..words import Words
-from .standing import AMONG, Standing
+from .standing import AMONG, Standing, as_list
 from .wording import shown
 from .words import with_all_words
 
@@ -77,8 +77,8 @@ def _look_up(reading: Reading, words: Words, event: str, known: int) -> tuple[In
 def _from_facts(reading: Reading, facts: list[int], known: int) -> tuple[Interval, str] | None:
     """The latest of these facts whose start is known."""
     condition, values = Standing(known).condition
-    sql = f"{VERSION} WHERE v.fact {AMONG} AND {condition} AND v.valid_from IS NOT NULL ORDER BY v.valid_from DESC LIMIT 1"
-    row = reading.file.one(sql, str(facts), *values)
+    sql = f"{VERSION} WHERE v.fact {AMONG} AND {condition} AND v.valid_from IS NOT NULL"
+    row = reading.file.one(f"{sql} ORDER BY v.valid_from DESC LIMIT 1", as_list(facts), *values)
     if row is None:
         return None
     end = row["valid_to"]
@@ -88,7 +88,7 @@ def _from_facts(reading: Reading, facts: list[int], known: int) -> tuple[Interva
 def _from_episodes(reading: Reading, episodes: list[int], known: int) -> tuple[Interval, str] | None:
     """The latest of these episodes: the start of a fact that rests on it, or a time in its words, or its own day."""
     sql = f"SELECT * FROM episodes WHERE key {AMONG} AND {believed(known)} ORDER BY occurred_at DESC LIMIT 1"
-    row = reading.file.one(sql, str(episodes))
+    row = reading.file.one(sql, as_list(episodes))
     if row is None:
         return None
     resting = f"SELECT fact FROM support AS s WHERE s.episode = ? AND {believed(known, 's.')}"

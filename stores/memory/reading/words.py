@@ -15,14 +15,16 @@ from ..file import Reading
 Table = Literal["episode_words", "fact_words", "entity_words"]
 
 POSTINGS = 20_000
+MOST_TERMS = 64
+"""A longer question is read up to here."""
 
 Ranked = list[tuple[int, float]]
 """Keys with scores, best first."""
 
 
 def by_words(reading: Reading, table: Table, terms: Sequence[str], depth: int) -> Ranked:
-    """The best `depth` rows of a full-text table by BM25; `terms` are those of `Words`, so no query language is in them."""
-    rarest = _rarest(reading, table, list(dict.fromkeys(terms)))
+    """The best `depth` rows of a full-text table by BM25; `terms` are those of `Words`."""
+    rarest = _rarest(reading, table, list(dict.fromkeys(terms))[:MOST_TERMS])
     if not rarest:
         return []
     sql = f"SELECT rowid, rank FROM {table} WHERE {table} MATCH ? AND rowid BETWEEN ? AND ? ORDER BY rank LIMIT ?"
@@ -31,8 +33,8 @@ def by_words(reading: Reading, table: Table, terms: Sequence[str], depth: int) -
 
 
 def with_all_words(reading: Reading, table: Table, terms: Sequence[str], depth: int) -> list[int]:
-    """Up to `depth` rows that have all of the terms, the newest first."""
-    if not terms:
+    """Up to `depth` rows that have all of the terms, the newest first; of no terms and of very many none."""
+    if not 0 < len(terms) <= MOST_TERMS:
         return []
     sql = f"SELECT rowid FROM {table} WHERE {table} MATCH ? AND rowid BETWEEN ? AND ? ORDER BY rowid DESC LIMIT ?"
     rows = reading.file.all(sql, " AND ".join(map(_quoted, terms)), reading.low, reading.high, depth)
@@ -40,7 +42,7 @@ def with_all_words(reading: Reading, table: Table, terms: Sequence[str], depth: 
 
 
 def _rarest(reading: Reading, table: Table, terms: Sequence[str]) -> list[str]:
-    """The rarest terms that have together at most `POSTINGS` rows, and at least one; those that no row has are left out."""
+    """The rarest terms that have together at most `POSTINGS` rows, and at least one; none that no row has."""
     count = f"""SELECT count(*) AS n FROM (SELECT 1 FROM {table} WHERE {table} MATCH ?
         AND rowid BETWEEN {reading.low} AND {reading.high} LIMIT {POSTINGS})"""
     numbers = [(row["n"], term) for term in terms for row in reading.file.all(count, _quoted(term)) if row["n"]]
