@@ -1,8 +1,8 @@
 """The values that go into a memory and come out of it.
 
 What is said is a value of its own (`Episode`, `Fact`, `Entity`); what the memory holds of it is a record, which adds
-the id, what it rests on, and the interval of record time in which it was believed. An id is a number that no other thing of
-any group has, and that is never used again.
+the id, what it rests on, and the interval of record time in which it was believed. An id is a number that no other
+thing of any group has, and that is never used again.
 """
 
 from __future__ import annotations
