@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +18,7 @@ from rapidfuzz import fuzz
 
 from .entities import roots
 from .file import Reading
-from .names import acronyms, as_acronym, folded, normal
+from .names import acronyms, as_acronym, folded
 from .vectors import ENTITY, from_blobs
 
 SPELLING, FUZZY, ACRONYM, MEANING = "spelling", "fuzzy", "acronym", "meaning"
@@ -154,11 +154,3 @@ def _believed(reading: Reading, found: Sequence[Candidate]) -> list[Candidate]:
         for each in found
         if root[each.entity] in believed
     ]
-
-
-def names_of(reading: Reading, names: Iterable[str]) -> set[str]:
-    """Those of the names that nobody has."""
-    from .entities import by_name
-
-    forms = {normal(name): name for name in names}
-    return {name for form, name in forms.items() if form not in by_name(reading, forms)}
