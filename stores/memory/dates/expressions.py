@@ -54,9 +54,10 @@ class TimeExpression:
         text: the words.
         start: offset of the first in the text.
         end: offset after the last.
-        relation: how what is asked for lies to the anchor; `over`: it had ended by then.
+        relation: how what is asked for lies to the anchor; `over`: it had ended by the anchor's end.
         anchor: the stretch that is named, in UTC; None: an event, whose time nobody has looked up.
         event: the clause that names an event; else empty.
+        is_range: whether both ends are named (`from 1916 to 1920`).
     """
 
     text: str
@@ -65,6 +66,7 @@ class TimeExpression:
     relation: Relation
     anchor: Interval | None = None
     event: str = ""
+    is_range: bool = False
 
     @property
     def interval(self) -> Interval | None:
@@ -78,7 +80,7 @@ class TimeExpression:
                 return Interval(self.anchor.end, None)
             case "since":
                 return Interval(self.anchor.start, None)
-            case "until" | "over":
+            case "until":
                 return Interval(None, self.anchor.end)
             case _:
                 return self.anchor
@@ -118,7 +120,8 @@ def _named(text: str, units: Sequence[Unit]) -> Iterator[TimeExpression]:
             continue
         start = lead.start() if lead else unit.start
         relation = _relation(lead) if lead and not is_range else "in"
-        yield TimeExpression(text[start : unit.end], start, unit.end, relation, Interval(*unit.span).in_utc())
+        anchor = Interval(*unit.span)
+        yield TimeExpression(text[start : unit.end], start, unit.end, relation, anchor, is_range=is_range)
 
 
 def _joined(text: str, units: Sequence[Unit]) -> Iterator[tuple[Unit, bool]]:
@@ -174,7 +177,7 @@ def _relation(lead: re.Match[str]) -> Relation:
 
 def _over(text: str, reference: datetime) -> Iterator[TimeExpression]:
     for match in _OVER.finditer(text):
-        yield TimeExpression(match[0], *match.span(), "over", Interval(reference, reference).in_utc())
+        yield TimeExpression(match[0], *match.span(), "over", Interval(None, reference))
 
 
 def _without(text: str, found: Sequence[TimeExpression]) -> str:
