@@ -113,7 +113,9 @@ def test_days_are_those_of_the_references_time_zone_and_come_in_utc() -> None:
     )
 
 
-@pytest.mark.parametrize("text", ["I ran 1500 meters", "may I march on?", "31 February 2020", "5000 years ago", "3.1999"])
+@pytest.mark.parametrize(
+    "text", ["I ran 1500 meters", "may I march on?", "31 February 2020", "5000 years ago", "3.1999"]
+)
 def test_what_is_no_date_is_none(text: str) -> None:
     assert find_times(text, WEDNESDAY) == []
 
@@ -129,17 +131,23 @@ def test_an_event_with_a_date_is_of_that_date() -> None:
     assert days("before I moved to Paris in 2020") == ("...", "2020-01-01")
 
 
-@pytest.mark.parametrize("text", ["Where did I live before?", "Who did I formerly work for?", "Where did I used to swim?"])
+@pytest.mark.parametrize(
+    "text", ["Where did I live before?", "Who did I formerly work for?", "Where did I used to swim?"]
+)
 def test_what_is_over_had_ended_by_the_reference(text: str) -> None:
     assert (read(text).relation, read(text).interval) == ("over", Interval(None, WEDNESDAY))
 
 
-@pytest.mark.parametrize("text", ["When did I move?", "When was the party?", "the hall formerly known as Rex", "after that"])
+@pytest.mark.parametrize(
+    "text", ["When did I move?", "When was the party?", "the hall formerly known as Rex", "after that"]
+)
 def test_not_every_such_word_names_a_time(text: str) -> None:
     assert find_times(text, WEDNESDAY) == []
 
 
-TIMES = st.sampled_from("before after since in on last next from to 1990 march 2021 early 70s friday week ago two".split())
+TIMES = st.sampled_from(
+    "before after since in on last next from to 1990 march 2021 early 70s friday week ago two".split()
+)
 WORDS = st.text(string.printable + "é日\u202e", max_size=8) | TIMES
 
 

@@ -6,16 +6,20 @@ The local model is held to the schema by a grammar (`rag.llm.grammar`); this is 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from langchain_core.exceptions import OutputParserException
-from langchain_core.messages import AIMessage
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.output_parsers import JsonOutputParser
 from langchain_core.runnables import Runnable, RunnableLambda, RunnableMap, RunnablePassthrough
 from langchain_core.utils.function_calling import convert_to_json_schema
 from langchain_core.utils.pydantic import is_basemodel_subclass
 from pydantic import BaseModel
 
 from ..._explain import short, unknown
+from .base import ChatModel
 from .errors import ModelError
 
 METHODS = ("json_schema", "function_calling", "json_mode")
@@ -79,6 +83,24 @@ def structured(
     parsed = RunnablePassthrough.assign(parsed=(lambda given: given["raw"]) | parse, parsing_error=lambda _: None)
     failed = RunnablePassthrough.assign(parsed=lambda _: None)
     return RunnableMap(raw=llm) | parsed.with_fallbacks([failed], exception_key="parsing_error")
+
+
+def ask_json(llm: BaseChatModel, prompt: Sequence[BaseMessage], schema: dict[str, Any], *, max_tokens: int) -> Any:
+    """Let any LangChain chat model answer in JSON of a schema, as well as it can be held to that.
+
+    A model of ragloom's is held by a grammar and stops after `max_tokens`; another by its own
+    `with_structured_output`; one that has none is trusted to answer in JSON.
+
+    Raises:
+        OutputParserException: the answer is not JSON.
+    """
+    if isinstance(llm, ChatModel):
+        return llm.with_structured_output(schema, method="json_schema").invoke(list(prompt), max_tokens=max_tokens)
+    try:
+        held = llm.with_structured_output(schema)
+    except NotImplementedError:
+        return (llm | JsonOutputParser()).invoke(list(prompt), max_tokens=max_tokens)
+    return held.invoke(list(prompt))
 
 
 def _parse(message: AIMessage, schema: dict[str, Any] | type) -> Any:

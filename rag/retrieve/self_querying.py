@@ -26,13 +26,13 @@ from ..._explain import unknown
 from ...prompts import load_prompt
 from ...stores.corpus import Corpus
 from ...stores.where import joined
+from ..llm.structured import ask_json
 from .errors import SelfQueryError
 from .mentions import mentions
 from .readings import Readings, readings
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
-    from langchain_core.messages import BaseMessage
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ def _choose(question: str, choices: Mapping[str, Readings], llm: BaseChatModel) 
     shown = json.dumps({name: [*possible, None] for name, possible in choices.items()}, ensure_ascii=False)
     prompt = load_prompt("self_query").render(question=question, choices=shown)
     try:
-        reply = _ask(llm, prompt, schema(choices), max_tokens=len(shown.encode()) + 16)
+        reply = ask_json(llm, prompt, schema(choices), max_tokens=len(shown.encode()) + 16)
     except OutputParserException as error:
         return {}, [f"the LLM's answer cannot be read: {' '.join(str(error).split())[:200]}"]
     if not isinstance(reply, Mapping):
@@ -121,21 +121,6 @@ def schema(choices: Mapping[str, Readings]) -> dict[str, Any]:
         "required": list(choices),
         "additionalProperties": False,
     }
-
-
-def _ask(llm: BaseChatModel, prompt: list[BaseMessage], answer: dict[str, Any], *, max_tokens: int) -> Any:
-    """Let the LLM answer in JSON of this schema, as well as it can be held to that."""
-    from langchain_core.output_parsers import JsonOutputParser
-
-    from ..llm.base import ChatModel
-
-    if isinstance(llm, ChatModel):
-        return llm.with_structured_output(answer, method="json_schema").invoke(prompt, max_tokens=max_tokens)
-    try:
-        structured = llm.with_structured_output(answer)
-    except NotImplementedError:
-        return (llm | JsonOutputParser()).invoke(prompt, max_tokens=max_tokens)
-    return structured.invoke(prompt)
 
 
 def _relax(chosen: _Chosen, corpus: Corpus) -> tuple[_Chosen, list[str]]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from sqlite3 import Row
 
 from .file import Reading, Writing
 from .names import acronyms, folded, normal
@@ -59,7 +60,7 @@ class EntityWriter:
         self._file = writing.file
         self._words = words
 
-    def add(self, names: Sequence[str], types: Mapping[str, Iterable[str]]) -> dict[str, int]:
+    def add(self, names: Sequence[str], types: Mapping[str, Collection[str]]) -> dict[str, int]:
         """New entities with these names, and `types` by name; name to entity."""
         keys = dict(zip(names, self._writing.keys(len(names)), strict=True))
         versions = self._writing.keys(len(names))
@@ -73,6 +74,41 @@ class EntityWriter:
         )
         self.name([(keys[name], name) for name in names])
         return keys
+
+    def revive(self, entities: Iterable[int], types: Mapping[int, Collection[str]]) -> None:
+        """Believe again in entities that were forgotten, and in those that stand for them; give them these types."""
+        wanted = set(entities)
+        wanted |= set(roots(self._writing.reading, wanted).values())
+        sql = "SELECT *, max(key) AS latest FROM entity_versions WHERE entity IN (%s) GROUP BY entity"
+        for row in self._file.among(sql, sorted(wanted)):
+            labels = set(json.loads(row["types"])) | set(types.get(row["entity"], ()))
+            if row["recorded_to"] is None and labels == set(json.loads(row["types"])):
+                continue
+            self.replace(row, types=json.dumps(sorted(labels)))
+
+    def replace(self, row: Row, **changed: object) -> None:
+        """Follow a version of an entity by one in which some columns are others."""
+        self._writing.close("entity_versions", [row["key"]])
+        columns = ("entity", "name", "types", "attributes", "summary", "described")
+        values = {column: row[column] for column in columns} | changed
+        (key,) = self._writing.keys(1)
+        self._file.execute(
+            "INSERT INTO entity_versions VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL)",
+            key,
+            *(values[column] for column in columns),
+            self._writing.recorded,
+        )
+
+    def retire(self, entities: Iterable[int]) -> None:
+        """Believe no longer in those of the entities that no fact is about and nobody has described."""
+        reading = self._writing.reading
+        for root in set(roots(reading, entities).values()):
+            same = sorted(members(reading, root))
+            about = "SELECT 1 FROM fact_versions WHERE recorded_to IS NULL AND (subject = ? OR object = ?)"
+            held = "SELECT key, described FROM entity_versions WHERE recorded_to IS NULL AND entity IN (%s)"
+            versions = self._file.among(held, same)
+            if not any(row["described"] for row in versions) and not self._file.one(about, root, root):
+                self._writing.close("entity_versions", [row["key"] for row in versions])
 
     def name(self, pairs: Sequence[tuple[int, str]]) -> None:
         """Give entities names that they do not have yet."""

@@ -10,10 +10,15 @@ from typing import Self
 
 from langchain_core.embeddings import Embeddings
 
+from ..._explain import unknown
 from ..analysis import check_language
 from ..embedder import TextEmbedder
+from .erasing import erase_group, scrub
+from .errors import NotInGroupError
+from .extracting import Extractor
 from .file import MemoryFile, Now
 from .group import Group
+from .judging import Judge
 from .parts import Parts
 from .settling import SINGLE_VALUED
 from .types import check_text, relation_name
@@ -42,13 +47,15 @@ class Memory:
     ```
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all but the first by keyword
         self,
         path: str | Path,
         *,
         embedder: TextEmbedder | Embeddings | str | Path = "embedded",
         language: str = "en",
         single_valued: Iterable[str] = SINGLE_VALUED,
+        extractor: Extractor | None = None,
+        judge: Judge | None = None,
         create: bool = True,
         now: Now = _now,
     ) -> None:
@@ -59,6 +66,8 @@ class Memory:
             embedder: makes the vectors; the same one each time.
             language: of the texts of a new memory: a key of `STEMMERS`, or `other`; one that exists keeps its own.
             single_valued: relations of which a subject has one object at a time: a new one ends the old one.
+            extractor: makes facts of episodes; without one they are kept and found, and no more.
+            judge: decides what rules cannot: whether two names are one entity, and whether a fact ends another.
             create: whether to begin a memory where there is none.
             now: the clock of record time.
 
@@ -76,8 +85,12 @@ class Memory:
             Words(self._file.meta("language") or language),
             MemoryEmbedder(embedder, self._file),
             frozenset(relation_name(relation) for relation in single_valued),
+            extractor,
+            judge,
             now,
         )
+        if create:
+            scrub(self._file)
 
     def group(self, name: str) -> Group:
         """The part of the memory that has this name, apart from all others; it begins with its first write.
@@ -90,6 +103,19 @@ class Memory:
     def groups(self) -> list[str]:
         """Names of the groups that were written to, oldest first."""
         return self._file.groups()
+
+    def erase(self, group: str) -> None:
+        """Remove a group with all that it holds, for good: from the file's free space and log too.
+
+        The whole file is rewritten.
+
+        Raises:
+            NotInGroupError: there is no such group.
+            MemoryLockedError: it is deleted, but a reader keeps the log that still holds it.
+        """
+        if group not in self.groups():
+            raise NotInGroupError(unknown("group", group, self.groups()))
+        erase_group(self._parts, group)
 
     def close(self) -> None:
         """Close the file; a second call does nothing."""

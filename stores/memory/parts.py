@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from .extracting import Extractor
 from .file import MemoryFile, Now
+from .judging import Judge
 from .reading.meaning import KeptVectors
 from .vectors import MemoryEmbedder
 from .words import Words
@@ -12,20 +14,24 @@ from .words import Words
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The file and what makes its indexes.
+    """The file, what makes its indexes, and what understands texts.
 
     Attributes:
         file: gives connections.
         words: makes terms of texts.
         embedder: makes vectors of texts.
         single_valued: relations of which a subject has one object at a time.
+        extractor: makes facts of episodes, or None: they are kept and found, and no more.
+        judge: decides what rules cannot, or None.
         now: the clock.
-        kept: the groups' vectors, kept from one search to the next.
+        kept: vectors that stay in memory from one search to the next.
     """
 
     file: MemoryFile
     words: Words
     embedder: MemoryEmbedder
     single_valued: frozenset[str]
+    extractor: Extractor | None
+    judge: Judge | None
     now: Now
     kept: KeptVectors = field(default_factory=KeptVectors)

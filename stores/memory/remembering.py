@@ -1,26 +1,27 @@
-"""Writing what was said: one transaction for an episode and all that follows from it."""
+"""Writing what was said: an episode and all that follows from it, in one transaction.
+
+The steps, each in a module of its own: extract facts (`extracting`), date them (`dating`), resolve their names to
+entities (`resolving`), store what is stated (`statements`), settle what is believed, which ends what is over
+(`settling`), and link it to words and vectors.
+"""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-import numpy as np
-from numpy.typing import NDArray
-
-from .entities import EntityWriter, by_name
+from .contradicting import write_rulings
+from .dating import dated
+from .extracting import Dropped, Extraction, Extractor
 from .file import Reading, Writing
 from .instants import to_micros
-from .names import normal
 from .parts import Parts
-from .settling import Settled, Settling
-from .statements import StatementWriter, Written
+from .preparing import Prepared, prepare
+from .resolving import Resolver
+from .settling import Settling
+from .statements import StatementWriter
 from .types import Episode, Fact
 from .vectors import ENTITY, EPISODE, FACT
-
-Vectors = dict[str, NDArray[np.float32]]
-"""Text to vector, of what was embedded before the transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +31,57 @@ class Remembered:
     Attributes:
         episode: id of the episode, or None where facts were given as they are.
         is_new: whether it was not known before.
-        facts: ids of the facts, in the order in which they were given.
-        ended: ids of the facts that hold no longer, or not as long, because of these.
+        facts: ids of the facts, in the order in which they were given or extracted.
+        ended: ids of the facts that are believed no longer, or to have held for a shorter time, because of these.
+        merges: ids of the merges that were made.
+        dropped: what an extractor gave that was not kept, and why.
     """
 
     episode: int | None
     is_new: bool
     facts: tuple[int, ...] = ()
     ended: tuple[int, ...] = ()
+    merges: tuple[int, ...] = ()
+    dropped: tuple[Dropped, ...] = ()
+
+
+def extract(extractor: Extractor | None, episode: Episode) -> Extraction:
+    """The facts of an episode, dated; none without an extractor."""
+    if extractor is None:
+        return Extraction()
+    extraction = extractor.extract(episode)
+    return replace(extraction, facts=tuple(dated(fact, episode) for fact in extraction.facts))
+
+
+def remember(parts: Parts, group: str, episode: Episode, extractor: Extractor | None) -> Remembered:
+    """Remember an episode and its facts; one that is known changes nothing."""
+    with parts.file.reading(group) as reading:
+        known = stored_episode(reading, episode)
+    if known is not None:
+        return Remembered(known, is_new=False)
+    extraction = extract(extractor, episode)
+    with parts.file.reading(group) as reading:
+        prepared = prepare(reading, parts, extraction.facts, texts=[episode.searched], said=episode.content)
+    with parts.file.writing(group) as writing:
+        known = stored_episode(writing.reading, episode)  # another process may have come first
+        if known is not None:
+            return Remembered(known, is_new=False)
+        key = write_episode(writing, parts, episode, prepared)
+        return replace(write_facts(writing, parts, extraction.facts, key, prepared), dropped=extraction.dropped)
+
+
+def remember_facts(
+    parts: Parts, group: str, facts: Sequence[Fact], episode: Episode | None, *, embed: bool
+) -> Remembered:
+    """Remember facts that are known, and the episode that they are from."""
+    searched = [] if episode is None else [episode.searched]
+    said = "" if episode is None else episode.content
+    with parts.file.reading(group) as reading:
+        prepared = prepare(reading, parts, facts, texts=searched, said=said, embed=embed)
+    with parts.file.writing(group) as writing:
+        known = None if episode is None else stored_episode(writing.reading, episode)
+        key = write_episode(writing, parts, episode, prepared) if episode is not None and known is None else known
+        return replace(write_facts(writing, parts, facts, key, prepared), is_new=known is None)
 
 
 def stored_episode(reading: Reading, episode: Episode) -> int | None:
@@ -51,7 +95,7 @@ def stored_episode(reading: Reading, episode: Episode) -> int | None:
     return None if row is None else int(row["key"])
 
 
-def write_episode(writing: Writing, parts: Parts, episode: Episode, vectors: Vectors) -> int:
+def write_episode(writing: Writing, parts: Parts, episode: Episode, prepared: Prepared) -> int:
     """Store an episode, and index its words and its vector; its key."""
     (key,) = writing.keys(1)
     writing.file.execute(
@@ -64,15 +108,22 @@ def write_episode(writing: Writing, parts: Parts, episode: Episode, vectors: Vec
         episode.digest,
         writing.recorded,
     )
-    terms = parts.words.indexed(episode.content)
+    terms = parts.words.indexed(episode.searched)
     writing.file.execute("INSERT INTO episode_words (rowid, terms) VALUES (?, ?)", key, terms)
-    parts.embedder.store(writing, EPISODE, [(key, episode.content)], vectors)
+    if prepared.vectors is not None:
+        parts.embedder.store(writing, EPISODE, [(key, episode.searched)], prepared.vectors)
     return key
 
 
 def write_facts(
-    writing: Writing, parts: Parts, facts: Sequence[Fact], episode: int | None, vectors: Vectors | None
-) -> tuple[Written, Settled]:
+    writing: Writing,
+    parts: Parts,
+    facts: Sequence[Fact],
+    episode: int | None,
+    prepared: Prepared,
+    *,
+    exact: bool = False,
+) -> Remembered:
     """Write facts that rest on an episode, or on the caller's word, and settle what they concern.
 
     Args:
@@ -80,29 +131,17 @@ def write_facts(
         parts: of the memory.
         facts: what is stated.
         episode: its key, or None.
-        vectors: of texts that are embedded already; None: store no vectors.
+        prepared: what was done before.
+        exact: whether names are compared exactly and no further.
     """
-    entities = _resolve(writing, parts, facts, vectors)
-    written = StatementWriter(writing, parts.words).write(facts, entities, episode)
-    settled = Settling(writing, parts.single_valued).settle(written.stated, touched=set(written.facts))
-    if vectors is not None:
+    resolved = Resolver(writing, parts.words, exact=exact, verdicts=prepared.same).resolve(facts)
+    written = StatementWriter(writing, parts.words).write(facts, resolved.entities, episode)
+    ruled = write_rulings(writing, prepared.ended, facts, written.facts)
+    settled = Settling(writing, parts.single_valued).settle(written.stated, touched={*written.repeated, *ruled})
+    if prepared.vectors is not None:
         statements = dict(zip(written.facts, facts, strict=True))
         new = [(key, fact.statement) for key, fact in statements.items() if key in written.new]
-        parts.embedder.store(writing, FACT, new, vectors)
-    return written, settled
-
-
-def _resolve(writing: Writing, parts: Parts, facts: Sequence[Fact], vectors: Vectors | None) -> Mapping[str, int]:
-    """The entity of each name."""
-    types: dict[str, set[str]] = defaultdict(set)
-    first: dict[str, str] = {}
-    for fact in facts:
-        for name, label in ((fact.subject, fact.subject_type), (fact.object, fact.object_type)):
-            types[first.setdefault(normal(name), name)] |= {label} - {""}
-    known = by_name(writing.reading, first)
-    new = [name for form, name in first.items() if form not in known]
-    added = EntityWriter(writing, parts.words).add(new, types)
-    if vectors is not None:
-        parts.embedder.store(writing, ENTITY, [(key, name) for name, key in added.items()], vectors)
-    keys = known | {normal(name): key for name, key in added.items()}
-    return {name: keys[normal(name)] for fact in facts for name in (fact.subject, fact.object)}
+        parts.embedder.store(writing, FACT, new, prepared.vectors)
+        parts.embedder.store(writing, ENTITY, list(resolved.new.items()), prepared.vectors)
+    ended = {row["fact"] for row in settled.closed} - set(written.facts)
+    return Remembered(episode, True, written.facts, tuple(sorted(ended)), resolved.merges)

@@ -25,11 +25,13 @@ class Written:
         facts: the fact of each that was given, in their order.
         new: keys of those that were never stated so before.
         stated: those that nothing supported until now.
+        repeated: keys of the others.
     """
 
     facts: tuple[int, ...]
     new: frozenset[int]
     stated: tuple[Stated, ...]
+    repeated: frozenset[int]
 
 
 class StatementWriter:
@@ -60,7 +62,8 @@ class StatementWriter:
             if (key := keys[digest]) in unsupported
         ]
         new = frozenset(keys[digest] for digest in fresh)
-        return Written(tuple(keys[row[-1]] for row in rows), new, tuple(stated))
+        repeated = frozenset(keys.values()) - unsupported
+        return Written(tuple(keys[row[-1]] for row in rows), new, tuple(stated), repeated)
 
     def _stored(self, digests: Mapping[bytes, tuple[object, ...]]) -> dict[bytes, int]:
         low, high = self._writing.reading.low, self._writing.reading.high

@@ -1,8 +1,8 @@
 """The values that go into a memory and come out of it.
 
 What is said is a value of its own (`Episode`, `Fact`, `Entity`); what the memory holds of it is a record, which adds
-the id, what it rests on, and the interval of record time in which it was believed. An id is a number that no other thing of
-any group has, and that is never used again.
+the id, what it rests on, and the interval of record time in which it was believed. An id is a number that no other
+thing of any group has, and that is never used again.
 """
 
 from __future__ import annotations
@@ -76,6 +76,11 @@ class Episode:
         if self.kind not in KINDS:
             raise MemoryValueError(unknown("kind", self.kind, KINDS))
         object.__setattr__(self, "occurred_at", to_utc(self.occurred_at, "occurred_at"))
+
+    @property
+    def searched(self) -> str:
+        """The words by which it is found: what was said, after who said it, for questions name people."""
+        return self.content if self.kind == "json" else f"{self.source}: {self.content}"
 
     @property
     def digest(self) -> bytes:

@@ -1,0 +1,29 @@
+"""Bulk loading: many facts, batch by batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import islice
+
+from .parts import Parts
+from .preparing import Prepared, prepare
+from .remembering import write_facts
+from .types import Fact
+
+BATCH = 5_000
+"""Facts in a transaction: about a second of work, for which another writer waits."""
+
+
+def load(parts: Parts, group: str, facts: Iterable[Fact], *, batch: int, embed: bool) -> int:
+    """Load facts on the caller's word; how many there were."""
+    left = iter(facts)
+    loaded = 0
+    while given := list(islice(left, batch)):
+        prepared = Prepared(None)
+        if embed:
+            with parts.file.reading(group) as reading:
+                prepared = Prepared(prepare(reading, parts, given).vectors)
+        with parts.file.writing(group) as writing:
+            write_facts(writing, parts, given, None, prepared, exact=True)
+        loaded += len(given)
+    return loaded
