@@ -15,7 +15,7 @@ import numpy as np
 from langchain_core.documents import Document
 
 from ... import diversity, fusion
-from .conversation import with_surroundings
+from .conversation import RANK_CONSTANT, with_surroundings
 from .hits import Item
 from .neighbourhood import distances, find_entity
 from .pool import Pool
@@ -44,9 +44,9 @@ class Rrf:
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """Reciprocal rank fusion that knows what was said before and after, by whom and when; see `conversation`."""
+    """Reciprocal rank fusion that knows what was said before and after, by whom and when; see `reading.conversation`."""
 
-    rank_constant: int = fusion.K
+    rank_constant: int = RANK_CONSTANT
 
     def order(self, pool: Pool, k: int) -> Scored:  # noqa: ARG002 - the others come at no cost
         """All, best first."""
