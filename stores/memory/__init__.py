@@ -12,7 +12,14 @@ if TYPE_CHECKING:
     from .errors import NaiveDatetimeError as NaiveDatetimeError
     from .group import Group as Group
     from .interval import Interval as Interval
+    from .langchain import MemoryChatHistory as MemoryChatHistory
+    from .langchain import MemoryRetriever as MemoryRetriever
     from .memory import Memory as Memory
+    from .reading.context import Context as Context
+    from .reading.history import Diff as Diff
+    from .reading.history import Moment as Moment
+    from .reading.hits import MemoryHit as MemoryHit
+    from .reading.hits import MemoryHits as MemoryHits
     from .remembering import Remembered as Remembered
     from .types import Entity as Entity
     from .types import EntityRecord as EntityRecord
@@ -22,6 +29,8 @@ if TYPE_CHECKING:
     from .types import FactRecord as FactRecord
 
 __all__ = [
+    "Context",
+    "Diff",
     "Entity",
     "EntityRecord",
     "Episode",
@@ -31,13 +40,25 @@ __all__ = [
     "Group",
     "Interval",
     "Memory",
+    "MemoryChatHistory",
+    "MemoryHit",
+    "MemoryHits",
+    "MemoryRetriever",
     "MemoryStoreError",
     "MemoryValueError",
+    "Moment",
     "NaiveDatetimeError",
     "Remembered",
 ]
 
 _HOMES = {
+    "Moment": ".reading.history",
+    "MemoryRetriever": ".langchain",
+    "MemoryHits": ".reading.hits",
+    "MemoryHit": ".reading.hits",
+    "MemoryChatHistory": ".langchain",
+    "Diff": ".reading.history",
+    "Context": ".reading.context",
     "Entity": ".types",
     "EntityRecord": ".types",
     "Episode": ".types",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from .candidates import Candidate, find_candidates
 from .describing import describe, find_entity
@@ -17,6 +18,9 @@ from .queue import Pending, catch_up, pending, remember_later
 from .reading.reader import Reader
 from .remembering import Remembered, remember, remember_facts
 from .types import Entity, Episode, Fact, check_text
+
+if TYPE_CHECKING:
+    from .langchain import MemoryChatHistory
 
 
 class Group(Reader):
@@ -159,3 +163,9 @@ class Group(Reader):
             MemoryLockedError: it is deleted, but a reader keeps the log that still holds it.
         """
         return erase_episode(self._parts, self.name, episode)
+
+    def as_chat_history(self, *, last: int | None = None) -> MemoryChatHistory:
+        """A LangChain chat history whose messages are episodes of this group; `last` are how many it gives."""
+        from .langchain import MemoryChatHistory
+
+        return MemoryChatHistory(self, last=last)

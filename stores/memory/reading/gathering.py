@@ -11,6 +11,7 @@ from ..file import Reading
 from ..parts import Parts
 from ..records import entity_records, known
 from .asked import Asked
+from .fitting import fitting
 from .hits import Kind
 from .meaning import Vectors
 from .neighbourhood import canonical, facts_of, named
@@ -32,10 +33,11 @@ def gather(reading: Reading, parts: Parts, vectors: Vectors, asked: Asked) -> Po
     """Look for what is asked for."""
     vector = parts.embedder.query(asked.query) if len(vectors.keys) else None
     gathering = _Gathering(reading, asked, parts.words.terms(asked.query), vectors, vector)
+    rankings = [ranking for ranking in gathering.rankings() if ranking.items]
     return Pool(
         asked.query,
         vector,
-        tuple(ranking for ranking in gathering.rankings() if ranking.items),
+        (*rankings, *gathering.fitting(rankings)),
         reading,
         asked.standing,
         vectors,
@@ -77,6 +79,18 @@ class _Gathering:
                     yield Ranking("meaning", kind, self._deepened(self._by_meaning(kind), keep))
         if "fact" in self._asked.kinds and self.named:
             yield Ranking(f"near {', '.join(self.named.values())}", "fact", self._near())
+
+    def fitting(self, rankings: Sequence[Ranking]) -> Iterator[Ranking]:
+        """The facts that were found, by how well they fit the time that the question names, if it does."""
+        of_facts = [ranking for ranking in rankings if ranking.kind == "fact"]
+        if of_facts and (time := self._asked.time.used) is not None and time.interval is not None:
+            condition, values = self._asked.standing.condition
+            sql = f"SELECT fact, valid_from, valid_to FROM fact_versions AS v WHERE fact {AMONG} AND {condition}"
+            keys = as_list({key for ranking in of_facts for key, _ in ranking.items})
+            held = {
+                row["fact"]: (row["valid_from"], row["valid_to"]) for row in self._reading.file.all(sql, keys, *values)
+            }
+            yield fitting(of_facts, held, time.interval)
 
     def _by_words(self, table: Table) -> Callable[[int], Ranked]:
         return lambda depth: by_words(self._reading, table, self._terms, depth)

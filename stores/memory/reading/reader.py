@@ -5,22 +5,30 @@ from __future__ import annotations
 from collections.abc import Collection
 from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from ..errors import MemoryValueError
 from ..file import Reading
 from ..parts import Parts
 from ..types import EntityRecord, FactRecord
 from . import recipes
 from .asked import Options, When, as_known, as_valid
+from .context import Context, counter, make_context
+from .exporting import lines_of
+from .found import episodes_of
 from .history import Diff, Moment, difference, versions_of
 from .hits import Kind, MemoryHits
 from .neighbourhood import find_entity
+from .page import timeline_page
 from .searching import search
 from .snapshot import graph_of, standing_facts
 from .standing import Standing
 
 if TYPE_CHECKING:
     from networkx import MultiDiGraph
+
+    from ..langchain import MemoryRetriever
 
 
 class Reader:
@@ -31,11 +39,15 @@ class Reader:
         self.name = name
         self._parts = parts
 
+    def now(self) -> datetime:
+        """What time it is for this memory."""
+        return self._parts.now()
+
     def reading(self) -> AbstractContextManager[Reading]:
         """One state of the group, for reading functions."""
         return self._parts.file.reading(self.name)
 
-    def search(
+    def search(  # noqa: PLR0913 - each is a way to narrow it, by keyword
         self,
         query: str,
         k: int = 10,
@@ -153,5 +165,65 @@ class Reader:
             known = as_known(known_at, reading)
             return tuple(standing_facts(reading, Standing(known), find_entity(reading, entity, known)))
 
+    def context(self, query: str, budget_tokens: int, *, k: int = 30, **options: Any) -> Context:
+        """What is remembered for a question, as a block for a prompt: each fact with its validity and source.
+
+        ```python
+        from datetime import datetime, timezone
+        from ragloom.stores.memory import Episode, Memory
+
+        group = Memory("memory.sqlite3").group("user-8")
+        group.remember(Episode("I moved to Berlin.", datetime(2021, 3, 8, 9, 30, tzinfo=timezone.utc), source="Ann"))
+        print(str(group.context("Where does Ann live?", 100)).splitlines()[1])
+        # -> - Ann, 2021-03-08 09:30: I moved to Berlin.
+        ```
+
+        Args:
+            query: what is asked.
+            budget_tokens: how long the block may be, in tokens as `count_tokens` counts them.
+            k: how many hits are looked at.
+            options: as for `search`; and `count_tokens`, a function of a text, by default that of the embedder's
+                tokenizer: give that of the LLM that will read the block.
+
+        Raises:
+            MemoryValueError: the query is empty, or an option has a value that cannot be used.
+        """
+        count = options.pop("count_tokens", None) or counter(self._parts.embedder.embedder)
+        hits = self.search(query, k, **options)
+        with self.reading() as reading:
+            sources = episodes_of(reading, {key for hit in hits if hit.fact for key in hit.fact.episodes})
+        return make_context(hits, sources, self.now(), budget_tokens, count)
+
+    def export(self, path: str | Path) -> int:
+        """Write all that the group holds to a file; how many records that were.
+
+        A `.jsonl` file has a line for each episode and for each version of an entity or a fact. A `.html` file is a
+        timeline of the facts that are believed now, and needs no network.
+
+        Raises:
+            MemoryValueError: the file has another ending.
+            OSError: it cannot be written.
+        """
+        path = Path(path)
+        with self.reading() as reading:
+            if path.suffix == ".jsonl":
+                with path.open("w", encoding="utf-8") as file:
+                    return sum(1 for line in lines_of(reading) if file.write(f"{line}\n"))
+            if path.suffix == ".html":
+                facts = standing_facts(reading, Standing(reading.recorded))
+                path.write_text(timeline_page(self.name, facts, self.now()), encoding="utf-8")
+                return len(facts)
+        raise MemoryValueError(f"{path} ends neither in .jsonl nor in .html; name a file that does")
+
+    def as_retriever(self, **options: Any) -> MemoryRetriever:
+        """A LangChain retriever over the group; `options` are its fields: `k` and those of `search`.
+
+        Raises:
+            MemoryValueError: there is no such option, or it cannot have that value.
+        """
+        from ..langchain import make_retriever
+
+        return make_retriever(self, options)
+
     def _standing(self, reading: Reading, valid_at: When | None, known_at: datetime | None) -> Standing:
-        return Standing(as_known(known_at, reading), as_valid(self._parts.now() if valid_at is None else valid_at))
+        return Standing(as_known(known_at, reading), as_valid(self.now() if valid_at is None else valid_at))
