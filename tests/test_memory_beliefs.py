@@ -75,9 +75,7 @@ def test_a_statement_without_dates_confirms_the_latest_stay() -> None:
 
 
 def test_what_ended_a_fact_is_named_by_the_fact_that_stands_for_it() -> None:
-    beliefs = settle(
-        [lived(10, PARIS, 2019), lived(11, BERLIN, 2022), lived(12, BERLIN, 2021)], single_valued=True
-    )
+    beliefs = settle([lived(10, PARIS, 2019), lived(11, BERLIN, 2022), lived(12, BERLIN, 2021)], single_valued=True)
     assert {each.stated.fact: (each.ended_by, each.same_as) for each in beliefs} == {
         10: (11, None),
         11: (None, None),
@@ -98,7 +96,10 @@ def test_confidence_is_that_of_the_surest_statement() -> None:
 
 def test_times_keep_every_microsecond() -> None:
     start = 253_402_300_799_999_998  # the year 9999, beyond what a float can tell apart
-    assert single(lived(10, PARIS, start), lived(11, BERLIN, start + 1)) == {10: (start, start + 1), 11: (start + 1, None)}
+    assert single(lived(10, PARIS, start), lived(11, BERLIN, start + 1)) == {
+        10: (start, start + 1),
+        11: (start + 1, None),
+    }
 
 
 _year = st.none() | st.integers(0, 12)
@@ -156,5 +157,7 @@ def test_facts_of_the_same_words_never_overlap(stated: list[Stated], is_single: 
 
 @pytest.mark.parametrize("is_single", [True, False])
 def test_every_statement_is_answered_once(is_single: bool) -> None:
-    stated = [lived(fact, place, start) for fact, (place, start) in enumerate([(PARIS, 1), (ROME, 2), (PARIS, None)], 10)]
+    stated = [
+        lived(fact, place, start) for fact, (place, start) in enumerate([(PARIS, 1), (ROME, 2), (PARIS, None)], 10)
+    ]
     assert [each.stated.fact for each in settle(stated, single_valued=is_single)] == [10, 11, 12]
