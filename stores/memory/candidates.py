@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from rapidfuzz import fuzz
 
-from .entities import roots
+from .entities import by_name, roots
 from .file import Reading
-from .names import acronyms, as_acronym, folded
+from .names import acronyms, as_acronym, folded, normal
 from .vectors import ENTITY, from_blobs
 
 SPELLING, FUZZY, ACRONYM, MEANING = "spelling", "fuzzy", "acronym", "meaning"
@@ -62,16 +62,22 @@ class Candidate:
 
 
 def find_candidates(reading: Reading, name: str, vector: NDArray[np.float32] | None = None) -> list[Candidate]:
-    """Entities that a name may stand for, surest first, each once; `vector` is that of the name, for the meaning."""
+    """Entities that a name may stand for, but for the one of that very name, surest first, each once.
+
+    Args:
+        reading: the group.
+        name: what is looked for.
+        vector: that of the name; None: nothing is looked for by its meaning.
+    """
     found = [*_by_spelling(reading, name), *_by_acronym(reading, name)]
     if vector is not None:
         found += _by_meaning(reading, vector)
-    found = _believed(reading, found)
+    own = set(roots(reading, by_name(reading, [normal(name)]).values()).values())
     rank = {SPELLING: 0, ACRONYM: 1, FUZZY: 2, MEANING: 3}
-    found.sort(key=lambda each: (rank[each.method], -each.score, each.entity))
     first: dict[int, Candidate] = {}
-    for candidate in found:
-        first.setdefault(candidate.entity, candidate)
+    for candidate in sorted(_believed(reading, found), key=lambda each: (rank[each.method], -each.score, each.entity)):
+        if candidate.entity not in own:
+            first.setdefault(candidate.entity, candidate)
     return list(first.values())
 
 

@@ -35,6 +35,8 @@ _SMALL = frozenset(
 )
 _WORD = re.compile(r"\w+")
 _LONGEST_ACRONYM = 8
+_LONGEST_TURNED = 5
+"""Words of a name that is written with the last one first; longer ones with a comma are lists."""
 
 
 def normal(name: str) -> str:
@@ -60,9 +62,13 @@ def folded(name: str) -> str:
     ```
     """
     before, comma, after = normal(name).partition(", ")
-    words = f"{after} {before}" if comma and "," not in after else normal(name)
-    letters = (char for char in unicodedata.normalize("NFD", words) if not unicodedata.combining(char))
-    return " ".join(_WORD.findall("".join(letters)))
+    is_turned = comma and "," not in after and len(name.split()) <= _LONGEST_TURNED
+    return " ".join(_plain_words(f"{after} {before}" if is_turned else normal(name)))
+
+
+def _plain_words(text: str) -> list[str]:
+    letters = (char for char in unicodedata.normalize("NFD", text) if not unicodedata.combining(char))
+    return _WORD.findall("".join(letters))
 
 
 def acronyms(name: str) -> frozenset[str]:
@@ -74,7 +80,7 @@ def acronyms(name: str) -> frozenset[str]:
     print(sorted(acronyms("Bank of America")), *acronyms("World Health Organization"))  # -> ['ba', 'boa'] who
     ```
     """
-    words = folded(name).split()
+    words = _plain_words(normal(name))
     forms = {"".join(word[0] for word in chosen) for chosen in (words, [word for word in words if word not in _SMALL])}
     return frozenset(form for form in forms if 2 <= len(form) <= _LONGEST_ACRONYM)
 

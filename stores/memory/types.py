@@ -134,7 +134,7 @@ class Fact:
             object.__setattr__(self, name, " ".join(check_text(name, getattr(self, name)).split()))
         for name in ("subject", "relation", "object"):
             if not getattr(self, name):
-                raise MemoryValueError(f"a fact needs a {name}; it is empty in {self!r:.160}")
+                raise MemoryValueError(f"the {name} of a fact is empty; give it a name: {self!r:.160}")
         if not 0 < self.confidence <= 1:
             raise MemoryValueError(f"confidence must be above 0 and at most 1, not {self.confidence!r}")
         if self.valid_from is not None or self.valid_to is not None:
