@@ -67,7 +67,7 @@ def _weight(time: TimeExpression) -> int:
 
 def _look_up(reading: Reading, words: Words, event: str, known: int) -> tuple[Interval, str] | None:
     """When an event was, and the words that say so: a fact with a start that names it, or else what was said of it."""
-    terms = words.terms(event)
+    terms = words.content(event)
     facts = with_all_words(reading, "fact_words", terms, _DEPTH)
     return _from_facts(reading, facts, known) or _from_episodes(
         reading, with_all_words(reading, "episode_words", terms, _DEPTH), known
