@@ -70,7 +70,7 @@ _Span = tuple[Stated, int | None]
 """A statement with its interval as far as it is settled, and what ended it."""
 
 
-def settle(stated: Sequence[Stated], *, single_valued: bool, rulings: Iterable[Ruling] = ()) -> list[Belief]:
+def settle(stated: Sequence[Stated], *, single_valued: bool, rulings: Sequence[Ruling] = ()) -> list[Belief]:
     """Settle one slot.
 
     ```python
@@ -90,6 +90,8 @@ def settle(stated: Sequence[Stated], *, single_valued: bool, rulings: Iterable[R
     Returns:
         A belief for each statement, in the order of their keys.
     """
+    if len(stated) == 1 and not rulings:
+        return [Belief(stated[0])]
     ordered = sorted(stated, key=lambda each: each.fact)
     dated_objects = {each.object for each in ordered if each.is_dated}
     spans = [each for each in ordered if each.is_dated or each.object not in dated_objects]
@@ -161,7 +163,7 @@ def _clusters(spans: Iterable[_Span]) -> list[list[_Span]]:
     return clusters
 
 
-def _believed(cluster: Sequence[_Span], rulings: Iterable[Ruling]) -> list[Belief]:
+def _believed(cluster: Sequence[_Span], rulings: Sequence[Ruling]) -> list[Belief]:
     """One fact for all statements of a cluster: the one with the lowest key stands for the others."""
     facts = {each.fact for each, _ in cluster}
     spans = [span for span in cluster if span[0].is_dated] or cluster

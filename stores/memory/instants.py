@@ -27,6 +27,8 @@ def to_utc(value: datetime, name: str) -> datetime:
     """
     if not isinstance(value, datetime):
         raise MemoryValueError(f"{name} must be a datetime with a time zone, not {value!r:.80}")
+    if value.tzinfo is UTC:
+        return value
     if value.utcoffset() is None:
         raise NaiveDatetimeError(name, value)
     try:

@@ -99,18 +99,24 @@ class Resolver:
 
     def resolve(self, facts: Sequence[Fact]) -> Resolved:
         """The entity of each name; entities that were forgotten are believed in again."""
+        form: dict[str, str] = {}
         first: dict[str, str] = {}
         types: dict[str, set[str]] = defaultdict(set)
         for fact in facts:
             for name, label in ((fact.subject, fact.subject_type), (fact.object, fact.object_type)):
-                types[first.setdefault(normal(name), name)] |= {label} - {""}
+                if name not in form:
+                    form[name] = normal(name)
+                    first.setdefault(form[name], name)
+                if label:
+                    types[first[form[name]]].add(label)
         known = by_name(self._writing.reading, first)
-        self._entities.revive(known.values(), {known[form]: types[first[form]] for form in known})
-        names = [name for form, name in first.items() if form not in known]
+        self._entities.revive(known.values(), {entity: types[first[each]] for each, entity in known.items()})
+        names = [name for each, name in first.items() if each not in known]
         new, merges = (self._entities.add(names, types), ()) if self._exact else self._add_each(names, types)
-        keys = known | {normal(name): key for name, key in new.items()}
-        entities = {name: keys[normal(name)] for fact in facts for name in (fact.subject, fact.object)}
-        return Resolved(entities, {key: name for name, key in new.items()}, tuple(merges))
+        keys = known | {form[name]: key for name, key in new.items()}
+        return Resolved(
+            {name: keys[each] for name, each in form.items()}, {key: name for name, key in new.items()}, tuple(merges)
+        )
 
     def _add_each(
         self, names: Sequence[str], types: Mapping[str, Collection[str]]

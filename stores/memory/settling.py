@@ -17,8 +17,16 @@ _Slot = tuple[int, str, int]
 """Subject, relation, object; object 0 for a single-valued relation."""
 
 _OPEN = """SELECT v.*, f.valid_from AS stated_from, f.valid_to AS stated_to,
-    (SELECT max(confidence) FROM support WHERE fact = v.fact AND recorded_to IS NULL) AS supported
-    FROM fact_versions AS v JOIN facts AS f ON f.key = v.fact WHERE v.recorded_to IS NULL AND """
+    (SELECT max(confidence) FROM support WHERE fact = v.fact AND recorded_to IS NULL) AS supported FROM """
+_OF_FACTS = "fact_versions AS v JOIN facts AS f ON f.key = v.fact WHERE v.recorded_to IS NULL AND v.fact IN (%s)"
+_IN_SLOTS = """(WITH wanted(subject, relation, object) AS (VALUES {}) SELECT * FROM wanted) AS w
+    CROSS JOIN fact_versions AS v ON v.subject = w.subject AND v.relation = w.relation {}
+    JOIN facts AS f ON f.key = v.fact WHERE v.recorded_to IS NULL"""
+"""The order of the join is given, since SQLite would rather read every version than look for each slot."""
+
+_AT_ONCE = 200
+"""Slots in one query."""
+
 _INSERT = "INSERT INTO fact_versions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)"
 
 
@@ -55,11 +63,10 @@ class Settling:
             slots.add(self._slot(row["subject"], row["relation"], row["object"]))
         slots |= self._ruled({*touched, *moved, *(each.fact for each in added)})
         stated: dict[_Slot, dict[int, Stated]] = defaultdict(dict)
-        for slot in slots:
-            for row in self._in_slot(slot):
-                before[row["fact"]] = row
-                if row["supported"] is not None and row["fact"] not in moved:
-                    stated[slot][row["fact"]] = _stated(row)
+        for row in self._in_slots(slots):
+            before[row["fact"]] = row
+            if row["supported"] is not None and row["fact"] not in moved:
+                stated[self._slot(row["subject"], row["relation"], row["object"])][row["fact"]] = _stated(row)
         for each in added:
             stated[self._slot_of(each)][each.fact] = each
         rulings = self._rulings([fact for slot in stated.values() for fact in slot])
@@ -78,12 +85,19 @@ class Settling:
         return subject, relation, 0 if relation in self._single_valued else target
 
     def _versions(self, facts: Iterable[int]) -> list[Row]:
-        return self._file.among(_OPEN + "v.fact IN (%s)", list(facts))
+        return self._file.among(_OPEN + _OF_FACTS, list(facts))
 
-    def _in_slot(self, slot: _Slot) -> list[Row]:
-        if slot[2]:
-            return self._file.all(_OPEN + "v.subject = ? AND v.relation = ? AND v.object = ?", *slot)
-        return self._file.all(_OPEN + "v.subject = ? AND v.relation = ?", *slot[:2])
+    def _in_slots(self, slots: Iterable[_Slot]) -> list[Row]:
+        """What is believed in these slots."""
+        wide = [slot for slot in slots if not slot[2]]
+        full = [slot for slot in slots if slot[2]]
+        rows: list[Row] = []
+        for wanted, and_object in ((wide, ""), (full, "AND v.object = w.object")):
+            for start in range(0, len(wanted), _AT_ONCE):
+                part = wanted[start : start + _AT_ONCE]
+                sql = _OPEN + _IN_SLOTS.format(", ".join(["(?, ?, ?)"] * len(part)), and_object)
+                rows += self._file.all(sql, *(value for slot in part for value in slot))
+        return rows
 
     def _ruled(self, facts: Collection[int]) -> set[_Slot]:
         """Slots of the facts that a judge found ended by one of these."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from .beliefs import Stated
@@ -54,14 +54,14 @@ class StatementWriter:
         fresh = [digest for digest in distinct if digest not in keys]
         keys |= dict(zip(fresh, self._writing.keys(len(fresh)), strict=True))
         self._insert([(keys[digest], *distinct[digest]) for digest in fresh])
-        unsupported = self._support({keys[digest]: confidence[digest] for digest in distinct}, episode)
+        new = frozenset(keys[digest] for digest in fresh)
+        unsupported = self._support({keys[digest]: confidence[digest] for digest in distinct}, new, episode)
         canonical = roots(self._writing.reading, {end for row in rows for end in (row[0], row[2])})
         stated = [
             Stated(key, canonical[row[0]], row[1], canonical[row[2]], row[4], row[5], confidence[digest])
             for digest, row in distinct.items()
             if (key := keys[digest]) in unsupported
         ]
-        new = frozenset(keys[digest] for digest in fresh)
         repeated = frozenset(keys.values()) - unsupported
         return Written(tuple(keys[row[-1]] for row in rows), new, tuple(stated), repeated)
 
@@ -77,10 +77,10 @@ class StatementWriter:
             ((row[0], self._words.indexed(row[4])) for row in rows),
         )
 
-    def _support(self, confidence: Mapping[int, float], episode: int | None) -> set[int]:
+    def _support(self, confidence: Mapping[int, float], new: Collection[int], episode: int | None) -> set[int]:
         """Let facts rest on an episode, once; those that rested on nothing before."""
         sql = "SELECT fact, episode FROM support WHERE recorded_to IS NULL AND fact IN (%s)"
-        rows = self._file.among(sql, list(confidence))
+        rows = self._file.among(sql, [fact for fact in confidence if fact not in new])
         supported = {row["fact"] for row in rows}
         by_this = {row["fact"] for row in rows if row["episode"] == episode}
         fresh = [fact for fact in confidence if fact not in by_this]

@@ -137,10 +137,9 @@ class Fact:
                 raise MemoryValueError(f"the {name} of a fact is empty; give it a name: {self!r:.160}")
         if not 0 < self.confidence <= 1:
             raise MemoryValueError(f"confidence must be above 0 and at most 1, not {self.confidence!r}")
-        if self.valid_from is not None or self.valid_to is not None:
-            valid = Interval(self.valid_from, self.valid_to)
-            object.__setattr__(self, "valid_from", valid.start)
-            object.__setattr__(self, "valid_to", valid.end)
+        valid = self.valid
+        object.__setattr__(self, "valid_from", valid.start)
+        object.__setattr__(self, "valid_to", valid.end)
         words = " ".join(self.relation.replace("_", " ").split())
         object.__setattr__(self, "relation", relation_name(words))
         if not self.statement:
