@@ -1,7 +1,7 @@
 """The memory: what it finds in long conversations and among dated facts, how fast, at what size.
 
-- `locomo`: recall@10 of the turns that prove an answer, on conversations that no setting was chosen on (`--tune`: the others)
-- `timeqa`: facts with intervals, asked for by time; articles A to F are for choosing (`--tune`), the rest is the report
+- `locomo`: recall@10 of the turns that prove an answer, on conversations that no setting was chosen on
+- `timeqa`: facts with intervals, asked for by time; articles A to F are for choosing, the rest is the report
 """
 
 from __future__ import annotations

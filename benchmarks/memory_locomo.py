@@ -28,7 +28,7 @@ class Only:
 
     way: str
 
-    def order(self, pool: Pool, k: int) -> Scored:
+    def order(self, pool: Pool, k: int) -> Scored:  # noqa: ARG002 - they come at no cost
         return [
             (item, 1 / (1 + at))
             for each in pool.rankings

@@ -39,7 +39,7 @@ def timeqa(
 
 
 def _facts(easy: Iterable[TimeQuestion]) -> Iterable[Fact]:
-    """A fact for each target of a question whose interval is read; what is said of it is the question without the time."""
+    """A fact for each target of a question whose interval is read, with the question's other words as its statement."""
     for asked in easy:
         times = [time for time in find_times(asked.question, NOW) if time.relation == "in" and time.anchor]
         times.sort(key=lambda time: time.is_range, reverse=True)

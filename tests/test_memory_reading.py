@@ -193,7 +193,7 @@ class Texts(HTMLParser):
 
 
 def test_a_timeline_page_shows_any_text_and_needs_no_network(group: Group, tmp_path: Path) -> None:
-    evil = "<script>alert(1)</script> & \"quotes\" ' ${title}"
+    evil = '<script>alert(1)</script> & "quotes" \' ${title}'
     group.remember_facts([Fact(evil, "says", "<img src=x onerror=y>", valid_from=day(2020))])
     group.export(tmp_path / "ann.html")
     page = (tmp_path / "ann.html").read_text("utf-8")
@@ -210,7 +210,7 @@ def test_bars_lie_within_the_page(group: Group, tmp_path: Path) -> None:
     group.export(tmp_path / "ann.html")
     bars = re.findall(r"left:([\d.-]+)%;width:([\d.-]+)%", (tmp_path / "ann.html").read_text("utf-8"))
     assert len(bars) == 4
-    assert all(0 <= float(left) and float(width) >= 0 and float(left) + float(width) <= 100.02 for left, width in bars)
+    assert all(float(left) >= 0 and float(width) >= 0 and float(left) + float(width) <= 100.02 for left, width in bars)
 
 
 def test_a_chat_history_keeps_what_people_and_the_assistant_say(memory: Memory) -> None:

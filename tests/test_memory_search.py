@@ -114,7 +114,7 @@ def test_a_search_is_narrowed_by_kind_type_relation_and_entity(group: Group) -> 
     assert {hit.fact is not None for hit in group.search("Ann Berlin Acme", relations=["Works for"])} <= {True}
     assert facts(group.search("Ann", relations=["works_for"], valid_at=anything)) == ["Ann works for Acme"]
     assert set(facts(group.search("Ann Bob Acme", types=["person"]))) == {"Ann lives in Berlin", "Bob likes jazz"}
-    assert [hit.text for hit in group.search("Ann Acme", kinds=["entity"], types=["person"])][0] == "Ann"
+    assert group.search("Ann Acme", kinds=["entity"], types=["person"])[0].text == "Ann"
     around = group.search("anything at all", 20, around="Acme", valid_at=anything)
     assert set(facts(around)) == {"Ann works for Acme", "Acme located in Lyon"}
     assert {hit.text for hit in around if hit.entity} == {"Ann", "Acme", "Lyon"}
@@ -147,8 +147,8 @@ def test_what_is_merged_is_found_once_under_its_name(group: Group) -> None:
         ({"kinds": ["facts"]}, MemoryValueError, "unknown kind 'facts'; did you mean 'fact'"),
         ({"kinds": "fact"}, MemoryValueError, r"kinds takes several texts; write kinds=\['fact'\]"),
         ({"relations": "likes"}, MemoryValueError, r"write relations=\['likes'\]"),
-        ({"valid_at": datetime(2020, 1, 1)}, NaiveDatetimeError, "valid_at=.* is naive"),  # noqa: DTZ001
-        ({"known_at": datetime(2020, 1, 1)}, NaiveDatetimeError, "known_at=.* is naive"),  # noqa: DTZ001
+        ({"valid_at": datetime(2020, 1, 1)}, NaiveDatetimeError, "valid_at=.* is naive"),
+        ({"known_at": datetime(2020, 1, 1)}, NaiveDatetimeError, "known_at=.* is naive"),
         ({"around": "Zoe"}, NotInGroupError, "no entity 'Zoe'"),
         ({"around": 12}, NotInGroupError, "no entity 12"),
     ],
@@ -243,7 +243,9 @@ class Backwards:
 
 def test_a_reranker_has_the_last_word(group: Group) -> None:
     first = [hit.id for hit in group.search("Ann Berlin", 5)]
-    assert [hit.id for hit in group.search("Ann Berlin", 5, recipe=recipes.Reranked(Backwards(), depth=5))] == first[::-1]
+    assert [hit.id for hit in group.search("Ann Berlin", 5, recipe=recipes.Reranked(Backwards(), depth=5))] == first[
+        ::-1
+    ]
 
 
 def test_new_and_forgotten_things_are_seen_by_the_next_search(memory: Memory, group: Group) -> None:

@@ -110,9 +110,9 @@ class MemoryRetriever(BaseRetriever):
     k: int = Field(default=10, ge=1)
     valid_at: datetime | Interval | None = None
     known_at: datetime | None = None
-    kinds: list[Kind] | None = None
-    types: list[str] = []
-    relations: list[str] = []
+    kinds: tuple[Kind, ...] | None = None
+    types: tuple[str, ...] = ()
+    relations: tuple[str, ...] = ()
     around: str | int | None = None
     recipe: SkipValidation[Recipe] = recipes.conversation
 
@@ -132,9 +132,12 @@ OPTIONS = ("k", "valid_at", "known_at", "kinds", "types", "relations", "around",
 
 def as_document(hit: MemoryHit) -> Document:
     """A hit as a document: its text, a fact's with its validity, and all that is known of it as metadata."""
-    metadata = as_json(hit.record) | {"score": hit.score, "rank": hit.rank, "why": hit.why}
-    validity = f" ({shown(hit.fact.fact.valid)})" if hit.fact else ""
-    return Document(f"{hit.text}{validity}", id=str(hit.id), metadata=metadata)
+    known = as_json(hit.record)
+    text = f"{hit.text} ({shown(hit.fact.fact.valid)})" if hit.fact else hit.text
+    source = {"source": f"{known['kind']} {hit.id}", "source_id": str(hit.id), "start": 0, "end": len(text)}
+    return Document(
+        text, id=str(hit.id), metadata=source | known | {"score": hit.score, "rank": hit.rank, "why": hit.why}
+    )
 
 
 def make_retriever(group: Reader, options: Mapping[str, Any]) -> MemoryRetriever:

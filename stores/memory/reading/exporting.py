@@ -13,6 +13,7 @@ from ..interval import Interval
 from ..records import VERSION, entity_record, episode_record, fact_records
 from ..types import EntityRecord, EpisodeRecord, FactRecord
 from .hits import Record
+from .standing import LASTED
 
 _AT_ONCE = 1000
 
@@ -78,7 +79,9 @@ def _rows(reading: Reading, select: str, table: str) -> Iterator[Row]:
     """All rows of the group, some at a time."""
     last = reading.low - 1
     while rows := reading.file.all(
-        f"{select} WHERE {table}.key > ? AND {table}.key <= ? ORDER BY {table}.key LIMIT {_AT_ONCE}", last, reading.high
+        f"{select} WHERE {table}.key > ? AND {table}.key <= ? AND {LASTED} ORDER BY {table}.key LIMIT {_AT_ONCE}",
+        last,
+        reading.high,
     ):
         yield from rows
         last = rows[-1]["key"]

@@ -10,6 +10,7 @@ from ..errors import NotInGroupError
 from ..file import Reading
 from ..records import VERSION, entity_records, fact_records
 from ..types import EntityRecord, FactRecord
+from .standing import LASTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ def versions_of(reading: Reading, key: int) -> tuple[FactRecord, ...] | tuple[En
             ("fact_versions", "fact", _of_fact),
             ("entity_versions", "entity", _of_entity),
         ):
-            sql = f"SELECT recorded_from FROM {table} WHERE {column} = ? ORDER BY recorded_from"
+            sql = f"SELECT recorded_from FROM {table} WHERE {column} = ? AND {LASTED} ORDER BY recorded_from"
             if begun := [row["recorded_from"] for row in reading.file.all(sql, key)]:
                 return versions(reading, key, begun)
     raise NotInGroupError(f"the group has no fact and no entity with the id {key}")

@@ -24,6 +24,7 @@ from .page import timeline_page
 from .searching import search
 from .snapshot import graph_of, standing_facts
 from .standing import Standing
+from .stats import GroupStats, stats_of
 
 if TYPE_CHECKING:
     from networkx import MultiDiGraph
@@ -214,6 +215,11 @@ class Reader:
                 path.write_text(timeline_page(self.name, facts, self.now()), encoding="utf-8")
                 return len(facts)
         raise MemoryValueError(f"{path} ends neither in .jsonl nor in .html; name a file that does")
+
+    def stats(self) -> GroupStats:
+        """How much the group holds."""
+        with self.reading() as reading:
+            return stats_of(reading)
 
     def as_retriever(self, **options: Any) -> MemoryRetriever:
         """A LangChain retriever over the group; `options` are its fields: `k` and those of `search`.

@@ -44,7 +44,7 @@ class Rrf:
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """Reciprocal rank fusion that knows what was said before and after, by whom and when; see `reading.conversation`."""
+    """Reciprocal rank fusion that knows what was said before and after, by whom and when (`conversation`)."""
 
     rank_constant: int = RANK_CONSTANT
 

@@ -14,6 +14,9 @@ from ..records import known
 AMONG = "IN (SELECT value FROM json_each(?))"
 """One of the numbers or texts of a JSON list: there may be any number of them."""
 
+LASTED = "(recorded_to IS NULL OR recorded_to > recorded_from)"
+"""Rows that were believed for a while: one that is written and replaced in one write never was."""
+
 
 def as_list(keys: Iterable[int]) -> str:
     """Keys as the value for `AMONG`."""
