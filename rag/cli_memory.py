@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import RagloomError
-from .cli_parts import NOTHING, make_display
 from ..stores.layout import DEFAULT_MEMORY
+from .cli_parts import NOTHING, make_display
 from .options import AsJson, TopK
 
 if TYPE_CHECKING:

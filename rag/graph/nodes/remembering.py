@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from ...._explain import count
-from ....stores.types import Hit
 from ....stores.layout import DEFAULT_MEMORY
+from ....stores.types import Hit
 from ..context import Context
 from ..node_type import node
 from ..state import RagState, Update
@@ -81,7 +81,7 @@ class _Remembering(_OfMemory):
         now = group.now()
         said = [(self.user, state.question)]
         if state.answer is not None and state.answer.known:
-            said.append((self.assistant, state.answer.text))
+            said.append((self.assistant, " ".join(each.text for each in state.answer.statements)))
         facts = 0
         for place, (source, text) in enumerate(said):
             context.check_cancelled()
