@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from .extracting import Extractor
 from .file import MemoryFile
-from .judging import Judge
+from .judging import Judge, Summarizer
 from .vectors import MemoryEmbedder
 from .words import Words
 
@@ -22,6 +22,7 @@ class Parts:
         single_valued: relations of which a subject has one object at a time.
         extractor: makes facts of episodes, or None: they are kept and found, and no more.
         judge: decides what rules cannot, or None.
+        summarizer: writes about entities, or None: their facts speak.
     """
 
     file: MemoryFile
@@ -30,3 +31,4 @@ class Parts:
     single_valued: frozenset[str]
     extractor: Extractor | None = None
     judge: Judge | None = None
+    summarizer: Summarizer | None = None
