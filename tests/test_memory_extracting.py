@@ -65,6 +65,11 @@ def test_only_facts_whose_ends_occur_are_kept_and_the_others_reported() -> None:
     )
 
 
+def test_a_fact_about_a_thing_and_itself_is_dropped() -> None:
+    extraction = only_said(says("I moved to Berlin."), [Fact("Berlin", "works_for", "berlin")])
+    assert extraction == Extraction((), (Dropped("Berlin works for berlin", "its subject is its object"),))
+
+
 def test_the_first_person_of_a_message_is_its_sender() -> None:
     (fact,) = only_said(says("I like tea"), [Fact("I", "like", "tea", confidence=0.5)]).facts
     assert (fact.subject, fact.statement, fact.confidence) == ("Ann", "Ann like tea", 0.5)
