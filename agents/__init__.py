@@ -7,10 +7,15 @@ from typing import TYPE_CHECKING
 from .._lazy import lazy
 
 if TYPE_CHECKING:
+    from .entity_summarizer import EntitySummarizer as EntitySummarizer
     from .fact_extractor import FactExtractor as FactExtractor
     from .memory_judge import MemoryJudge as MemoryJudge
 
-__all__ = ["FactExtractor", "MemoryJudge"]
+__all__ = ["EntitySummarizer", "FactExtractor", "MemoryJudge"]
 
-_HOMES = {"FactExtractor": ".fact_extractor", "MemoryJudge": ".memory_judge"}
+_HOMES = {
+    "EntitySummarizer": ".entity_summarizer",
+    "FactExtractor": ".fact_extractor",
+    "MemoryJudge": ".memory_judge",
+}
 __getattr__ = lazy(__name__, _HOMES)

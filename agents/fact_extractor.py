@@ -1,9 +1,10 @@
 """Facts of a message or a text, by an LLM that is held to JSON, and by the text itself.
 
 Small models invent: they fill in what they know, or what the prompt's example has. So a fact is kept only if its
-subject and its object occur in the text, and what is dropped is reported. Relations are chosen from a list where one is
-given, which helps a small model more than any instruction. Times are not asked for: the memory reads them from the
-text.
+subject and its object occur in the text, and what is dropped is reported. (To let the grammar choose them from the
+text's own words is worse: what was invented before then is some pair of words, which nothing gives away.) Relations
+are chosen from a list where one is given, which helps a small model more than any instruction. Times are not asked
+for: the memory reads them from the text.
 """
 
 from __future__ import annotations

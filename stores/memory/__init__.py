@@ -10,11 +10,16 @@ if TYPE_CHECKING:
     from .errors import MemoryStoreError as MemoryStoreError
     from .errors import MemoryValueError as MemoryValueError
     from .errors import NaiveDatetimeError as NaiveDatetimeError
+    from .extracting import Extraction as Extraction
+    from .forgetting import Forgotten as Forgotten
     from .group import Group as Group
     from .interval import Interval as Interval
     from .langchain import MemoryChatHistory as MemoryChatHistory
     from .langchain import MemoryRetriever as MemoryRetriever
+    from .mapping import FactTemplate as FactTemplate
+    from .mapping import RecordMapping as RecordMapping
     from .memory import Memory as Memory
+    from .merging import MergeRecord as MergeRecord
     from .reading.context import Context as Context
     from .reading.history import Diff as Diff
     from .reading.history import Moment as Moment
@@ -35,8 +40,11 @@ __all__ = [
     "EntityRecord",
     "Episode",
     "EpisodeRecord",
+    "Extraction",
     "Fact",
     "FactRecord",
+    "FactTemplate",
+    "Forgotten",
     "Group",
     "Interval",
     "Memory",
@@ -46,8 +54,10 @@ __all__ = [
     "MemoryRetriever",
     "MemoryStoreError",
     "MemoryValueError",
+    "MergeRecord",
     "Moment",
     "NaiveDatetimeError",
+    "RecordMapping",
     "Remembered",
 ]
 
@@ -63,14 +73,19 @@ _HOMES = {
     "EntityRecord": ".types",
     "Episode": ".types",
     "EpisodeRecord": ".types",
+    "Extraction": ".extracting",
     "Fact": ".types",
     "FactRecord": ".types",
+    "FactTemplate": ".mapping",
+    "Forgotten": ".forgetting",
     "Group": ".group",
     "Interval": ".interval",
     "Memory": ".memory",
     "MemoryStoreError": ".errors",
     "MemoryValueError": ".errors",
+    "MergeRecord": ".merging",
     "NaiveDatetimeError": ".errors",
+    "RecordMapping": ".mapping",
     "Remembered": ".remembering",
 }
 __getattr__ = lazy(__name__, _HOMES)

@@ -31,7 +31,8 @@ def dated(fact: Fact, episode: Episode) -> Fact:
     """
     if fact.valid_from is not None or fact.valid_to is not None:
         return fact
-    start, end = told(sentence_of(fact, episode), episode.occurred_at)
+    said = "" if episode.kind == "json" else sentence_of(fact, episode)  # a field beside it is another matter's date
+    start, end = told(said, episode.occurred_at)
     if start is None and end is None:
         start = episode.occurred_at
     return replace(fact, valid_from=start, valid_to=end)

@@ -60,6 +60,8 @@ def only_said(episode: Episode, facts: Iterable[Fact]) -> Extraction:
         missing = [name for name in (fact.subject, fact.object) if not occurs(name, said)]
         if missing:
             dropped.append(Dropped(fact.statement, f"{missing[0]!r:.80} does not occur in the text"))
+        elif folded(fact.subject) == folded(fact.object):
+            dropped.append(Dropped(fact.statement, "its subject is its object"))
         else:
             kept.append(_spoken_by(episode, fact))
     return Extraction(tuple(kept), tuple(dropped))

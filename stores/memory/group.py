@@ -11,12 +11,14 @@ from .describing import describe, find_entity
 from .erasing import erase_episode
 from .extracting import Extractor
 from .forgetting import Forgotten, forget, retract
-from .instants import to_micros, to_utc
 from .loading import BATCH, load
 from .merging import BY_HAND, MergeRecord, merge_records, reground, undo_merge, write_merge
 from .queue import Pending, catch_up, pending, remember_later
+from .reading.asked import as_known
 from .reading.reader import Reader
+from .records import entity_names
 from .remembering import Remembered, remember, remember_facts
+from .summaries import extractive, facts_about, summary, write_summary
 from .types import Entity, Episode, Fact, check_text
 
 if TYPE_CHECKING:
@@ -98,6 +100,32 @@ class Group(Reader):
         with self._parts.file.writing(self.name) as writing:
             return describe(writing, self._parts, entity)
 
+    def summary(self, entity: str | int, *, known_at: datetime | None = None) -> str:
+        """What an entity is, in a few sentences, as it was believed at a record time (None: now).
+
+        Raises:
+            NotInGroupError: the group does not know it.
+        """
+        with self.reading() as reading:
+            return summary(reading, find_entity(reading, entity), as_known(known_at, reading))
+
+    def summarize(self, entity: str | int) -> str:
+        """Let the memory's summarizer write about an entity, and store it; without one, the facts' sentences are given.
+
+        Raises:
+            NotInGroupError: the group does not know it.
+        """
+        with self.reading() as reading:
+            key = find_entity(reading, entity)
+            facts = facts_about(reading, key, reading.recorded)
+            name = entity_names(reading, [key], reading.recorded).get(key)
+        if self._parts.summarizer is None or name is None or not facts:
+            return extractive(facts)
+        text = self._parts.summarizer.summarize(name, [record.fact.statement for record in facts])
+        with self._parts.file.writing(self.name) as writing:
+            write_summary(writing, self._parts, key, text)
+        return text
+
     def merge(self, entity: str | int, into: str | int, reason: str = "") -> int:
         """Take an entity, by name or id, for another one; the id of the merge.
 
@@ -124,8 +152,7 @@ class Group(Reader):
     def merges(self, *, known_at: datetime | None = None) -> list[MergeRecord]:
         """The merges that are in force, or were at a record time, with why they were made; oldest first."""
         with self.reading() as reading:
-            at = reading.recorded if known_at is None else to_micros(to_utc(known_at, "known_at"))
-            return merge_records(reading, known_at=at)
+            return merge_records(reading, known_at=as_known(known_at, reading))
 
     def candidates(self, name: str) -> list[Candidate]:
         """Entities that a name may stand for, surest first: what a merge is decided from."""

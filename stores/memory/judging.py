@@ -1,4 +1,4 @@
-"""What a memory may ask a judge, where one is configured: an LLM, or rules of the caller's own."""
+"""What a memory may be given to ask: an LLM, or rules of the caller's own."""
 
 from __future__ import annotations
 
@@ -16,3 +16,10 @@ class Judge(Protocol):
 
     def contradicted(self, fact: Fact, others: Sequence[Fact]) -> Sequence[int]:
         """Which of the other facts cannot hold any longer once `fact` holds; all have their dates."""
+
+
+class Summarizer(Protocol):
+    """Writes a summary; `agents.EntitySummarizer` does it with an LLM."""
+
+    def summarize(self, name: str, statements: Sequence[str]) -> str:
+        """A few sentences about `name`, by what is known of it."""

@@ -26,8 +26,9 @@ class FactTemplate:
         relation: of the fact.
         object: of the fact.
         statement: its sentence; empty: the three put together.
-        valid_from: an ISO date, or a datetime with a zone; unknown where it is empty, or the record has no such field.
-        valid_to: the same.
+        valid_from: an ISO date, or a datetime with a zone; where it is empty, or the record has no such field, the fact
+            holds from when the record was received.
+        valid_to: the same; where there is none, it still holds.
     """
 
     subject: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,16 +15,18 @@ from ..._explain import unknown
 from ..analysis import check_language
 from ..embedder import TextEmbedder
 from .erasing import erase_group, scrub
-from .errors import NotInGroupError
+from .errors import MemoryLockedError, NotInGroupError
 from .extracting import Extractor
 from .file import MemoryFile, Now
 from .group import Group
-from .judging import Judge
+from .judging import Judge, Summarizer
 from .parts import Parts
 from .settling import SINGLE_VALUED
 from .types import check_text, relation_name
 from .vectors import MemoryEmbedder
 from .words import Words
+
+_log = logging.getLogger(__name__)
 
 
 def _now() -> datetime:
@@ -56,6 +59,7 @@ class Memory:
         single_valued: Iterable[str] = SINGLE_VALUED,
         extractor: Extractor | None = None,
         judge: Judge | None = None,
+        summarizer: Summarizer | None = None,
         create: bool = True,
         now: Now = _now,
     ) -> None:
@@ -68,6 +72,7 @@ class Memory:
             single_valued: relations of which a subject has one object at a time: a new one ends the old one.
             extractor: makes facts of episodes; without one they are kept and found, and no more.
             judge: decides what rules cannot: whether two names are one entity, and whether a fact ends another.
+            summarizer: writes what `Group.summarize` stores; without one, summaries are sentences of the facts.
             create: whether to begin a memory where there is none.
             now: the clock of record time.
 
@@ -87,10 +92,13 @@ class Memory:
             frozenset(relation_name(relation) for relation in single_valued),
             extractor,
             judge,
+            summarizer,
             now,
         )
-        if create:
+        try:
             scrub(self._file)
+        except MemoryLockedError as error:
+            _log.info("an erasure is still to be finished: %s", error)
 
     def group(self, name: str) -> Group:
         """The part of the memory that has this name, apart from all others; it begins with its first write.

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from .extracting import Extractor
 from .file import MemoryFile, Now
-from .judging import Judge
+from .judging import Judge, Summarizer
 from .reading.meaning import KeptVectors
 from .vectors import MemoryEmbedder
 from .words import Words
@@ -23,6 +23,7 @@ class Parts:
         single_valued: relations of which a subject has one object at a time.
         extractor: makes facts of episodes, or None: they are kept and found, and no more.
         judge: decides what rules cannot, or None.
+        summarizer: writes about entities, or None: their facts speak.
         now: the clock.
         kept: vectors that stay in memory from one search to the next.
     """
@@ -33,5 +34,6 @@ class Parts:
     single_valued: frozenset[str]
     extractor: Extractor | None
     judge: Judge | None
+    summarizer: Summarizer | None
     now: Now
     kept: KeptVectors = field(default_factory=KeptVectors)

@@ -1,0 +1,26 @@
+"""A summary of an entity of a memory, by an LLM that is shown what is known of it and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ..prompts import load_prompt
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+
+_MOST_STATEMENTS = 40
+
+
+class EntitySummarizer:
+    """A `Summarizer` by an LLM, for `Memory(summarizer=...)`."""
+
+    def __init__(self, llm: BaseChatModel) -> None:
+        """Ask `llm`: any LangChain chat model."""
+        self.llm = llm
+
+    def summarize(self, name: str, statements: Sequence[str]) -> str:
+        """A few sentences about `name`, by what is known of it."""
+        shown = "\n".join(f"- {statement}" for statement in statements[:_MOST_STATEMENTS])
+        return self.llm.invoke(load_prompt("summarize_entity").render(name=name, facts=shown)).text.strip()
