@@ -146,7 +146,23 @@ def test_not_every_such_word_names_a_time(text: str) -> None:
 
 
 TIMES = st.sampled_from(
-    "before after since in on last next from to 1990 march 2021 early 70s friday week ago two".split()
+    [
+        "before",
+        "after",
+        "since",
+        "in",
+        "on",
+        "last",
+        "next",
+        "from",
+        "to",
+        "1990",
+        "march",
+        "2021",
+        "early",
+        "70s",
+        "week",
+    ]
 )
 WORDS = st.text(string.printable + "é日\u202e", max_size=8) | TIMES
 

@@ -31,7 +31,7 @@ class Pending:
 
 def remember_later(parts: Parts, group: str, episode: Episode) -> Remembered:
     """Remember an episode now, and leave its facts to `catch_up`."""
-    vectors = parts.embedder.texts([episode.content])
+    vectors = parts.embedder.texts([episode.searched])
     with parts.file.writing(group) as writing:
         known = stored_episode(writing.reading, episode)
         if known is not None:

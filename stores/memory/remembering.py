@@ -61,7 +61,7 @@ def remember(parts: Parts, group: str, episode: Episode, extractor: Extractor | 
         return Remembered(known, is_new=False)
     extraction = extract(extractor, episode)
     with parts.file.reading(group) as reading:
-        prepared = prepare(reading, parts, extraction.facts, texts=[episode.content], said=episode.content)
+        prepared = prepare(reading, parts, extraction.facts, texts=[episode.searched], said=episode.content)
     with parts.file.writing(group) as writing:
         known = stored_episode(writing.reading, episode)  # another process may have come first
         if known is not None:
@@ -74,10 +74,10 @@ def remember_facts(
     parts: Parts, group: str, facts: Sequence[Fact], episode: Episode | None, *, embed: bool
 ) -> Remembered:
     """Remember facts that are known, and the episode that they are from."""
-    content = [] if episode is None else [episode.content]
-    said = " ".join(content)
+    searched = [] if episode is None else [episode.searched]
+    said = "" if episode is None else episode.content
     with parts.file.reading(group) as reading:
-        prepared = prepare(reading, parts, facts, texts=content, said=said, embed=embed)
+        prepared = prepare(reading, parts, facts, texts=searched, said=said, embed=embed)
     with parts.file.writing(group) as writing:
         known = None if episode is None else stored_episode(writing.reading, episode)
         key = write_episode(writing, parts, episode, prepared) if episode is not None and known is None else known
@@ -108,10 +108,10 @@ def write_episode(writing: Writing, parts: Parts, episode: Episode, prepared: Pr
         episode.digest,
         writing.recorded,
     )
-    terms = parts.words.indexed(episode.content)
+    terms = parts.words.indexed(episode.searched)
     writing.file.execute("INSERT INTO episode_words (rowid, terms) VALUES (?, ?)", key, terms)
     if prepared.vectors is not None:
-        parts.embedder.store(writing, EPISODE, [(key, episode.content)], prepared.vectors)
+        parts.embedder.store(writing, EPISODE, [(key, episode.searched)], prepared.vectors)
     return key
 
 

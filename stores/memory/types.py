@@ -78,6 +78,11 @@ class Episode:
         object.__setattr__(self, "occurred_at", to_utc(self.occurred_at, "occurred_at"))
 
     @property
+    def searched(self) -> str:
+        """The words by which it is found: what was said, after who said it, for questions name people."""
+        return self.content if self.kind == "json" else f"{self.source}: {self.content}"
+
+    @property
     def digest(self) -> bytes:
         """Hash of all of it: the same episode is remembered once."""
         parts = [self.kind, self.source, to_micros(self.occurred_at), self.content]

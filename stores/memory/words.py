@@ -21,10 +21,15 @@ class Words:
             QueryError: there is no such language.
         """
         self._analyzer: tantivy.TextAnalyzer = analyzer(language)
+        self._without_stop_words: tantivy.TextAnalyzer = analyzer(language, stop_words=False)
 
     def terms(self, text: str) -> list[str]:
         """The terms of a text, in order; neither spaces nor quotes are in any."""
         return self._analyzer.analyze(normal(text))
+
+    def content(self, text: str) -> list[str]:
+        """The terms of a text without the words that carry no meaning by themselves."""
+        return self._without_stop_words.analyze(normal(text))
 
     def indexed(self, text: str) -> str:
         """The terms as a full-text table holds them."""
