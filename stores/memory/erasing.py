@@ -62,7 +62,7 @@ def erase_group(parts: Parts, group: str) -> None:
         _note(writing)
         between = f"BETWEEN {writing.reading.low} AND {writing.reading.high}"
         _unindex_episodes(writing, parts, writing.file.all(f"SELECT * FROM episodes WHERE key {between}"))
-        _unindex(writing, "fact_words", "terms", _terms(parts, writing, f"facts WHERE key {between}", "statement"))
+        _unindex_facts(writing, parts, writing.file.all(f"SELECT key, statement FROM facts WHERE key {between}"))
         _unindex_names(writing, parts, writing.file.all(f"SELECT key, name FROM aliases WHERE key {between}"))
         writing.file.execute(f"DELETE FROM acronyms WHERE alias {between}")
         for table in _TABLES:
@@ -132,7 +132,7 @@ def _delete_facts(writing: Writing, parts: Parts, facts: Sequence[int]) -> None:
     rows = writing.file.among("SELECT key, subject, object, statement FROM facts WHERE key IN (%s)", facts)
     ends = {end for row in rows for end in (row["subject"], row["object"])}
     _each(writing, "UPDATE entity_versions SET summary = '' WHERE entity = ?", ends)  # it may tell the facts
-    _unindex(writing, "fact_words", "terms", [(row["key"], parts.words.indexed(row["statement"])) for row in rows])
+    _unindex_facts(writing, parts, rows)
     stated = "SELECT valid_from, valid_to FROM facts WHERE key = fact_versions.fact"
     for column in ("same_as", "ended_by"):
         _each(writing, f"UPDATE fact_versions SET (valid_from, valid_to) = ({stated}) WHERE {column} = ?", facts)
@@ -177,20 +177,18 @@ def _delete_episodes(writing: Writing, parts: Parts, keys: Sequence[int]) -> Non
 
 
 def _unindex_episodes(writing: Writing, parts: Parts, rows: Iterable[Row]) -> None:
-    records = map(episode_record, rows)
-    terms = [(record.id, parts.words.indexed(record.episode.searched)) for record in records]
-    _unindex(writing, "episode_words", "terms", terms)
+    searched = ((row["key"], episode_record(row).episode.searched) for row in rows)
+    _unindex(writing, "episode_words", "terms", ((key, parts.words.indexed(text)) for key, text in searched))
+
+
+def _unindex_facts(writing: Writing, parts: Parts, rows: Iterable[Row]) -> None:
+    _unindex(writing, "fact_words", "terms", ((row["key"], parts.words.indexed(row["statement"])) for row in rows))
 
 
 def _unindex_names(writing: Writing, parts: Parts, names: Iterable[Row]) -> None:
     rows = list(names)
-    _unindex(writing, "entity_words", "terms", [(row["key"], parts.words.indexed(row["name"])) for row in rows])
-    _unindex(writing, "name_grams", "folded", [(row["key"], folded(row["name"])) for row in rows])
-
-
-def _terms(parts: Parts, writing: Writing, rows: str, column: str) -> list[tuple[int, str]]:
-    found = writing.file.all(f"SELECT key, {column} AS text FROM {rows}")
-    return [(row["key"], parts.words.indexed(row["text"])) for row in found]
+    _unindex(writing, "entity_words", "terms", ((row["key"], parts.words.indexed(row["name"])) for row in rows))
+    _unindex(writing, "name_grams", "folded", ((row["key"], folded(row["name"])) for row in rows))
 
 
 def _unindex(writing: Writing, table: str, column: str, rows: Iterable[tuple[int, str]]) -> None:

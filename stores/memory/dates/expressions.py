@@ -98,7 +98,7 @@ def find_times(text: str, reference: datetime) -> list[TimeExpression]:
     from ragloom.stores.memory.dates import find_times
 
     (time,) = find_times("Where did I live in early 2021?", datetime(2024, 5, 1, tzinfo=UTC))
-    print(time.text, time.interval.end.date())  # -> in early 2021 2021-05-02
+    print(time.text, time.interval.end.date())  # -> in early 2021 2021-05-01
     ```
 
     Args:
