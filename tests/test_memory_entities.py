@@ -52,7 +52,14 @@ def merged(group: Group, first: str, second: str) -> str:
 
 @pytest.mark.parametrize(
     ("name", "same"),
-    [("ACME  Corp.", "acme corp"), ("ＡＣＭＥ", "acme"), ("“Ann”", "ann"), ("STRASSE", "straße"), ("...", "...")],
+    [
+        ("ACME  Corp.", "acme corp"),
+        ("ＡＣＭＥ", "acme"),
+        ("“Ann”", "ann"),
+        ("STRASSE", "straße"),
+        ("...", "..."),
+        ("C++", "c++"),
+    ],
 )
 def test_names_that_differ_in_typing_alone_are_the_same(name: str, same: str) -> None:
     assert normal(name) == normal(same)
@@ -77,6 +84,10 @@ def test_names_that_differ_in_typing_alone_are_the_same(name: str, same: str) ->
 )
 def test_another_name_of_a_known_entity_is_found(group: Group, first: str, second: str, how: str) -> None:
     assert merged(group, first, second) == how
+
+
+def test_what_belongs_to_a_name_is_no_typing() -> None:
+    assert len({normal(name) for name in (".NET", "NET", "C", "C++", "C#", "Dr. No", "Dr No")}) == 7
 
 
 def test_numbers_in_names_must_be_the_same() -> None:

@@ -99,7 +99,6 @@ def test_writing_to_one_group_changes_no_row_of_another(memory: Memory, hers: Gr
     merge = mine.merge("Rome", "Ann")
     mine.unmerge(merge)
     mine.remember_later(again)
-    mine.catch_up()
     mine.forget(again)
     mine.retract(believed(mine)[0].id)
     mine.erase(SECRET)

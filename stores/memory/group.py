@@ -71,6 +71,9 @@ class Group:
 
         Args:
             on_done: told of each when it is written.
+
+        Raises:
+            MemoryValueError: the memory has no extractor.
         """
         return catch_up(self._parts, self.name, on_done)
 
