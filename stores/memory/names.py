@@ -12,7 +12,8 @@ import unicodedata
 _AROUND = " \"'`()[]{}«»“”‘’„"
 _AFTER = _AROUND + ".,;:!?"
 _SMALL = frozenset(
-    ("a", "an", "and", "at", "by", "de", "der", "des", "di", "du", "for", "in", "la", "le", "of", "on", "or", "the", "to")
+    ("a", "an", "and", "at", "by", "de", "der", "des", "di", "du", "for", "in", "la", "le", "of", "on", "or",
+     "the", "to")
 )  # fmt: skip
 _WORD = re.compile(r"\w+")
 _LONGEST_ACRONYM = 8
