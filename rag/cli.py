@@ -27,6 +27,7 @@ from .._paths import expand_user
 from ..errors import RagloomError
 from .cli_graph import graph_app
 from .cli_heads import heads_app
+from .cli_memory import memory_app
 from .cli_parts import (
     FAULT,
     INTERRUPTED,
@@ -75,6 +76,7 @@ corpus_app = typer.Typer(help="Look after an index.", rich_markup_mode=None)
 cache_app = typer.Typer(help="Look after the cache of prepared models and demo data.", rich_markup_mode=None)
 app.add_typer(graph_app, name="graph")
 app.add_typer(heads_app, name="heads")
+app.add_typer(memory_app, name="memory")
 app.add_typer(corpus_app, name="corpus")
 app.add_typer(cache_app, name="cache")
 
@@ -117,6 +119,7 @@ def _fault(message: str) -> int:
 @app.callback(invoke_without_command=True)
 @graph_app.callback(invoke_without_command=True)
 @heads_app.callback(invoke_without_command=True)
+@memory_app.callback(invoke_without_command=True)
 @corpus_app.callback(invoke_without_command=True)
 @cache_app.callback(invoke_without_command=True)
 def _help(context: typer.Context) -> None:

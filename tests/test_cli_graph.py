@@ -51,7 +51,7 @@ def wrong(tmp_path: Path) -> Path:
 
 def test_list_tells_what_graphs_can_be_made_of() -> None:
     told = here("graph", "list", "--json").document
-    assert [preset["name"] for preset in told["presets"]] == ["default", "icr", "quick"]
+    assert [preset["name"] for preset in told["presets"]] == ["default", "icr", "memory", "quick"]
     (rrf,) = (kind for kind in told["nodes"] if kind["name"] == "rrf")
     assert rrf["params"]["keep"]["description"] == "how many documents to keep."
     shown = here("graph", "list").out

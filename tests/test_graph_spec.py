@@ -75,7 +75,7 @@ def test_load_tells_all_that_cannot_be_read(tmp_path: Path) -> None:
 
 
 def test_presets_come_with_the_package() -> None:
-    assert list(presets()) == ["default", "icr", "quick"]
+    assert list(presets()) == ["default", "icr", "memory", "quick"]
     assert [load_spec(name).name for name in presets()] == list(presets())
 
 

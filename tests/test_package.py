@@ -59,7 +59,9 @@ def test_the_wheel_carries_prompts_and_types_and_no_tests(tmp_path: Path) -> Non
     (wheel,) = tmp_path.glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
     assert {"ragloom/py.typed", "ragloom/prompts/cited.yaml", "ragloom/rag/cli.py"} <= set(names)
-    assert {f"ragloom/rag/graph/presets/{preset}.yaml" for preset in ("quick", "default", "icr")} <= set(names)
+    presets = ("quick", "default", "icr", "memory")
+    assert {f"ragloom/rag/graph/presets/{preset}.yaml" for preset in presets} <= set(names)
+    assert "ragloom/stores/memory/reading/timeline.html" in names
     assert {name.split("/")[0] for name in names} == {"ragloom", f"ragloom-{PROJECT['project']['version']}.dist-info"}
     assert {name.split("/")[1] for name in names if name.startswith("ragloom/") and name.count("/") > 1} == set(SHIPPED)
 

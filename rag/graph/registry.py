@@ -19,7 +19,7 @@ from ..._explain import unknown
 from . import predicates
 from .errors import NodeTypeError
 from .node_type import NodeType
-from .nodes import answering, expanding, fusing, narrowing, reranking, retrieving, routing
+from .nodes import answering, expanding, fusing, narrowing, remembering, reranking, retrieving, routing
 from .predicates import Predicate
 
 GROUP = "ragloom.nodes"
@@ -88,7 +88,7 @@ class Registry:
     @classmethod
     def installed(cls) -> Self:
         """Ragloom's own, and those of plug-ins."""
-        modules = (routing, narrowing, retrieving, reranking, fusing, expanding, answering)
+        modules = (routing, narrowing, retrieving, remembering, reranking, fusing, expanding, answering)
         own = [value for module in modules for value in _declared(module, NodeType)]
         return cls(
             Catalogue(NodeType, own, _plug_ins(GROUP)),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ..._lazy import lazy
 
 if TYPE_CHECKING:
-    from .diversity import mmr as mmr
+    from ...stores.diversity import mmr as mmr
     from .errors import RoutingError as RoutingError
     from .errors import SelfQueryError as SelfQueryError
     from .expansion import expand as expand
@@ -39,7 +39,7 @@ _HOMES = {
     "SelfQueryError": ".errors",
     "expand": ".expansion",
     "keep_hits": ".filtering",
-    "mmr": ".diversity",
+    "mmr": "...stores.diversity",
     "route": ".routing",
     "self_query": ".self_querying",
 }

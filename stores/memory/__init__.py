@@ -14,10 +14,17 @@ if TYPE_CHECKING:
     from .forgetting import Forgotten as Forgotten
     from .group import Group as Group
     from .interval import Interval as Interval
+    from .langchain import MemoryChatHistory as MemoryChatHistory
+    from .langchain import MemoryRetriever as MemoryRetriever
     from .mapping import FactTemplate as FactTemplate
     from .mapping import RecordMapping as RecordMapping
     from .memory import Memory as Memory
     from .merging import MergeRecord as MergeRecord
+    from .reading.context import Context as Context
+    from .reading.history import Diff as Diff
+    from .reading.history import Moment as Moment
+    from .reading.hits import MemoryHit as MemoryHit
+    from .reading.hits import MemoryHits as MemoryHits
     from .remembering import Remembered as Remembered
     from .types import Entity as Entity
     from .types import EntityRecord as EntityRecord
@@ -27,6 +34,8 @@ if TYPE_CHECKING:
     from .types import FactRecord as FactRecord
 
 __all__ = [
+    "Context",
+    "Diff",
     "Entity",
     "EntityRecord",
     "Episode",
@@ -39,15 +48,27 @@ __all__ = [
     "Group",
     "Interval",
     "Memory",
+    "MemoryChatHistory",
+    "MemoryHit",
+    "MemoryHits",
+    "MemoryRetriever",
     "MemoryStoreError",
     "MemoryValueError",
     "MergeRecord",
+    "Moment",
     "NaiveDatetimeError",
     "RecordMapping",
     "Remembered",
 ]
 
 _HOMES = {
+    "Moment": ".reading.history",
+    "MemoryRetriever": ".langchain",
+    "MemoryHits": ".reading.hits",
+    "MemoryHit": ".reading.hits",
+    "MemoryChatHistory": ".langchain",
+    "Diff": ".reading.history",
+    "Context": ".reading.context",
     "Entity": ".types",
     "EntityRecord": ".types",
     "Episode": ".types",

@@ -3,33 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from .candidates import Candidate, find_candidates
 from .describing import describe, find_entity
 from .erasing import erase_episode
 from .extracting import Extractor
-from .file import Reading
 from .forgetting import Forgotten, forget, retract
-from .instants import to_micros, to_utc
 from .loading import BATCH, load
 from .merging import BY_HAND, MergeRecord, merge_records, reground, undo_merge, write_merge
-from .parts import Parts
 from .queue import Pending, catch_up, pending, remember_later
+from .reading.asked import as_known
+from .reading.reader import Reader
 from .records import entity_names
 from .remembering import Remembered, remember, remember_facts
 from .summaries import extractive, facts_about, summary, write_summary
 from .types import Entity, Episode, Fact, check_text
 
+if TYPE_CHECKING:
+    from .langchain import MemoryChatHistory
 
-class Group:
+
+class Group(Reader):
     """What one user, project or agent remembers; made by `Memory.group`."""
-
-    def __init__(self, name: str, parts: Parts) -> None:
-        """Read and write the group `name`."""
-        self.name = name
-        self._parts = parts
 
     def remember(self, episode: Episode, *, extractor: Extractor | None = None) -> Remembered:
         """Remember an episode, and the facts that the extractor makes of it; one that is known changes nothing.
@@ -113,7 +110,7 @@ class Group:
             NotInGroupError: the group does not know it.
         """
         with self.reading() as reading:
-            return summary(reading, find_entity(reading, entity), self._record_time(reading, known_at))
+            return summary(reading, find_entity(reading, entity), as_known(known_at, reading))
 
     def summarize(self, entity: str | int) -> str:
         """Let the memory's summarizer write about an entity, and store it; without one, the facts' sentences are given.
@@ -158,7 +155,7 @@ class Group:
     def merges(self, *, known_at: datetime | None = None) -> list[MergeRecord]:
         """The merges that are in force, or were at a record time, with why they were made; oldest first."""
         with self.reading() as reading:
-            return merge_records(reading, known_at=self._record_time(reading, known_at))
+            return merge_records(reading, known_at=as_known(known_at, reading))
 
     def candidates(self, name: str) -> list[Candidate]:
         """Entities that a name may stand for, surest first: what a merge is decided from."""
@@ -197,10 +194,8 @@ class Group:
         """
         return erase_episode(self._parts, self.name, episode)
 
-    @staticmethod
-    def _record_time(reading: Reading, known_at: datetime | None) -> int:
-        return reading.recorded if known_at is None else to_micros(to_utc(known_at, "known_at"))
+    def as_chat_history(self, *, last: int | None = None) -> MemoryChatHistory:
+        """A LangChain chat history whose messages are episodes of this group; `last` are how many it gives."""
+        from .langchain import MemoryChatHistory
 
-    def reading(self) -> AbstractContextManager[Reading]:
-        """One state of the group, for reading functions."""
-        return self._parts.file.reading(self.name)
+        return MemoryChatHistory(self, last=last)

@@ -93,6 +93,7 @@ class Memory:
             extractor,
             judge,
             summarizer,
+            now,
         )
         try:
             scrub(self._file)

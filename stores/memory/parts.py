@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .extracting import Extractor
-from .file import MemoryFile
+from .file import MemoryFile, Now
 from .judging import Judge, Summarizer
+from .reading.meaning import KeptVectors
 from .vectors import MemoryEmbedder
 from .words import Words
 
@@ -23,12 +24,16 @@ class Parts:
         extractor: makes facts of episodes, or None: they are kept and found, and no more.
         judge: decides what rules cannot, or None.
         summarizer: writes about entities, or None: their facts speak.
+        now: the clock.
+        kept: vectors that stay in memory from one search to the next.
     """
 
     file: MemoryFile
     words: Words
     embedder: MemoryEmbedder
     single_valued: frozenset[str]
-    extractor: Extractor | None = None
-    judge: Judge | None = None
-    summarizer: Summarizer | None = None
+    extractor: Extractor | None
+    judge: Judge | None
+    summarizer: Summarizer | None
+    now: Now
+    kept: KeptVectors = field(default_factory=KeptVectors)

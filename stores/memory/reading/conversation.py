@@ -1,0 +1,124 @@
+"""What a conversation offers and plain search ignores: what was said before and after, by whom, and when.
+
+An answer often stands beside the turn that has the question's words ("Where did you go?" - "To Lisbon."), and a
+question about Ann is mostly answered by what Ann said. So, before fusion,
+
+- an episode lends a share of each of its scores to its neighbours, 0.3 to the next one and 0.09 to the one after that,
+  on both sides and within a session;
+- where the question names exactly one speaker, what that speaker said is a ranking of its own;
+- where it names a time, what was said then is one, too.
+
+All values were chosen on LoCoMo's conversations 26 and 30 (Maharana et al., "Evaluating Very Long-Term Conversational
+Memory of LLM Agents", ACL 2024): recall@10 of plain RRF .515, with the neighbours .560, with the speaker .635, with the
+time .642.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from ...fusion import rrf
+from ..file import Reading
+from ..instants import from_micros
+from ..names import normal
+from ..records import known
+from .pool import Pool, Ranking
+from .standing import AMONG, as_list
+
+RANK_CONSTANT = 20
+
+SESSION_GAP = timedelta(hours=1)
+"""What was said later than this after the turn before it belongs to another session."""
+
+_SHARES = (0.3, 0.09)
+"""Of a score, for the neighbours at each distance."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """An episode's speaker and time, in microseconds."""
+
+    source: str
+    at: int
+
+
+def with_surroundings(pool: Pool) -> Sequence[Ranking]:
+    """The rankings of a pool with what surrounds the episodes in them."""
+    own = [ranking for ranking in pool.rankings if ranking.kind == "episode"]
+    if not own or pool.standing.entities is not None:  # neighbours need not be around those entities
+        return pool.rankings
+    keys = {key for ranking in own for key, _ in ranking.items}
+    beside = _neighbours(pool.reading, keys)
+    turns = _turns(pool.reading, keys | {key for row in beside.values() for key, _ in row}, pool.standing.known)
+    spread = [replace(ranking, items=_spread(ranking, beside, turns)) for ranking in own]
+    fused = [key for key, _ in rrf([[key for key, _ in ranking.items] for ranking in spread], k=RANK_CONSTANT)]
+    others = [ranking for ranking in pool.rankings if ranking.kind != "episode"]
+    return [*others, *spread, *_said_by(pool, fused, turns), *_said_then(pool, fused, turns)]
+
+
+def _neighbours(reading: Reading, keys: Iterable[int]) -> dict[int, list[tuple[int, int]]]:
+    """Each episode's neighbours in the order in which they were recorded, with their distance."""
+    steps = [(side, distance) for side in ("next", "previous") for distance in range(1, len(_SHARES) + 1)]
+    sides = {
+        "next": f"key > c.value AND key <= {reading.high} ORDER BY key",
+        "previous": f"key < c.value AND key >= {reading.low} ORDER BY key DESC",
+    }
+    columns = ", ".join(
+        f"(SELECT key FROM episodes WHERE {sides[side]} LIMIT 1 OFFSET {distance - 1})" for side, distance in steps
+    )
+    rows = reading.file.all(f"SELECT c.value, {columns} FROM json_each(?) AS c", as_list(keys))
+    return {
+        row[0]: [(key, distance) for key, (_, distance) in zip(tuple(row)[1:], steps, strict=True) if key is not None]
+        for row in rows
+    }
+
+
+def _turns(reading: Reading, keys: Iterable[int], at: int) -> dict[int, _Turn]:
+    """Those of these episodes that were believed."""
+    sql = f"SELECT key, source, occurred_at FROM episodes AS e WHERE key {AMONG} AND {known(at, 'e.')}"
+    return {row["key"]: _Turn(row["source"], row["occurred_at"]) for row in reading.file.all(sql, as_list(keys))}
+
+
+def _spread(
+    ranking: Ranking, beside: Mapping[int, Sequence[tuple[int, int]]], turns: Mapping[int, _Turn]
+) -> list[tuple[int, float]]:
+    """The items with their scores and the shares that their neighbours lend them."""
+    scores: defaultdict[int, float] = defaultdict(float)
+    for key, score in ranking.items:
+        if score <= 0:
+            continue
+        scores[key] += score
+        for neighbour, distance in beside[key]:
+            if neighbour in turns and _in_one_session(turns[key], turns[neighbour]):
+                scores[neighbour] += score * _SHARES[distance - 1]
+    return sorted(scores.items(), key=lambda each: -each[1])
+
+
+def _in_one_session(one: _Turn, other: _Turn) -> bool:
+    return abs(one.at - other.at) <= SESSION_GAP // timedelta(microseconds=1)
+
+
+def _said_by(pool: Pool, keys: Sequence[int], turns: Mapping[int, _Turn]) -> list[Ranking]:
+    """What was said by the one speaker whom the question names, in the order of `keys`."""
+    question = normal(pool.query)
+    speakers = {turns[key].source for key in keys}
+    named = [each for each in speakers if re.search(rf"\b{re.escape(normal(each))}\b", question)]
+    if len(named) != 1:
+        return []
+    return _chosen(f"said by {named[0]}", [key for key in keys if turns[key].source == named[0]])
+
+
+def _said_then(pool: Pool, keys: Sequence[int], turns: Mapping[int, _Turn]) -> list[Ranking]:
+    """What was said at the time that the question names, in the order of `keys`."""
+    if pool.time is None or pool.time.interval is None or pool.time.relation == "over":
+        return []
+    then = pool.time.interval
+    return _chosen("said then", [key for key in keys if then.holds(from_micros(turns[key].at))])
+
+
+def _chosen(way: str, keys: Sequence[int]) -> list[Ranking]:
+    return [Ranking(way, "episode", [(key, 1 / place) for place, key in enumerate(keys, start=1)])] if keys else []
