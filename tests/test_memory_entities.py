@@ -172,7 +172,7 @@ def test_merges_may_follow_each_other(group: Group) -> None:
 
 def test_an_unknown_entity_cannot_be_merged(group: Group) -> None:
     group.remember_facts([Fact("Ann", "likes", "tea")])
-    with pytest.raises(NotInGroupError, match="knows no entity 'Bob'"):
+    with pytest.raises(NotInGroupError, match="has no entity 'Bob'"):
         group.merge("Bob", "Ann")
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from .candidates import Candidate, find_candidates
-from .describing import describe, find_entity
+from .describing import describe
 from .erasing import erase_episode
 from .extracting import Extractor
 from .forgetting import Forgotten, forget, retract
@@ -15,6 +15,7 @@ from .loading import BATCH, load
 from .merging import BY_HAND, MergeRecord, merge_records, reground, undo_merge, write_merge
 from .queue import Pending, catch_up, pending, remember_later
 from .reading.asked import as_known
+from .reading.neighbourhood import find_entity
 from .reading.reader import Reader
 from .records import entity_names
 from .remembering import Remembered, remember, remember_facts
@@ -110,7 +111,8 @@ class Group(Reader):
             NotInGroupError: the group does not know it.
         """
         with self.reading() as reading:
-            return summary(reading, find_entity(reading, entity), as_known(known_at, reading))
+            known = as_known(known_at, reading)
+            return summary(reading, find_entity(reading, entity, known), known)
 
     def summarize(self, entity: str | int) -> str:
         """Let the memory's summarizer write about an entity, and store it; without one, the facts' sentences are given.
@@ -119,7 +121,7 @@ class Group(Reader):
             NotInGroupError: the group does not know it.
         """
         with self.reading() as reading:
-            key = find_entity(reading, entity)
+            key = find_entity(reading, entity, reading.recorded)
             facts = facts_about(reading, key, reading.recorded)
             name = entity_names(reading, [key], reading.recorded).get(key)
         if self._parts.summarizer is None or name is None or not facts:
@@ -137,7 +139,7 @@ class Group(Reader):
             MemoryValueError: they are one already.
         """
         with self._parts.file.writing(self.name) as writing:
-            first, second = (find_entity(writing.reading, each) for each in (entity, into))
+            first, second = (find_entity(writing.reading, each, writing.recorded) for each in (entity, into))
             why = check_text("reason", reason) or "told by the caller"
             merge = write_merge(writing, first, second, method=BY_HAND, score=100.0, reason=why)
             reground(writing, {first}, self._parts.single_valued)
