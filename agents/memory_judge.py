@@ -25,7 +25,17 @@ _TOKENS_PER_CHOICE = 16
 
 
 class MemoryJudge:
-    """A `Judge` by an LLM, for `Memory(judge=...)`; an answer that cannot be read decides nothing."""
+    """A `Judge` by an LLM, for `Memory(judge=...)`; an answer that cannot be read decides nothing.
+
+    ```python
+    from ragloom import load
+    from ragloom.agents import MemoryJudge
+
+    with load("embedded", n_ctx=1024, temperature=0) as llm:
+        choice = MemoryJudge(llm).same_entity("Munich", "We flew to Munich.", ["Berlin", "München"])
+        print(choice in (0, 1, None))  # -> True
+    ```
+    """
 
     def __init__(self, llm: BaseChatModel) -> None:
         """Ask `llm`: any LangChain chat model; one of ragloom's is held to the choices by a grammar."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from fakes import HashingEmbedder
 from memories import Clock, believed, day, told
+from ragloom.stores import Embedder
 from ragloom.stores.memory import Entity, Episode, Fact, Group, Memory
 from ragloom.stores.memory.candidates import alike
 from ragloom.stores.memory.errors import MemoryValueError, NotInGroupError
@@ -112,6 +113,19 @@ def test_an_acronym_of_two_names_is_neither(group: Group) -> None:
     assert group.merges() == []
     assert {candidate.method for candidate in group.candidates("ABA")} == {"acronym"}
     assert len(group.candidates("ABA")) == 2
+
+
+@pytest.mark.model
+def test_an_acronym_that_is_far_away_in_vector_space_is_found(tmp_path: Path) -> None:
+    embedder = Embedder()
+    others = ["World Wildlife Fund", "Who Framed Roger Rabbit", "The Who", "Whoopi Goldberg", "Dr. Who"]
+    with Memory(tmp_path / "real", embedder=embedder) as memory:
+        group = memory.group("g")
+        group.remember_facts([Fact(name, "knows", "Ann") for name in ["World Health Organization", *others]])
+        first = group.candidates("WHO")[0]
+    near = embedder.encode(["World Health Organization", *others]) @ embedder.encode_query("WHO")
+    assert (first.name, first.method) == ("World Health Organization", "acronym")
+    assert near.argmax() != 0, "its vector is not the nearest"
 
 
 def test_two_new_names_of_one_entity_find_each_other_in_one_call(group: Group) -> None:

@@ -27,7 +27,18 @@ if TYPE_CHECKING:
 
 
 class Group(Reader):
-    """What one user, project or agent remembers; made by `Memory.group`."""
+    """What one user, project or agent remembers; made by `Memory.group`.
+
+    ```python
+    from datetime import datetime, timezone
+    from ragloom.stores.memory import Episode, Fact, Memory
+
+    group = Memory("memory.sqlite3").group("user-9")
+    said = Episode("I like tea.", datetime(2024, 3, 5, tzinfo=timezone.utc), source="Ann")
+    done = group.remember_facts([Fact("Ann", "likes", "tea")], episode=said)
+    print(group.summary("Ann"), group.forget(said).facts == done.facts)  # -> Ann likes tea. True
+    ```
+    """
 
     def remember(self, episode: Episode, *, extractor: Extractor | None = None) -> Remembered:
         """Remember an episode, and the facts that the extractor makes of it; one that is known changes nothing.
