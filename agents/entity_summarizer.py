@@ -14,7 +14,16 @@ _MOST_STATEMENTS = 40
 
 
 class EntitySummarizer:
-    """A `Summarizer` by an LLM, for `Memory(summarizer=...)`."""
+    """A `Summarizer` by an LLM, for `Memory(summarizer=...)`.
+
+    ```python
+    from ragloom import load
+    from ragloom.agents import EntitySummarizer
+
+    with load("embedded", n_ctx=1024, max_tokens=40) as llm:
+        print(bool(EntitySummarizer(llm).summarize("Ann", ["Ann lives in Berlin", "Ann likes tea"])))  # -> True
+    ```
+    """
 
     def __init__(self, llm: BaseChatModel) -> None:
         """Ask `llm`: any LangChain chat model."""

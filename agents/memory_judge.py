@@ -14,6 +14,7 @@ from langchain_core.exceptions import OutputParserException
 
 from ..prompts import load_prompt
 from ..rag.llm.structured import ask_json
+from ..stores.memory.reading.wording import shown
 from ..stores.memory.types import Fact
 
 if TYPE_CHECKING:
@@ -24,7 +25,17 @@ _TOKENS_PER_CHOICE = 16
 
 
 class MemoryJudge:
-    """A `Judge` by an LLM, for `Memory(judge=...)`; an answer that cannot be read decides nothing."""
+    """A `Judge` by an LLM, for `Memory(judge=...)`; an answer that cannot be read decides nothing.
+
+    ```python
+    from ragloom import load
+    from ragloom.agents import MemoryJudge
+
+    with load("embedded", n_ctx=1024, temperature=0) as llm:
+        choice = MemoryJudge(llm).same_entity("Munich", "We flew to Munich.", ["Berlin", "München"])
+        print(choice in (0, 1, None))  # -> True
+    ```
+    """
 
     def __init__(self, llm: BaseChatModel) -> None:
         """Ask `llm`: any LangChain chat model; one of ragloom's is held to the choices by a grammar."""
@@ -42,8 +53,8 @@ class MemoryJudge:
     def contradicted(self, fact: Fact, others: Sequence[Fact]) -> list[int]:
         """Which of the other facts cannot hold any longer once `fact` holds, by their places."""
         numbers = [str(number) for number in range(1, len(others) + 1)]
-        shown = "\n".join(f"{number}. {_shown(other)}" for number, other in zip(numbers, others, strict=True))
-        prompt = load_prompt("contradicted").render(facts=shown, fact=_shown(fact))
+        listed = "\n".join(f"{number}. {_shown(other)}" for number, other in zip(numbers, others, strict=True))
+        prompt = load_prompt("contradicted").render(facts=listed, fact=_shown(fact))
         form = {"type": "array", "maxItems": len(others), "items": {"enum": numbers}}
         reply = self._ask(prompt, "ended", form, max_tokens=_TOKENS_PER_CHOICE * (len(others) + 1))
         ended = reply if isinstance(reply, list) else []
@@ -66,8 +77,4 @@ class MemoryJudge:
 
 
 def _shown(fact: Fact) -> str:
-    if fact.valid_from is None and fact.valid_to is None:
-        return f"{fact.statement} (unknown time)"
-    start = "unknown" if fact.valid_from is None else fact.valid_from.date().isoformat()
-    end = "present" if fact.valid_to is None else fact.valid_to.date().isoformat()
-    return f"{fact.statement} ({start} to {end})"
+    return f"{fact.statement} ({shown(fact.valid)})"

@@ -17,7 +17,7 @@ def lived(fact: int, place: int, start: int | None = None, end: int | None = Non
 
 
 def spans(beliefs: list[Belief]) -> dict[int, tuple[int | None, int | None]]:
-    return {each.stated.fact: (each.stated.start, each.stated.end) for each in beliefs if each.same_as is None}
+    return {each.stated.fact: (each.start, each.end) for each in beliefs if each.same_as is None}
 
 
 def single(*stated: Stated, rulings: tuple[Ruling, ...] = ()) -> dict[int, tuple[int | None, int | None]]:
@@ -67,7 +67,7 @@ def test_overlapping_statements_are_one_fact_and_disjoint_ones_two() -> None:
 
 def test_a_statement_without_dates_confirms_the_latest_stay() -> None:
     beliefs = settle([lived(10, PARIS, 2010, 2012), lived(11, PARIS, 2014), lived(12, PARIS)], single_valued=True)
-    assert [(each.stated.fact, each.same_as, each.stated.start) for each in beliefs] == [
+    assert [(each.stated.fact, each.same_as, each.start) for each in beliefs] == [
         (10, None, 2010),
         (11, None, 2014),
         (12, 11, 2014),
@@ -91,7 +91,7 @@ def test_a_ruling_ends_what_still_held_then_and_nothing_else() -> None:
 
 def test_confidence_is_that_of_the_surest_statement() -> None:
     stated = [Stated(10, ANN, "likes", ROME, None, None, 0.4), Stated(11, ANN, "likes", ROME, 5, None, 0.7)]
-    assert {each.stated.confidence for each in settle(stated, single_valued=False)} == {0.7}
+    assert {each.confidence for each in settle(stated, single_valued=False)} == {0.7}
 
 
 def test_times_keep_every_microsecond() -> None:
@@ -128,7 +128,7 @@ def test_intervals_never_end_before_they_start(
     stated: list[Stated], is_single: bool, rulings: list[tuple[int, int]]
 ) -> None:
     for belief in settle(stated, single_valued=is_single, rulings=[Ruling(fact, 99, at) for fact, at in rulings]):
-        start, end = belief.stated.start, belief.stated.end
+        start, end = belief.start, belief.end
         assert start is None or end is None or start < end
 
 
@@ -136,19 +136,19 @@ def test_intervals_never_end_before_they_start(
 def test_of_a_single_valued_relation_only_what_began_together_or_at_no_known_time_holds_together(
     stated: list[Stated],
 ) -> None:
-    chiefs = [each.stated for each in settle(stated, single_valued=True) if each.same_as is None]
+    chiefs = [each for each in settle(stated, single_valued=True) if each.same_as is None]
     for one in chiefs:
         for other in chiefs:
-            if one.object != other.object and one.start is not None and other.start is not None:
+            if one.stated.object != other.stated.object and one.start is not None and other.start is not None:
                 assert one.start == other.start or one.end is None or one.end <= other.start or other.start < one.start
 
 
 @given(slots(), st.booleans())
 def test_facts_of_the_same_words_never_overlap(stated: list[Stated], is_single: bool) -> None:
-    chiefs = [each.stated for each in settle(stated, single_valued=is_single) if each.same_as is None]
+    chiefs = [each for each in settle(stated, single_valued=is_single) if each.same_as is None]
     for one in chiefs:
         for other in chiefs:
-            if one.fact < other.fact and one.object == other.object:
+            if one.stated.fact < other.stated.fact and one.stated.object == other.stated.object:
                 ordered = sorted((one, other), key=lambda each: -1 if each.start is None else each.start)
                 assert ordered[0].end is not None
                 assert ordered[1].start is not None

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from fakes import HashingEmbedder
 from memories import Clock, believed, day, told
+from ragloom.stores import Embedder
 from ragloom.stores.memory import Entity, Episode, Fact, Group, Memory
 from ragloom.stores.memory.candidates import alike
 from ragloom.stores.memory.errors import MemoryValueError, NotInGroupError
@@ -52,7 +53,14 @@ def merged(group: Group, first: str, second: str) -> str:
 
 @pytest.mark.parametrize(
     ("name", "same"),
-    [("ACME  Corp.", "acme corp"), ("ＡＣＭＥ", "acme"), ("“Ann”", "ann"), ("STRASSE", "straße"), ("...", "...")],
+    [
+        ("ACME  Corp.", "acme corp"),
+        ("ＡＣＭＥ", "acme"),
+        ("“Ann”", "ann"),
+        ("STRASSE", "straße"),
+        ("...", "..."),
+        ("C++", "c++"),
+    ],
 )
 def test_names_that_differ_in_typing_alone_are_the_same(name: str, same: str) -> None:
     assert normal(name) == normal(same)
@@ -79,6 +87,10 @@ def test_another_name_of_a_known_entity_is_found(group: Group, first: str, secon
     assert merged(group, first, second) == how
 
 
+def test_what_belongs_to_a_name_is_no_typing() -> None:
+    assert len({normal(name) for name in (".NET", "NET", "C", "C++", "C#", "Dr. No", "Dr No")}) == 7
+
+
 def test_numbers_in_names_must_be_the_same() -> None:
     assert alike("Windows 10 Professional", "Windows 11 Professional") == 0
     assert alike("Windows 10 Professional", "Windows 10 Profesional") > 90
@@ -101,6 +113,19 @@ def test_an_acronym_of_two_names_is_neither(group: Group) -> None:
     assert group.merges() == []
     assert {candidate.method for candidate in group.candidates("ABA")} == {"acronym"}
     assert len(group.candidates("ABA")) == 2
+
+
+@pytest.mark.model
+def test_an_acronym_that_is_far_away_in_vector_space_is_found(tmp_path: Path) -> None:
+    embedder = Embedder()
+    others = ["World Wildlife Fund", "Who Framed Roger Rabbit", "The Who", "Whoopi Goldberg", "Dr. Who"]
+    with Memory(tmp_path / "real", embedder=embedder) as memory:
+        group = memory.group("g")
+        group.remember_facts([Fact(name, "knows", "Ann") for name in ["World Health Organization", *others]])
+        first = group.candidates("WHO")[0]
+    near = embedder.encode(["World Health Organization", *others]) @ embedder.encode_query("WHO")
+    assert (first.name, first.method) == ("World Health Organization", "acronym")
+    assert near.argmax() != 0, "its vector is not the nearest"
 
 
 def test_two_new_names_of_one_entity_find_each_other_in_one_call(group: Group) -> None:
@@ -161,7 +186,7 @@ def test_merges_may_follow_each_other(group: Group) -> None:
 
 def test_an_unknown_entity_cannot_be_merged(group: Group) -> None:
     group.remember_facts([Fact("Ann", "likes", "tea")])
-    with pytest.raises(NotInGroupError, match="knows no entity 'Bob'"):
+    with pytest.raises(NotInGroupError, match="has no entity 'Bob'"):
         group.merge("Bob", "Ann")
 
 

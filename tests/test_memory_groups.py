@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ from fakes import HashingEmbedder
 from hypothesis import given
 from hypothesis import strategies as st
 from memories import Clock, believed, day, plain, rows, told
-from ragloom.stores.memory import Entity, Episode, Fact, Group, Memory
+from ragloom.stores.memory import Entity, Episode, Fact, Group, Interval, Memory
 from ragloom.stores.memory.errors import MemoryValueError, NotInGroupError
+from ragloom.stores.memory.reading.history import Moment
 from ragloom.stores.memory.records import entity_records, episode_record
 from ragloom.stores.memory.schema import PER_GROUP
 
@@ -99,7 +101,6 @@ def test_writing_to_one_group_changes_no_row_of_another(memory: Memory, hers: Gr
     merge = mine.merge("Rome", "Ann")
     mine.unmerge(merge)
     mine.remember_later(again)
-    mine.catch_up()
     mine.forget(again)
     mine.retract(believed(mine)[0].id)
     mine.erase(SECRET)
@@ -108,12 +109,59 @@ def test_writing_to_one_group_changes_no_row_of_another(memory: Memory, hers: Gr
     assert (hers.pending(), memory.groups()) == ([], ["hers"])
 
 
-def test_every_method_that_takes_something_of_a_group_is_tried_above() -> None:
+_LOOKS: dict[str, Callable[[Group, Group], Any]] = {
+    "search": lambda mine, hers: mine.search("Xanthippe Rome Ann tea", 50),
+    "search around": lambda mine, hers: mine.search("Rome", around=believed(hers)[0].subject_id),
+    "as_of": lambda mine, hers: list(mine.as_of(Interval()).nodes),
+    "as_of around": lambda mine, hers: mine.as_of(around=believed(hers)[0].subject_id),
+    "diff": lambda mine, hers: mine.diff(Moment(day(2000)), Moment(day(2030))),
+    "history": lambda mine, hers: mine.history(believed(hers)[0]),
+    "timeline": lambda mine, hers: mine.timeline("Xanthippe"),
+    "timeline by id": lambda mine, hers: mine.timeline(believed(hers)[0].subject_id),
+    "context": lambda mine, hers: "Xanthippe" in str(mine.context("Where does Xanthippe live?", 1000)),
+    "summary": lambda mine, hers: mine.summary("Xanthippe"),
+    "summarize": lambda mine, hers: mine.summarize(believed(hers)[0].subject_id),
+    "candidates": lambda mine, hers: mine.candidates("Xanthipe"),
+    "merges": lambda mine, hers: mine.merges(),
+    "pending": lambda mine, hers: mine.pending(),
+    "retriever": lambda mine, hers: mine.as_retriever(k=50).invoke("Xanthippe Rome Ann tea"),
+    "chat history": lambda mine, hers: mine.as_chat_history().messages,
+    "stats": lambda mine, hers: mine.stats().facts,
+}
+
+
+@pytest.mark.parametrize("look", _LOOKS)
+def test_nothing_of_another_group_can_be_read(memory: Memory, hers: Group, look: str) -> None:
+    with suppress(NotInGroupError):
+        assert not _LOOKS[look](memory.group("empty"), hers)
+
+
+@pytest.mark.parametrize("ending", [".jsonl", ".html"])
+def test_an_export_holds_one_group(tmp_path: Path, memory: Memory, hers: Group, ending: str) -> None:
+    assert memory.group("empty").export(tmp_path / f"none{ending}") == 0
+    assert "Xanthippe" not in (tmp_path / f"none{ending}").read_text("utf-8")
+    hers.export(tmp_path / f"hers{ending}")
+    assert "Xanthippe" in (tmp_path / f"hers{ending}").read_text("utf-8")
+
+
+def test_every_method_of_a_group_is_tried_above() -> None:
     writes = {"remember", "remember_facts", "load", "describe", "remember_later", "catch_up"}
-    taking_ids = {"forget", "erase", "retract", "unmerge", "merge"}
-    looks = {"candidates", "merges", "pending", "reading"}
+    by_id = {"forget", "erase", "retract", "unmerge", "merge"}
+    looks = {
+        "search",
+        "as_of",
+        "diff",
+        "history",
+        "timeline",
+        "context",
+        "summary",
+        "summarize",
+        "candidates",
+        "merges",
+    }
+    looks |= {"pending", "as_retriever", "as_chat_history", "stats", "export", "reading", "now"}
     own = {name for name, _ in inspect.getmembers(Group, inspect.isfunction) if not name.startswith("_")}
-    assert writes | taking_ids | looks <= own
+    assert own == writes | by_id | looks
 
 
 def test_a_reader_of_a_group_that_is_not_there_finds_nothing(memory: Memory) -> None:

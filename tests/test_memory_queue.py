@@ -10,7 +10,7 @@ import pytest
 from fakes import HashingEmbedder
 from memories import Clock, day, rows, told
 from ragloom.stores.memory import Episode, Fact, Group, Memory, Remembered
-from ragloom.stores.memory.errors import MemoryFullError
+from ragloom.stores.memory.errors import MemoryFullError, MemoryValueError
 from ragloom.stores.memory.extracting import Extraction
 
 
@@ -56,6 +56,14 @@ def test_an_episode_is_there_before_its_facts_are(group: Group, extractor: Moody
     assert (done.episode, group.pending()) == (later.episode, [])
     assert told(group) == {("Ann", "said", "hello", "2024-01-01", "")}
     assert group.catch_up() == []
+
+
+def test_a_memory_without_an_extractor_says_so(tmp_path: Path) -> None:
+    with Memory(tmp_path / "other", embedder=HashingEmbedder()) as memory:
+        memory.group("g").remember_later(said("hello"))
+        with pytest.raises(MemoryValueError, match="this memory has no extractor; open it with"):
+            memory.group("g").catch_up()
+        assert len(memory.group("g").pending()) == 1
 
 
 def test_what_fails_is_tried_three_times_and_holds_up_nobody(group: Group, extractor: Moody) -> None:

@@ -31,7 +31,7 @@ def test_a_summary_says_what_still_holds_before_what_is_over(tmp_path: Path) -> 
         assert group.summary("ann") == "Bob knows Ann. Ann lives in Rome. Ann likes tea."
         assert group.summary("ann", known_at=before) == "Ann lives in Rome. Ann likes tea. Bob knows Ann."
         assert group.summarize("Paris") == "Ann lives in Paris."
-        with pytest.raises(NotInGroupError, match="knows no entity 'Cleo'"):
+        with pytest.raises(NotInGroupError, match="has no entity 'Cleo'"):
             group.summary("Cleo")
 
 

@@ -260,6 +260,13 @@ def test_a_described_entity_has_what_was_told_of_it(group: Group) -> None:
     )
 
 
+def test_a_described_entity_begins_with_one_version(group: Group) -> None:
+    group.describe(Entity("Ann", types=("singer",)))
+    assert rows(group, "SELECT name, types, described, recorded_to FROM entity_versions") == [
+        ("Ann", '["singer"]', 1, None)
+    ]
+
+
 def test_an_alias_is_the_entity(group: Group) -> None:
     group.describe(Entity("William", ("Bill",)))
     group.remember_facts([Fact("Bill", "likes", "tea")])

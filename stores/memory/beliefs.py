@@ -18,10 +18,11 @@ again gives what was there before.
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +36,6 @@ class Stated:
     start: int | None
     end: int | None
     confidence: float
-
-    @property
-    def is_dated(self) -> bool:
-        """Whether anything is known of when it held."""
-        return self.start is not None or self.end is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +52,33 @@ class Belief:
     """What is believed of a stated fact.
 
     Attributes:
-        stated: the fact, its interval and confidence as they are believed.
+        stated: the fact as it was stated.
+        start: when it is believed to have begun.
+        end: when it is believed to have ended.
+        confidence: that of the surest statement of it.
         same_as: the fact that stands for it, which has the same interval, or None.
         ended_by: the fact that ended it, or None.
     """
 
     stated: Stated
+    start: int | None
+    end: int | None
+    confidence: float
     same_as: int | None = None
     ended_by: int | None = None
 
 
-_Span = tuple[Stated, int | None]
-"""A statement with its interval as far as it is settled, and what ended it."""
+class _Span(NamedTuple):
+    """A statement, its interval as far as it is settled, and what ended it."""
+
+    stated: Stated
+    start: int | None
+    end: int | None
+    by: int | None = None
+
+    @property
+    def is_dated(self) -> bool:
+        return self.start is not None or self.end is not None
 
 
 def settle(stated: Sequence[Stated], *, single_valued: bool, rulings: Sequence[Ruling] = ()) -> list[Belief]:
@@ -79,7 +90,7 @@ def settle(stated: Sequence[Stated], *, single_valued: bool, rulings: Sequence[R
     ann, paris, berlin = 1, 2, 3
     lived = [Stated(10, ann, "lives_in", paris, 2019, None, 1.0), Stated(11, ann, "lives_in", berlin, 2021, None, 1.0)]
     first, second = settle(lived, single_valued=True)
-    print(first.stated.end, first.ended_by, second.stated.end)  # -> 2021 11 None
+    print(first.end, first.ended_by, second.end)  # -> 2021 11 None
     ```
 
     Args:
@@ -91,61 +102,60 @@ def settle(stated: Sequence[Stated], *, single_valued: bool, rulings: Sequence[R
         A belief for each statement, in the order of their keys.
     """
     if len(stated) == 1 and not rulings:
-        return [Belief(stated[0])]
-    ordered = sorted(stated, key=lambda each: each.fact)
-    dated_objects = {each.object for each in ordered if each.is_dated}
-    spans = [each for each in ordered if each.is_dated or each.object not in dated_objects]
-    cut = _cut(spans) if single_valued else [(each, None) for each in spans]
+        return [Belief(stated[0], stated[0].start, stated[0].end, stated[0].confidence)]
+    ordered = [_Span(each, each.start, each.end) for each in sorted(stated, key=lambda each: each.fact)]
+    dated = {span.stated.object for span in ordered if span.is_dated}
+    undated: dict[int, list[_Span]] = defaultdict(list)
+    spans: list[_Span] = []
+    for span in ordered:
+        is_sure = span.is_dated or span.stated.object not in dated
+        (spans if is_sure else undated[span.stated.object]).append(span)
     by_object: dict[int, list[_Span]] = defaultdict(list)
-    for span in cut:
-        by_object[span[0].object].append(span)
-    undated: dict[int, list[Stated]] = defaultdict(list)
-    for each in ordered:
-        if not each.is_dated and each.object in dated_objects:
-            undated[each.object].append(each)
+    for span in _cut(spans) if single_valued else spans:
+        by_object[span.stated.object].append(span)
     beliefs: list[Belief] = []
     for target, same in by_object.items():
         clusters = _clusters(_filled(same))
-        clusters[-1] += [(each, None) for each in undated[target]]
+        clusters[-1] += undated[target]
         beliefs += [belief for cluster in clusters for belief in _believed(cluster, rulings)]
     return _pointed(sorted(beliefs, key=lambda belief: belief.stated.fact))
 
 
-def _cut(stated: Sequence[Stated]) -> list[_Span]:
+def _cut(spans: Sequence[_Span]) -> list[_Span]:
     """End each fact where the next one with another object starts."""
-    dated = sorted((each for each in stated if each.start is not None), key=lambda each: (_low(each.start), each.fact))
-    starts = [_low(each.start) for each in dated]
+    dated = sorted((each for each in spans if each.start is not None), key=lambda each: (_low(each), each.stated.fact))
+    starts = [_low(each) for each in dated]
+    objects = [each.stated.object for each in dated]
     other = [len(dated)] * len(dated)  # the next place with another object
     for place in range(len(dated) - 2, -1, -1):
-        same = dated[place].object == dated[place + 1].object
-        other[place] = other[place + 1] if same else place + 1
-    spans: list[_Span] = []
-    for each in stated:
-        place = bisect_right(starts, _low(each.start))
-        if place < len(dated) and dated[place].object == each.object:
+        other[place] = other[place + 1] if objects[place] == objects[place + 1] else place + 1
+    cut: list[_Span] = []
+    for each in spans:
+        place = bisect_right(starts, _low(each))
+        if place < len(dated) and objects[place] == each.stated.object:
             place = other[place]
-        if place < len(dated) and starts[place] < _high(each.end):
-            spans.append((replace(each, end=dated[place].start), dated[place].fact))
-        else:
-            spans.append((each, None))
-    return spans
+        is_ended = place < len(dated) and starts[place] < _high(each)
+        cut.append(each._replace(end=dated[place].start, by=dated[place].stated.fact) if is_ended else each)
+    return cut
 
 
 def _filled(spans: Sequence[_Span]) -> list[_Span]:
     """Fill in unknown ends: the first known end after the start, the last known start before the end."""
-    known = ((each.end, by) for each, by in spans if each.end is not None)
+    known = ((each.end, each.by) for each in spans if each.end is not None)
     ends = sorted(known, key=lambda end: (end[0], end[1] or 0))
-    starts = sorted(each.start for each, _ in spans if each.start is not None)
+    starts = sorted(each.start for each in spans if each.start is not None)
     filled: list[_Span] = []
-    for each, by in spans:
+    for each in spans:
+        span = each
         if each.start is not None and each.end is None:
             place = bisect_right(ends, each.start, key=lambda end: end[0])
-            filled.append((replace(each, end=ends[place][0]), ends[place][1]) if place < len(ends) else (each, by))
+            if place < len(ends):
+                span = each._replace(end=ends[place][0], by=ends[place][1])
         elif each.start is None and each.end is not None:
-            before = [start for start in starts if start < each.end]
-            filled.append((replace(each, start=before[-1]), by) if before else (each, by))
-        else:
-            filled.append((each, by))
+            place = bisect_left(starts, each.end)
+            if place:
+                span = each._replace(start=starts[place - 1])
+        filled.append(span)
     return filled
 
 
@@ -153,52 +163,44 @@ def _clusters(spans: Iterable[_Span]) -> list[list[_Span]]:
     """Those whose intervals overlap, one after another, together; earliest first."""
     clusters: list[list[_Span]] = []
     reached = -math.inf
-    for span in sorted(spans, key=lambda span: (_low(span[0].start), span[0].fact)):
-        if clusters and _low(span[0].start) < reached:
+    for span in sorted(spans, key=lambda span: (_low(span), span.stated.fact)):
+        if clusters and _low(span) < reached:
             clusters[-1].append(span)
         else:
             clusters.append([span])
             reached = -math.inf
-        reached = max(reached, _high(span[0].end))
+        reached = max(reached, _high(span))
     return clusters
 
 
 def _believed(cluster: Sequence[_Span], rulings: Sequence[Ruling]) -> list[Belief]:
     """One fact for all statements of a cluster: the one with the lowest key stands for the others."""
-    facts = {each.fact for each, _ in cluster}
-    spans = [span for span in cluster if span[0].is_dated] or cluster
-    start = min(_low(each.start) for each, _ in spans)
-    end, by = max(((_high(each.end), by) for each, by in spans), key=lambda last: (last[0], last[1] or 0))
-    ending = [(ruling.at, ruling.by) for ruling in rulings if ruling.ended in facts and start < ruling.at < end]
-    if ending:
-        end, by = min(ending)
-    chief = min(facts)
-    confidence = max(each.confidence for each, _ in cluster)
-    return [
-        Belief(
-            replace(each, start=_known(start), end=_known(end), confidence=confidence),
-            None if each.fact == chief else chief,
-            by,
-        )
-        for each, _ in cluster
-    ]
+    spans = [span for span in cluster if span.is_dated] or cluster
+    start = min(_low(span) for span in spans)
+    end, by = max(((_high(span), span.by) for span in spans), key=lambda last: (last[0], last[1] or 0))
+    if rulings:
+        facts = {span.stated.fact for span in cluster}
+        ending = [(ruling.at, ruling.by) for ruling in rulings if ruling.ended in facts and start < ruling.at < end]
+        end, by = min(ending, default=(end, by))
+    chief = min(span.stated.fact for span in cluster)
+    believed = _known(start), _known(end), max(span.stated.confidence for span in cluster)
+    return [Belief(span.stated, *believed, None if span.stated.fact == chief else chief, by) for span in cluster]
 
 
 def _pointed(beliefs: Sequence[Belief]) -> list[Belief]:
     """Let `ended_by` name the fact that stands for the one that ended."""
-    chief = {belief.stated.fact: belief.same_as for belief in beliefs}
+    chief = {belief.stated.fact: belief.same_as for belief in beliefs if belief.same_as is not None}
     return [
-        replace(belief, ended_by=chief.get(belief.ended_by) or belief.ended_by) if belief.ended_by else belief
-        for belief in beliefs
+        replace(belief, ended_by=chief[belief.ended_by]) if belief.ended_by in chief else belief for belief in beliefs
     ]
 
 
-def _low(start: int | None) -> float:
-    return -math.inf if start is None else start
+def _low(span: _Span) -> float:
+    return -math.inf if span.start is None else span.start
 
 
-def _high(end: int | None) -> float:
-    return math.inf if end is None else end
+def _high(span: _Span) -> float:
+    return math.inf if span.end is None else span.end
 
 
 def _known(value: float) -> int | None:

@@ -7,28 +7,11 @@ import json
 from ..._explain import short
 from .entities import EntityWriter, by_name, roots
 from .errors import MemoryValueError, NotInGroupError
-from .file import Reading, Writing
+from .file import Writing
 from .names import normal
 from .parts import Parts
 from .types import Entity, check_text
 from .vectors import ENTITY
-
-
-def find_entity(reading: Reading, entity: str | int) -> int:
-    """The entity of a name or an id, as the one that it is taken for now.
-
-    Raises:
-        NotInGroupError: the group knows none.
-    """
-    if isinstance(entity, str):
-        found = by_name(reading, [normal(entity)]).get(normal(entity))
-    else:
-        sql = "SELECT entity FROM entity_versions WHERE entity = ? AND key BETWEEN ? AND ?"
-        row = reading.file.one(sql, entity, reading.low, reading.high)
-        found = None if row is None else int(row["entity"])
-    if found is None:
-        raise NotInGroupError(f"this group knows no entity {short(entity)}")
-    return roots(reading, [found])[found]
 
 
 def describe(writing: Writing, parts: Parts, entity: Entity) -> int:

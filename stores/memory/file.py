@@ -93,9 +93,10 @@ class Writing:
         return range(self._free - number, self._free)
 
     def close(self, table: str, keys: Iterable[int]) -> None:
-        """End the record interval of rows that are open."""
-        sql = f"UPDATE {table} SET recorded_to = ? WHERE key = ? AND recorded_to IS NULL"
-        self.file.many(sql, ((self.recorded, key) for key in keys))
+        """End the record interval of rows that are open; those that this very write began were never there."""
+        given = [(self.recorded, key) for key in keys]
+        self.file.many(f"DELETE FROM {table} WHERE recorded_from = ? AND key = ?", given)
+        self.file.many(f"UPDATE {table} SET recorded_to = ? WHERE key = ? AND recorded_to IS NULL", given)
 
     def erased(self) -> None:
         """Tell those who keep rows in memory that some are gone."""

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from .candidates import Candidate, find_candidates
-from .describing import describe, find_entity
+from .describing import describe
 from .erasing import erase_episode
 from .extracting import Extractor
 from .forgetting import Forgotten, forget, retract
@@ -15,6 +15,7 @@ from .loading import BATCH, load
 from .merging import BY_HAND, MergeRecord, merge_records, reground, undo_merge, write_merge
 from .queue import Pending, catch_up, pending, remember_later
 from .reading.asked import as_known
+from .reading.neighbourhood import find_entity
 from .reading.reader import Reader
 from .records import entity_names
 from .remembering import Remembered, remember, remember_facts
@@ -26,7 +27,18 @@ if TYPE_CHECKING:
 
 
 class Group(Reader):
-    """What one user, project or agent remembers; made by `Memory.group`."""
+    """What one user, project or agent remembers; made by `Memory.group`.
+
+    ```python
+    from datetime import datetime, timezone
+    from ragloom.stores.memory import Episode, Fact, Memory
+
+    group = Memory("memory.sqlite3").group("user-9")
+    said = Episode("I like tea.", datetime(2024, 3, 5, tzinfo=timezone.utc), source="Ann")
+    done = group.remember_facts([Fact("Ann", "likes", "tea")], episode=said)
+    print(group.summary("Ann"), group.forget(said).facts == done.facts)  # -> Ann likes tea. True
+    ```
+    """
 
     def remember(self, episode: Episode, *, extractor: Extractor | None = None) -> Remembered:
         """Remember an episode, and the facts that the extractor makes of it; one that is known changes nothing.
@@ -68,6 +80,9 @@ class Group(Reader):
 
         Args:
             on_done: told of each when it is written.
+
+        Raises:
+            MemoryValueError: the memory has no extractor.
         """
         return catch_up(self._parts, self.name, on_done)
 
@@ -107,7 +122,8 @@ class Group(Reader):
             NotInGroupError: the group does not know it.
         """
         with self.reading() as reading:
-            return summary(reading, find_entity(reading, entity), as_known(known_at, reading))
+            known = as_known(known_at, reading)
+            return summary(reading, find_entity(reading, entity, known), known)
 
     def summarize(self, entity: str | int) -> str:
         """Let the memory's summarizer write about an entity, and store it; without one, the facts' sentences are given.
@@ -116,7 +132,7 @@ class Group(Reader):
             NotInGroupError: the group does not know it.
         """
         with self.reading() as reading:
-            key = find_entity(reading, entity)
+            key = find_entity(reading, entity, reading.recorded)
             facts = facts_about(reading, key, reading.recorded)
             name = entity_names(reading, [key], reading.recorded).get(key)
         if self._parts.summarizer is None or name is None or not facts:
@@ -134,7 +150,7 @@ class Group(Reader):
             MemoryValueError: they are one already.
         """
         with self._parts.file.writing(self.name) as writing:
-            first, second = (find_entity(writing.reading, each) for each in (entity, into))
+            first, second = (find_entity(writing.reading, each, writing.recorded) for each in (entity, into))
             why = check_text("reason", reason) or "told by the caller"
             merge = write_merge(writing, first, second, method=BY_HAND, score=100.0, reason=why)
             reground(writing, {first}, self._parts.single_valued)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from itertools import islice
 
 from .parts import Parts
-from .preparing import Prepared, prepare
+from .preparing import Prepared
 from .remembering import write_facts
 from .types import Fact
 
@@ -19,10 +19,7 @@ def load(parts: Parts, group: str, facts: Iterable[Fact], *, batch: int, embed: 
     left = iter(facts)
     loaded = 0
     while given := list(islice(left, batch)):
-        prepared = Prepared(None)
-        if embed:
-            with parts.file.reading(group) as reading:
-                prepared = Prepared(prepare(reading, parts, given).vectors)
+        prepared = Prepared(parts.embedder.texts(fact.statement for fact in given) if embed else None)
         with parts.file.writing(group) as writing:
             write_facts(writing, parts, given, None, prepared, exact=True)
         loaded += len(given)

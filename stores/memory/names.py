@@ -9,30 +9,12 @@ from __future__ import annotations
 import re
 import unicodedata
 
-_AROUND = " \t\n\"'`.,;:!?()[]{}«»“”‘’„"
+_AROUND = " \"'`()[]{}«»“”‘’„"
+_AFTER = _AROUND + ".,;:!?"
 _SMALL = frozenset(
-    (
-        "a",
-        "an",
-        "and",
-        "at",
-        "by",
-        "de",
-        "der",
-        "des",
-        "di",
-        "du",
-        "for",
-        "in",
-        "la",
-        "le",
-        "of",
-        "on",
-        "or",
-        "the",
-        "to",
-    )
-)
+    ("a", "an", "and", "at", "by", "de", "der", "des", "di", "du", "for", "in", "la", "le", "of", "on", "or",
+     "the", "to")
+)  # fmt: skip
 _WORD = re.compile(r"\w+")
 _LONGEST_ACRONYM = 8
 _LONGEST_TURNED = 5
@@ -48,7 +30,7 @@ def normal(name: str) -> str:
     print(normal(" “ＡＣＭＥ  Corp.” "))  # -> acme corp
     ```
     """
-    text = " ".join(unicodedata.normalize("NFKC", name).casefold().split()).strip(_AROUND)
+    text = " ".join(unicodedata.normalize("NFKC", name).casefold().split()).lstrip(_AROUND).rstrip(_AFTER)
     return text or " ".join(name.split())
 
 

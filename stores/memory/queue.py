@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from .errors import MemoryValueError
 from .file import Writing
 from .parts import Parts
 from .preparing import Prepared, prepare
@@ -53,7 +54,13 @@ def pending(parts: Parts, group: str) -> list[Pending]:
 
 
 def catch_up(parts: Parts, group: str, on_done: Callable[[Remembered], None] | None) -> list[Remembered]:
-    """Extract the facts of all episodes in the queue that were not tried too often; what came of each."""
+    """Extract the facts of all episodes in the queue that were not tried too often; what came of each.
+
+    Raises:
+        MemoryValueError: the memory has no extractor.
+    """
+    if parts.extractor is None:
+        raise MemoryValueError("this memory has no extractor; open it with Memory(path, extractor=...)")
     done: list[Remembered] = []
     for waiting in pending(parts, group):
         if waiting.attempts >= ATTEMPTS:

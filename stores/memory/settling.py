@@ -146,7 +146,7 @@ def _values(belief: Belief) -> tuple[object, ...]:
     """What a version holds, in the order of `_COLUMNS`."""
     stated = belief.stated
     ends = stated.fact, stated.subject, stated.relation, stated.object
-    return (*ends, stated.start, stated.end, stated.confidence, belief.same_as, belief.ended_by)
+    return (*ends, belief.start, belief.end, belief.confidence, belief.same_as, belief.ended_by)
 
 
 def _held(row: Row) -> tuple[object, ...]:
