@@ -41,4 +41,4 @@ def stats_of(reading: Reading) -> GroupStats:
     of = f"key BETWEEN {reading.low} AND {reading.high}"
     columns = ", ".join(f"(SELECT count(*) FROM {each} {of})" for each in counts)
     (row,) = reading.file.all(f"SELECT {columns}")
-    return GroupStats(*tuple(row), generation=reading.generation)
+    return GroupStats(*map(int, row), reading.generation)
