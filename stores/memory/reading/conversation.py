@@ -59,9 +59,8 @@ def with_surroundings(pool: Pool) -> Sequence[Ranking]:
         return pool.rankings
     keys = {key for ranking in own for key, _ in ranking.items}
     beside = _neighbours(pool.reading, keys)
-    turns = _turns(
-        pool.reading, keys.union(*([key for key, _ in each] for each in beside.values())), pool.standing.known
-    )
+    every = keys | {key for others in beside.values() for key, _ in others}
+    turns = _turns(pool.reading, every, pool.standing.known)
     lent = {
         key: [(other, share) for other, share in others if other in turns and _in_one_session(turns[key], turns[other])]
         for key, others in beside.items()

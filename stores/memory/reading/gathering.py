@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..file import Reading
 from ..parts import Parts
-from ..records import entity_records, known
+from ..records import known
 from .asked import Asked
 from .fitting import fitting
 from .hits import Kind
@@ -22,8 +23,11 @@ from .words import Ranked, Table, by_words
 DEPTH = 100
 """How many candidates each way of looking gives."""
 
+_SPARE = 4
+"""How many times deeper than that a way looks at first: some of what it finds is not what is asked for."""
+
 _DEEPER = 8
-"""How many times deeper a way looks where too much of what it found is not what is asked for."""
+"""How many times deeper it looks where that was not enough."""
 
 Keep = Callable[[Sequence[int]], Mapping[int, int]]
 """Which keys are what is asked for, and the ids of what they stand for."""
@@ -63,6 +67,7 @@ class _Gathering:
         self._vectors = vectors
         self._cosines = np.zeros(0, np.float32) if vector is None else vectors.cosines(vector)
         self._depth = max(DEPTH, asked.k)
+        self._known = asked.standing.known
         self.named = named(reading, asked.query, asked.standing.known)
 
     def rankings(self) -> Iterator[Ranking]:
@@ -100,7 +105,7 @@ class _Gathering:
 
     def _deepened(self, rank: Callable[[int], Ranked], keep: Keep) -> Ranked:
         """The best that are to be kept, each once; deeper and deeper until there are enough."""
-        depth = self._depth
+        depth = self._depth * _SPARE
         while True:
             ranked = rank(depth)
             kept = keep([key for key, _ in ranked])
@@ -125,11 +130,11 @@ class _Gathering:
 
     def _episodes(self, keys: Sequence[int]) -> Mapping[int, int]:
         standing = self._asked.standing
-        sql = f"SELECT key FROM episodes AS e WHERE key {AMONG} AND {known(standing.known, 'e.')}"
+        sql = f"SELECT key FROM episodes AS e WHERE key {AMONG} AND {known(self._known, 'e.')}"
         values = [as_list(keys)]
         if standing.entities is not None:
             sql += f""" AND EXISTS (SELECT 1 FROM support AS s JOIN fact_versions AS v ON v.fact = s.fact
-                WHERE s.episode = e.key AND {known(standing.known, "s.")} AND {known(standing.known, "v.")}
+                WHERE s.episode = e.key AND {known(self._known, "s.")} AND {known(self._known, "v.")}
                 AND (v.subject {AMONG} OR v.object {AMONG}))"""
             values += [as_list(sorted(standing.entities))] * 2
         return {row["key"]: row["key"] for row in self._reading.file.all(sql, *values)}
@@ -149,7 +154,7 @@ class _Gathering:
         sql = f"SELECT key, entity FROM aliases WHERE key {AMONG}"
         entities = {row["key"]: row["entity"] for row in self._reading.file.all(sql, as_list(keys))}
         entities |= {key: key for key in keys if key not in entities}
-        roots = canonical(self._reading, set(entities.values()), self._asked.standing.known)
+        roots = canonical(self._reading, set(entities.values()), self._known)
         wanted = self._of_types(roots.values())
         if (around := self._asked.standing.entities) is not None:
             ends = facts_of(self._reading, around, self._asked.standing).values()
@@ -158,6 +163,7 @@ class _Gathering:
 
     def _of_types(self, entities: Iterable[int]) -> set[int]:
         """Those of these entities that are believed in and have one of the types, if any are asked for."""
-        records = entity_records(self._reading, entities, self._asked.standing.known)
+        sql = f"SELECT entity, types FROM entity_versions AS e WHERE entity {AMONG} AND {known(self._known, 'e.')}"
+        rows = self._reading.file.all(sql, as_list(set(entities)))
         types = self._asked.types
-        return {key for key, each in records.items() if not types or not types.isdisjoint(each.entity.types)}
+        return {row["entity"] for row in rows if not types or not types.isdisjoint(json.loads(row["types"]))}

@@ -14,7 +14,7 @@ from ..file import Reading
 
 Table = Literal["episode_words", "fact_words", "entity_words"]
 
-POSTINGS = 20_000
+POSTINGS = 4_000
 MOST_TERMS = 64
 """A longer question is read up to here."""
 
