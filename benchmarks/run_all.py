@@ -17,6 +17,7 @@ PROGRAMS = (
     "retrieval",
     "ingest",
     "compress",
+    "memory",
     "rerank",  # takes hours, and goes on where it was stopped
 )
 
