@@ -22,9 +22,10 @@ def graph_of(reading: Reading, standing: Standing, around: int | None, hops: int
 
     records = standing_facts(reading, standing, around, hops)
     graph = MultiDiGraph()
-    ends = {end for record in records for end in (record.subject_id, record.object_id)} | ({around} - {None})
-    for key, record in entity_records(reading, ends, standing.known).items():
-        entity = record.entity
+    ends = {end for record in records for end in (record.subject_id, record.object_id)}
+    ends |= set() if around is None else {around}
+    for key, node in entity_records(reading, ends, standing.known).items():
+        entity = node.entity
         graph.add_node(
             key,
             name=entity.name,

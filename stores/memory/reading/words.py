@@ -46,7 +46,8 @@ def _rarest(reading: Reading, table: Table, terms: Sequence[str]) -> list[str]:
     count = f"""SELECT count(*) AS n FROM (SELECT 1 FROM {table} WHERE {table} MATCH ?
         AND rowid BETWEEN {reading.low} AND {reading.high} LIMIT {POSTINGS})"""
     numbers = [(row["n"], term) for term in terms for row in reading.file.all(count, _quoted(term)) if row["n"]]
-    chosen, total = [], 0
+    chosen: list[str] = []
+    total = 0
     for number, term in sorted(numbers):
         total += number
         if chosen and total > POSTINGS:
