@@ -18,8 +18,9 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
+from typing import NamedTuple
 
 from ...fusion import rrf
 from ..file import Reading
@@ -34,16 +35,21 @@ RANK_CONSTANT = 20
 SESSION_GAP = timedelta(hours=1)
 """What was said later than this after the turn before it belongs to another session."""
 
+_GAP = SESSION_GAP // timedelta(microseconds=1)
+
 _SHARES = (0.3, 0.09)
 """Of a score, for the neighbours at each distance."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Turn:
+class _Turn(NamedTuple):
     """An episode's speaker and time, in microseconds."""
 
     source: str
     at: int
+
+
+Lent = Mapping[int, Sequence[tuple[int, float]]]
+"""Each episode to those beside it, with the share of its score that they get."""
 
 
 def with_surroundings(pool: Pool) -> Sequence[Ranking]:
@@ -53,53 +59,57 @@ def with_surroundings(pool: Pool) -> Sequence[Ranking]:
         return pool.rankings
     keys = {key for ranking in own for key, _ in ranking.items}
     beside = _neighbours(pool.reading, keys)
-    turns = _turns(pool.reading, keys | {key for row in beside.values() for key, _ in row}, pool.standing.known)
-    spread = [replace(ranking, items=_spread(ranking, beside, turns)) for ranking in own]
+    turns = _turns(
+        pool.reading, keys.union(*([key for key, _ in each] for each in beside.values())), pool.standing.known
+    )
+    lent = {
+        key: [(other, share) for other, share in others if other in turns and _in_one_session(turns[key], turns[other])]
+        for key, others in beside.items()
+    }
+    spread = [replace(ranking, items=_spread(ranking, lent)) for ranking in own]
     fused = [key for key, _ in rrf([[key for key, _ in ranking.items] for ranking in spread], k=RANK_CONSTANT)]
     others = [ranking for ranking in pool.rankings if ranking.kind != "episode"]
     return [*others, *spread, *_said_by(pool, fused, turns), *_said_then(pool, fused, turns)]
 
 
-def _neighbours(reading: Reading, keys: Iterable[int]) -> dict[int, list[tuple[int, int]]]:
-    """Each episode's neighbours in the order in which they were recorded, with their distance."""
-    steps = [(side, distance) for side in ("next", "previous") for distance in range(1, len(_SHARES) + 1)]
-    sides = {
-        "next": f"key > c.value AND key <= {reading.high} ORDER BY key",
-        "previous": f"key < c.value AND key >= {reading.low} ORDER BY key DESC",
-    }
+def _neighbours(reading: Reading, keys: Iterable[int]) -> Lent:
+    """Each episode's neighbours in the order in which they were recorded."""
+    sides = (
+        f"key > c.value AND key <= {reading.high} ORDER BY key",
+        f"key < c.value AND key >= {reading.low} ORDER BY key DESC",
+    )
     columns = ", ".join(
-        f"(SELECT key FROM episodes WHERE {sides[side]} LIMIT 1 OFFSET {distance - 1})" for side, distance in steps
+        f"(SELECT key FROM episodes WHERE {side} LIMIT 1 OFFSET {place})"
+        for side in sides
+        for place in range(len(_SHARES))
     )
     rows = reading.file.all(f"SELECT c.value, {columns} FROM json_each(?) AS c", as_list(keys))
+    shares = _SHARES * len(sides)
     return {
-        row[0]: [(key, distance) for key, (_, distance) in zip(tuple(row)[1:], steps, strict=True) if key is not None]
-        for row in rows
+        key: [(other, share) for other, share in zip(others, shares, strict=True) if other is not None]
+        for key, *others in rows
     }
 
 
 def _turns(reading: Reading, keys: Iterable[int], at: int) -> dict[int, _Turn]:
     """Those of these episodes that were believed."""
     sql = f"SELECT key, source, occurred_at FROM episodes AS e WHERE key {AMONG} AND {known(at, 'e.')}"
-    return {row["key"]: _Turn(row["source"], row["occurred_at"]) for row in reading.file.all(sql, as_list(keys))}
+    return {key: _Turn(source, said_at) for key, source, said_at in reading.file.all(sql, as_list(keys))}
 
 
-def _spread(
-    ranking: Ranking, beside: Mapping[int, Sequence[tuple[int, int]]], turns: Mapping[int, _Turn]
-) -> list[tuple[int, float]]:
+def _spread(ranking: Ranking, lent: Lent) -> list[tuple[int, float]]:
     """The items with their scores and the shares that their neighbours lend them."""
     scores: defaultdict[int, float] = defaultdict(float)
     for key, score in ranking.items:
-        if score <= 0:
-            continue
-        scores[key] += score
-        for neighbour, distance in beside[key]:
-            if neighbour in turns and _in_one_session(turns[key], turns[neighbour]):
-                scores[neighbour] += score * _SHARES[distance - 1]
+        if score > 0:
+            scores[key] += score
+            for neighbour, share in lent[key]:
+                scores[neighbour] += score * share
     return sorted(scores.items(), key=lambda each: -each[1])
 
 
 def _in_one_session(one: _Turn, other: _Turn) -> bool:
-    return abs(one.at - other.at) <= SESSION_GAP // timedelta(microseconds=1)
+    return abs(one.at - other.at) <= _GAP
 
 
 def _said_by(pool: Pool, keys: Sequence[int], turns: Mapping[int, _Turn]) -> list[Ranking]:

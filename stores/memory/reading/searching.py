@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections.abc import Collection
 
 from ..file import Reading
 from ..parts import Parts
@@ -19,7 +19,7 @@ def search(reading: Reading, parts: Parts, query: str, options: Options) -> Memo
     pool = gather(reading, parts, parts.kept.of(reading), asked)
     scored = asked.recipe.order(pool, asked.k)[: asked.k]
     records = records_of(reading, [item for item, _ in scored], asked.standing.known)
-    why = _reasons(pool)
+    why = _reasons(pool, records.keys())
     hits = [
         MemoryHit.of(records[item], score, rank, why[item])
         for rank, (item, score) in enumerate(((item, score) for item, score in scored if item in records), start=1)
@@ -27,13 +27,15 @@ def search(reading: Reading, parts: Parts, query: str, options: Options) -> Memo
     return MemoryHits(hits, time=asked.time.used, notes=asked.time.notes)
 
 
-def _reasons(pool: Pool) -> dict[Item, str]:
+def _reasons(pool: Pool, items: Collection[Item]) -> dict[Item, str]:
     """Each item to the ways that found it and its places there."""
-    places: defaultdict[Item, list[str]] = defaultdict(list)
+    places: dict[Item, list[str]] = {item: [] for item in items}
     for ranking in pool.rankings:
-        for place, item in enumerate(ranking.ordered(), start=1):
-            places[item].append(f"{ranking.way} {_ordinal(place)}")
-    return defaultdict(lambda: "said beside what was found", {item: ", ".join(each) for item, each in places.items()})
+        wanted = {item.id for item in items if item.kind == ranking.kind}
+        for place, (key, _) in enumerate(ranking.items, start=1):
+            if key in wanted:
+                places[Item(ranking.kind, key)].append(f"{ranking.way} {_ordinal(place)}")
+    return {item: ", ".join(each) or "said beside what was found" for item, each in places.items()}
 
 
 def _ordinal(number: int) -> str:

@@ -20,12 +20,11 @@ def graph_of(reading: Reading, standing: Standing, around: int | None, hops: int
     """The facts that stand as edges between entities; around an entity, those up to so many facts away."""
     from networkx import MultiDiGraph
 
-    records = standing_facts(reading, standing, around, hops)
+    facts = standing_facts(reading, standing, around, hops)
     graph = MultiDiGraph()
-    ends = {end for record in records for end in (record.subject_id, record.object_id)}
-    ends |= set() if around is None else {around}
-    for key, node in entity_records(reading, ends, standing.known).items():
-        entity = node.entity
+    ends = {end for each in facts for end in (each.subject_id, each.object_id)}
+    for key, record in entity_records(reading, ends if around is None else ends | {around}, standing.known).items():
+        entity = record.entity
         graph.add_node(
             key,
             name=entity.name,
@@ -34,17 +33,17 @@ def graph_of(reading: Reading, standing: Standing, around: int | None, hops: int
             attributes=dict(entity.attributes),
             summary=entity.summary,
         )
-    for record in records:
+    for each in facts:
         graph.add_edge(
-            record.subject_id,
-            record.object_id,
-            key=record.id,
-            relation=record.fact.relation,
-            statement=record.fact.statement,
-            valid_from=record.fact.valid_from,
-            valid_to=record.fact.valid_to,
-            confidence=record.fact.confidence,
-            episodes=record.episodes,
+            each.subject_id,
+            each.object_id,
+            key=each.id,
+            relation=each.fact.relation,
+            statement=each.fact.statement,
+            valid_from=each.fact.valid_from,
+            valid_to=each.fact.valid_to,
+            confidence=each.fact.confidence,
+            episodes=each.episodes,
         )
     return graph
 

@@ -43,6 +43,9 @@ def with_all_words(reading: Reading, table: Table, terms: Sequence[str], depth: 
 
 def _rarest(reading: Reading, table: Table, terms: Sequence[str]) -> list[str]:
     """The rarest terms that have together at most `POSTINGS` rows, and at least one; none that no row has."""
+    free = reading.file.one("SELECT next FROM groups WHERE key = ?", reading.group)
+    if free is None or free["next"] - reading.low <= POSTINGS:  # there are no more keys than that, so no more rows
+        return list(terms)
     count = f"""SELECT count(*) AS n FROM (SELECT 1 FROM {table} WHERE {table} MATCH ?
         AND rowid BETWEEN {reading.low} AND {reading.high} LIMIT {POSTINGS})"""
     numbers = [(row["n"], term) for term in terms for row in reading.file.all(count, _quoted(term)) if row["n"]]
