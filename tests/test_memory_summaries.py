@@ -56,7 +56,17 @@ def test_a_summarizer_is_shown_the_facts_and_its_text_is_a_version(tmp_path: Pat
         group.remember_facts(FACTS)
         before = believed(group)[0].recorded.start
         assert group.summarize("Ann") == group.summary("Ann") == "She moved to Rome."
-        assert shown == [("Ann", ["Ann likes tea.", "Ann lives in Paris", "Ann lives in Rome", "Bob knows Ann"])]
+        assert shown == [
+            (
+                "Ann",
+                [
+                    "Ann likes tea. (at any time)",
+                    "Ann lives in Paris (2015 to 2020)",
+                    "Ann lives in Rome (2020 to present)",
+                    "Bob knows Ann (at any time)",
+                ],
+            )
+        ]
         assert group.summary("Ann", known_at=before).startswith("Ann lives in Rome.")
 
 

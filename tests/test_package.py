@@ -51,7 +51,7 @@ def test_the_wheel_carries_prompts_and_types_and_no_tests(tmp_path: Path) -> Non
     for name in tracked:
         (copy / name).write_bytes((ROOT / name).read_bytes())
     for name in (*SHIPPED, "tests"):
-        for path in (path for suffix in ("py", "yaml") for path in (ROOT / name).rglob(f"*.{suffix}")):
+        for path in (path for suffix in ("py", "yaml", "html") for path in (ROOT / name).rglob(f"*.{suffix}")):
             target = copy / path.relative_to(ROOT)
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(path.read_bytes())

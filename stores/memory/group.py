@@ -17,6 +17,7 @@ from .queue import Pending, catch_up, pending, remember_later
 from .reading.asked import as_known
 from .reading.neighbourhood import find_entity
 from .reading.reader import Reader
+from .reading.wording import shown
 from .records import entity_names
 from .remembering import Remembered, remember, remember_facts
 from .summaries import extractive, facts_about, summary, write_summary
@@ -137,7 +138,8 @@ class Group(Reader):
             name = entity_names(reading, [key], reading.recorded).get(key)
         if self._parts.summarizer is None or name is None or not facts:
             return extractive(facts)
-        text = self._parts.summarizer.summarize(name, [record.fact.statement for record in facts])
+        statements = [f"{record.fact.statement} ({shown(record.fact.valid)})" for record in facts]
+        text = self._parts.summarizer.summarize(name, statements)
         with self._parts.file.writing(self.name) as writing:
             write_summary(writing, self._parts, key, text)
         return text

@@ -22,4 +22,4 @@ class Summarizer(Protocol):
     """Writes a summary; `agents.EntitySummarizer` does it with an LLM."""
 
     def summarize(self, name: str, statements: Sequence[str]) -> str:
-        """A few sentences about `name`, by what is known of it."""
+        """A few sentences about `name`, by what is known of it and when that held."""

@@ -10,8 +10,9 @@ from .preparing import Prepared
 from .remembering import write_facts
 from .types import Fact
 
-BATCH = 5_000
-"""Facts in a transaction: about a second of work, for which another writer waits."""
+BATCH = 20_000
+"""Facts in a transaction: some seconds of work, for which another writer waits. In a large memory every commit writes
+most pages of the indexes anew, so small ones cost more."""
 
 
 def load(parts: Parts, group: str, facts: Iterable[Fact], *, batch: int, embed: bool) -> int:
