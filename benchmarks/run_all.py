@@ -17,6 +17,7 @@ PROGRAMS = (
     "retrieval",
     "ingest",
     "compress",
+    "memory",
     "rag_queries",  # takes an hour, and goes on where it was stopped
     "rag",  # takes hours, and goes on where it was stopped
     "rerank",  # takes hours, and goes on where it was stopped

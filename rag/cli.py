@@ -28,6 +28,7 @@ from ..errors import RagloomError
 from .cli_chat import chat_command
 from .cli_graph import graph_app
 from .cli_heads import heads_app
+from .cli_memory import memory_app
 from .cli_parts import (
     FAULT,
     INTERRUPTED,
@@ -77,6 +78,7 @@ cache_app = typer.Typer(help="Look after the cache of prepared models and demo d
 app.command("chat")(chat_command)
 app.add_typer(graph_app, name="graph")
 app.add_typer(heads_app, name="heads")
+app.add_typer(memory_app, name="memory")
 app.add_typer(corpus_app, name="corpus")
 app.add_typer(cache_app, name="cache")
 
@@ -119,6 +121,7 @@ def _fault(message: str) -> int:
 @app.callback(invoke_without_command=True)
 @graph_app.callback(invoke_without_command=True)
 @heads_app.callback(invoke_without_command=True)
+@memory_app.callback(invoke_without_command=True)
 @corpus_app.callback(invoke_without_command=True)
 @cache_app.callback(invoke_without_command=True)
 def _help(context: typer.Context) -> None:

@@ -12,7 +12,7 @@ from langchain_core.embeddings import Embeddings
 from numpy.typing import NDArray
 
 from .database import Database
-from .embedder import Fingerprint, TextEmbedder, as_embedder
+from .embedder import Fingerprint, TextEmbedder, as_embedder, encode_checked
 from .errors import EmbedderError, EmbedderMismatchError, QueryError
 
 AT_ONCE = 256
@@ -85,17 +85,7 @@ class CorpusEmbedder:
         Raises:
             EmbedderError: the embedder gave something else than one finite vector for each text.
         """
-        if not texts:
-            return np.zeros((0, 0), np.float32)
-        vectors = np.asarray(self.embedder.encode(texts), np.float32)
-        name, dimension = self.embedder.fingerprint.name, self.embedder.fingerprint.dimension
-        if vectors.shape != (len(texts), dimension):
-            raise EmbedderError(f"{name} gave vectors of shape {vectors.shape}, not {(len(texts), dimension)}")
-        broken = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
-        if broken.size:
-            text = texts[int(broken[0])]
-            raise EmbedderError(f"{name} gave a vector with NaN or infinity for {text!r:.80}")
-        return vectors
+        return encode_checked(self.embedder, texts)
 
     def embed_all(self) -> tuple[dict[int, NDArray[np.float32]], int]:
         """Embed every chunk that is stored: the vectors by the chunks' keys, and how many chunks were cut off."""

@@ -253,6 +253,25 @@ def as_embedder(embedder: TextEmbedder | Embeddings | str | Path) -> TextEmbedde
     raise EmbedderError(f"embedder must be a model name, a folder or LangChain Embeddings, not {embedder!r}")
 
 
+def encode_checked(embedder: TextEmbedder, texts: Sequence[str]) -> NDArray[np.float32]:
+    """Embed texts that are to be stored: shape (texts, dimension); (0, 0) for none, and then nothing is loaded.
+
+    Raises:
+        EmbedderError: the embedder gave something else than one finite vector for each text.
+    """
+    if not texts:
+        return np.zeros((0, 0), np.float32)
+    vectors = np.asarray(embedder.encode(texts), np.float32)
+    name, dimension = embedder.fingerprint.name, embedder.fingerprint.dimension
+    if vectors.shape != (len(texts), dimension):
+        raise EmbedderError(f"{name} gave vectors of shape {vectors.shape}, not {(len(texts), dimension)}")
+    broken = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
+    if broken.size:
+        text = texts[int(broken[0])]
+        raise EmbedderError(f"{name} gave a vector with NaN or infinity for {text!r:.80}")
+    return vectors
+
+
 def _model_folder(model: str) -> Path | None:
     """Find the folder of a local model; None for a name that sentence-transformers has to resolve."""
     if model != "embedded":

@@ -20,3 +20,7 @@ def corpus_files(folder: Path) -> list[Path]:
     """The files and folders in `folder` that a corpus has made; others, and links, are left out."""
     entries = folder.iterdir() if folder.is_dir() else ()
     return [entry for entry in entries if _OWN.fullmatch(entry.name) and not entry.is_symlink()]
+
+
+DEFAULT_MEMORY = Path("ragloom-memory.sqlite3")
+"""The memory where none is named, in the folder that a program is started in."""

@@ -6,11 +6,13 @@ import random
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..errors import RagloomError
 from .errors import CorpusCorruptError, CorpusError, CorpusFullError, CorpusLockedError
 
 _BUSY_S = 5
@@ -21,6 +23,37 @@ _FULL = {"SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_FSYNC", "SQLITE_IOER
 
 _DAMAGE = ("Could not decode", "malformed JSON", "no such table", "no such column")
 """What SQLite says of a page that holds something else than it should."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """What a store raises when SQLite fails.
+
+    Attributes:
+        error: for what has no kind of its own.
+        corrupt: for a damaged file.
+        locked: for a file that another process writes for too long.
+        full: for a full disk; made from the path and the reason.
+        store: what the file holds, in words.
+        remedy: what to do about a damaged one.
+    """
+
+    error: type[RagloomError]
+    corrupt: type[RagloomError]
+    locked: type[RagloomError]
+    full: Callable[[Path, str], RagloomError]
+    store: str
+    remedy: str
+
+
+OF_CORPUS = Failures(
+    CorpusError,
+    CorpusCorruptError,
+    CorpusLockedError,
+    CorpusFullError,
+    "a corpus",
+    "restore it from a backup, or ingest again into a new index",
+)
 
 
 def _switch_to_wal(connection: sqlite3.Connection) -> None:
@@ -40,21 +73,27 @@ def _switch_to_wal(connection: sqlite3.Connection) -> None:
 class SqliteFile:
     """One connection in WAL mode, its commits on disk before they return."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, failures: Failures = OF_CORPUS, *, busy_s: float = _BUSY_S) -> None:
         """Open the file at `path`, or create it.
+
+        Args:
+            path: of the file.
+            failures: what to raise where SQLite fails.
+            busy_s: how long to wait for another connection's write, in seconds.
 
         Raises:
             CorpusCorruptError: the file is not a database.
             CorpusError: it cannot be opened.
         """
         self.path = path
+        self._failures = failures
         self._mutex = threading.RLock()
         with self.explained():
-            self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=_BUSY_S)
+            self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=busy_s)
             self._connection.row_factory = sqlite3.Row
             try:
                 _switch_to_wal(self._connection)
-                for pragma in (f"busy_timeout={_BUSY_S * 1000}", "synchronous=FULL", "foreign_keys=ON"):
+                for pragma in (f"busy_timeout={busy_s * 1000:.0f}", "synchronous=FULL", "foreign_keys=ON"):
                     self._connection.execute(f"PRAGMA {pragma}")
             except BaseException:
                 self._connection.close()
@@ -84,11 +123,23 @@ class SqliteFile:
         with self._mutex, self.explained():
             return self._connection.execute(sql, values)
 
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Commit at the end, roll back on an error; other threads wait."""
+    def many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Run a statement for each of the rows, inside `transaction`."""
         with self._mutex, self.explained():
-            self._connection.execute("BEGIN IMMEDIATE")
+            self._connection.executemany(sql, rows)
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """Commit at the end, roll back on an error; other threads wait."""
+        return self._between("BEGIN IMMEDIATE")
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        """Read one state of the file, whatever is written meanwhile."""
+        return self._between("BEGIN")
+
+    @contextmanager
+    def _between(self, begin: str) -> Iterator[None]:
+        with self._mutex, self.explained():
+            self._connection.execute(begin)
             try:
                 yield
                 self._connection.execute("COMMIT")
@@ -120,28 +171,27 @@ class SqliteFile:
         except sqlite3.OperationalError as error:
             raise self._explain(error) from error
         except sqlite3.ProgrammingError as error:
-            raise CorpusError(f"{self.path.parent} is closed; open it again ({error})") from error
+            raise self._failures.error(f"{self.path.parent} is closed; open it again ({error})") from error
         except sqlite3.DatabaseError as error:
             raise self._damaged(str(error)) from error
         except UnicodeEncodeError as error:
-            raise CorpusError(
+            raise self._failures.error(
                 f"{error.object!r:.80} contains a lone surrogate and cannot be stored or looked up"
             ) from error
 
-    def _damaged(self, reason: str) -> CorpusCorruptError:
-        reason = " ".join(reason.split())
-        return CorpusCorruptError(
-            f"{self.path} is damaged ({reason}); restore it from a backup, or ingest again into a new index"
-        )
+    def _damaged(self, reason: str) -> RagloomError:
+        return self._failures.corrupt(f"{self.path} is damaged ({' '.join(reason.split())}); {self._failures.remedy}")
 
-    def _explain(self, error: sqlite3.OperationalError) -> CorpusError:
+    def _explain(self, error: sqlite3.OperationalError) -> RagloomError:
         name = getattr(error, "sqlite_errorname", "") or ""
         if name in _FULL:
-            return CorpusFullError(self.path, str(error))
+            return self._failures.full(self.path, str(error))
         if name.startswith("SQLITE_BUSY"):
-            return CorpusLockedError(f"{self.path} is being written by another process; wait for it and try again")
+            return self._failures.locked(f"{self.path} is being written by another process; wait for it and try again")
         if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
-            return CorpusError(f"cannot use {self.path}: {error}; a corpus needs a folder that can be written")
+            return self._failures.error(
+                f"cannot use {self.path}: {error}; {self._failures.store} needs a folder that can be written"
+            )
         if str(error).startswith(_DAMAGE):
             return self._damaged(str(error))
-        return CorpusError(f"cannot use {self.path}: {error}")
+        return self._failures.error(f"cannot use {self.path}: {error}")

@@ -1,4 +1,4 @@
-"""Other processes that use a corpus, for the tests that kill them.
+"""Other processes that use a corpus or a memory, for the tests that kill them.
 
 Started as a script it imports everything once and then forks a worker for every command that it reads, so that twenty
 processes cost the imports of one. Each line of its output is JSON with the worker's pid: what the worker has to say,
@@ -16,6 +16,7 @@ import subprocess
 import sys
 import threading
 import traceback
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ sys.path.append(str(Path(__file__).parent))
 
 from fakes import HashingEmbedder
 from ragloom.stores import AddProgress, Chunk, Corpus, Source, vectors
+from ragloom.stores.memory import Episode, Fact, Memory
+from ragloom.stores.memory.extracting import Extraction
 
 
 class Workers:
@@ -164,8 +167,58 @@ def create(corpus: Corpus) -> None:
     say(chunks=len(corpus), language=corpus.language)
 
 
+def spoken(number: int) -> Episode:
+    """An episode with a word of its own."""
+    return Episode(f"message{number} among the others", datetime(2024, 1, 1, tzinfo=UTC), "Ann")
+
+
+def moves(number: int) -> list[Fact]:
+    """Facts of an episode, of which the first ends that of the episode before."""
+    since = datetime(2000, 1, 1, tzinfo=UTC) + timedelta(days=number)
+    return [Fact("Ann", "lives_in", f"place{number}", valid_from=since), Fact("Ann", "knows", f"person{number % 7}")]
+
+
+def remember(memory: Memory, start: int, stop: int) -> None:
+    """Remember episodes; every third is forgotten and remembered again."""
+    group = memory.group("g")
+    for number in range(start, stop):
+        group.remember_facts(moves(number), episode=spoken(number))
+        say(remembered=number)
+        if number % 3 == 0:
+            group.forget(spoken(number))
+            group.remember_facts(moves(number), episode=spoken(number))
+
+
+def erase(memory: Memory, start: int, stop: int) -> None:
+    group = memory.group("g")
+    for number in range(start, stop):
+        group.erase(spoken(number))
+        say(erased=number)
+
+
+class Slow:
+    """An extractor that says when it begins, so that it can be killed at work."""
+
+    def extract(self, episode: Episode) -> Extraction:
+        say(extracting=episode.content)
+        number = int(episode.content.split()[0].removeprefix("message"))
+        return Extraction(tuple(moves(number)))
+
+
+def catch_up(memory: Memory) -> None:
+    memory.group("g").catch_up()
+
+
+def work_on_memory(do: str, path: str, command: dict[str, Any]) -> None:
+    with Memory(path, embedder=HashingEmbedder(), extractor=Slow()) as memory:
+        globals()[do](memory, **command)
+
+
 def work(command: dict[str, Any]) -> None:
     do, path, save_every = command.pop("do"), command.pop("path"), command.pop("save_every", None)
+    if do in {"remember", "erase", "catch_up"}:
+        work_on_memory(do, path, command)
+        return
     if save_every:  # how many vectors Chroma logs before it saves its graph
         vectors.HNSW["sync_threshold"] = vectors.HNSW["batch_size"] = save_every
     with Corpus(path, embedder=HashingEmbedder()) as corpus:

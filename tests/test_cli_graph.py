@@ -60,6 +60,7 @@ def test_list_tells_what_graphs_can_be_made_of() -> None:
         "icr",
         "iterate",
         "main-rag",
+        "memory",
         "notes",
         "quick",
     ]

@@ -128,3 +128,17 @@ def test_the_research_agent_divides_iterates_and_cites(
     assert steps[5:8] == ["pool", "attempt", "again"]
     assert steps[-4:] == ["evidence", "quote", "draft", "ground"]
     assert any(line.startswith("[1] The ") for line in lines)
+
+
+def test_the_chatbot_knows_what_was_true_when_and_forgets_on_request(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = printed("chatbot_with_memory.py", capsys)
+    assert "- Where does Ann live? Berlin" in lines
+    assert "- Where did Ann live before? Lyon (“before” was read as what had ended by now)" in lines
+    assert "- What is Ann's PIN? I don't know." in lines
+    timeline = lines[lines.index("The timeline of Ann:") + 1 :]
+    assert timeline[:3] == [
+        "- 2024-01-08 to 2024-05-31: Ann lives in Lyon",
+        "- 2024-03-04 to now: Ann has sister Zoe",
+        "- 2024-05-31 to now: Ann lives in Berlin",
+    ]
+    assert not any("4711" in line for line in timeline)

@@ -53,7 +53,7 @@ def test_the_wheel_carries_prompts_and_types_and_no_tests(tmp_path: Path) -> Non
     for name in tracked:
         (copy / name).write_bytes((ROOT / name).read_bytes())
     for name in (*SHIPPED, "tests"):
-        for path in (path for suffix in ("py", "yaml") for path in (ROOT / name).rglob(f"*.{suffix}")):
+        for path in (path for suffix in ("py", "yaml", "html") for path in (ROOT / name).rglob(f"*.{suffix}")):
             target = copy / path.relative_to(ROOT)
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(path.read_bytes())
@@ -63,6 +63,7 @@ def test_the_wheel_carries_prompts_and_types_and_no_tests(tmp_path: Path) -> Non
     assert {"ragloom/py.typed", "ragloom/prompts/cited.yaml", "ragloom/rag/cli.py"} <= set(names)
     assert {f"ragloom/rag/graph/presets/{preset}.yaml" for preset in presets()} <= set(names)
     assert {f"ragloom/prompts/{prompt}.yaml" for prompt in own_prompts()} <= set(names)
+    assert "ragloom/stores/memory/reading/timeline.html" in names
     assert {name.split("/")[0] for name in names} == {"ragloom", f"ragloom-{PROJECT['project']['version']}.dist-info"}
     assert {name.split("/")[1] for name in names if name.startswith("ragloom/") and name.count("/") > 1} == set(SHIPPED)
 

@@ -19,7 +19,19 @@ from ..._explain import unknown
 from . import predicates
 from .errors import NodeTypeError
 from .node_type import NodeType
-from .nodes import answering, expanding, fusing, judging, moving, narrowing, reranking, retrieving, rewording, routing
+from .nodes import (
+    answering,
+    expanding,
+    fusing,
+    judging,
+    moving,
+    narrowing,
+    remembering,
+    reranking,
+    retrieving,
+    rewording,
+    routing,
+)
 from .predicates import Predicate
 
 GROUP = "ragloom.nodes"
@@ -88,7 +100,10 @@ class Registry:
     @classmethod
     def installed(cls) -> Self:
         """Ragloom's own, and those of plug-ins."""
-        modules = (rewording, routing, narrowing, moving, retrieving, reranking, fusing, judging, expanding, answering)
+        modules = (
+            rewording, routing, narrowing, moving, retrieving, remembering,
+            reranking, fusing, judging, expanding, answering,
+        )  # fmt: skip
         own = [value for module in modules for value in _declared(module, NodeType)]
         return cls(
             Catalogue(NodeType, own, _plug_ins(GROUP)),

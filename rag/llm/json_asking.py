@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -9,7 +10,7 @@ if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
 
 
-def ask_json(llm: BaseChatModel, prompt: list[BaseMessage], schema: dict[str, Any], *, max_tokens: int) -> Any:
+def ask_json(llm: BaseChatModel, prompt: Sequence[BaseMessage], schema: dict[str, Any], *, max_tokens: int) -> Any:
     """Let the LLM answer in JSON: ragloom's own cannot leave the schema, others have their `with_structured_output`.
 
     Args:
@@ -26,9 +27,9 @@ def ask_json(llm: BaseChatModel, prompt: list[BaseMessage], schema: dict[str, An
     from .base import ChatModel
 
     if isinstance(llm, ChatModel):
-        return llm.with_structured_output(schema, method="json_schema").invoke(prompt, max_tokens=max_tokens)
+        return llm.with_structured_output(schema, method="json_schema").invoke(list(prompt), max_tokens=max_tokens)
     try:
         structured = llm.with_structured_output(schema)
     except NotImplementedError:
-        return (llm | JsonOutputParser()).invoke(prompt, max_tokens=max_tokens)
-    return structured.invoke(prompt)
+        return (llm | JsonOutputParser()).invoke(list(prompt), max_tokens=max_tokens)
+    return structured.invoke(list(prompt))

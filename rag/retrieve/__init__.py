@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from ..._lazy import lazy
 
 if TYPE_CHECKING:
+    from ...stores.diversity import mmr as mmr
     from .decomposing import Decomposed as Decomposed
     from .decomposing import Decomposer as Decomposer
-    from .diversity import mmr as mmr
     from .errors import QueryVectorError as QueryVectorError
     from .errors import RewritingError as RewritingError
     from .errors import RoutingError as RoutingError
@@ -75,7 +75,7 @@ _HOMES = {
     "SelfQueryError": ".errors",
     "expand": ".expansion",
     "keep_hits": ".filtering",
-    "mmr": ".diversity",
+    "mmr": "...stores.diversity",
     "route": ".routing",
     "self_query": ".self_querying",
 }

@@ -7,10 +7,9 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ...._explain import unknown
-from ....stores import fusion
+from ....stores import diversity, fusion
 from ....stores.types import Hit
 from ...rerank import fusing
-from ...retrieve import diversity
 from ..context import Context
 from ..node_type import WITH_CANDIDATES, node
 from ..state import RagState, Update

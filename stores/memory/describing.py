@@ -1,0 +1,53 @@
+"""What a caller tells of an entity itself: types, attributes, other names, a summary."""
+
+from __future__ import annotations
+
+import json
+
+from ..._explain import short
+from .entities import EntityWriter, by_name, roots
+from .errors import MemoryValueError, NotInGroupError
+from .file import Writing
+from .names import normal
+from .parts import Parts
+from .types import Entity, check_text
+from .vectors import ENTITY
+
+
+def describe(writing: Writing, parts: Parts, entity: Entity) -> int:
+    """Add what is told to an entity, which is made where there is none of this name; its id.
+
+    Raises:
+        MemoryValueError: an attribute is not JSON-serialisable, a name cannot be stored or is another entity's.
+    """
+    for text in (entity.name, *entity.aliases, *entity.types, entity.summary):
+        check_text("an entity's text", text)
+    writer = EntityWriter(writing, parts.words)
+    found = by_name(writing.reading, [normal(name) for name in (entity.name, *entity.aliases)])
+    own = found.get(normal(entity.name))
+    if own is None:
+        own = writer.add([entity.name], {})[entity.name]
+        parts.embedder.store(writing, ENTITY, [(own, entity.name)], {})
+    root = roots(writing.reading, [own, *found.values()])
+    for name in entity.aliases:
+        other = found.get(normal(name), own)
+        if root[other] != root[own]:
+            raise MemoryValueError(f"{name!r:.80} is the name of another entity; merge the two instead")
+    writer.revive([own], {root[own]: entity.types})
+    fresh = {normal(name): name for name in entity.aliases if normal(name) not in found}
+    writer.name([(root[own], name) for form, name in fresh.items() if form != normal(entity.name)])
+    sql = "SELECT * FROM entity_versions WHERE entity = ? AND recorded_to IS NULL"
+    row = writing.file.one(sql, root[own])
+    if row is None:
+        raise NotInGroupError(f"the entity {entity.name!r:.80} was erased meanwhile")
+    attributes = _json(json.loads(row["attributes"]) | dict(entity.attributes))
+    writer.replace(row, attributes=attributes, summary=entity.summary or row["summary"], described=1)
+    return root[own]
+
+
+def _json(attributes: dict[str, object]) -> str:
+    try:
+        text = json.dumps(attributes, ensure_ascii=False, allow_nan=False, sort_keys=True)
+    except (TypeError, ValueError) as error:
+        raise MemoryValueError(f"attributes must be JSON-serialisable ({error}): {short(attributes)}") from None
+    return check_text("attributes", text)

@@ -1,0 +1,131 @@
+"""Entities in the database: their names, the merges that make several of them one, and new ones."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from sqlite3 import Row
+
+from .file import Reading, Writing
+from .names import acronyms, folded, normal
+from .words import Words
+
+
+def by_name(reading: Reading, names: Iterable[str]) -> dict[str, int]:
+    """Normalised name to the entity that has it, exactly; names that nobody has are left out.
+
+    Where several entities have a name, it is that of the one that had it first.
+    """
+    sql = f"SELECT normal, min(entity) AS entity FROM aliases WHERE key BETWEEN {reading.low} AND {reading.high}"
+    rows = reading.file.among(f"{sql} AND normal IN (%s) GROUP BY normal", sorted(set(names)))
+    return {row["normal"]: row["entity"] for row in rows}
+
+
+def roots(reading: Reading, entities: Iterable[int]) -> dict[int, int]:
+    """Each entity to the one that it is taken for now; to itself where it is merged into none."""
+    wanted = set(entities)
+    step = wanted
+    merged: dict[int, int] = {}
+    while step:
+        sql = "SELECT entity, into_entity FROM merges WHERE recorded_to IS NULL AND entity IN (%s)"
+        found = {row["entity"]: row["into_entity"] for row in reading.file.among(sql, sorted(step))}
+        merged |= found
+        step = set(found.values()) - merged.keys()
+    return {entity: _last(entity, merged) for entity in wanted}
+
+
+def _last(entity: int, merged: Mapping[int, int]) -> int:
+    while entity in merged:
+        entity = merged[entity]
+    return entity
+
+
+def members(reading: Reading, root: int) -> set[int]:
+    """An entity and all that are taken for it now."""
+    found = {root}
+    step = found
+    while step:
+        sql = "SELECT entity FROM merges WHERE recorded_to IS NULL AND into_entity IN (%s)"
+        step = {row["entity"] for row in reading.file.among(sql, sorted(step))} - found
+        found |= step
+    return found
+
+
+class EntityWriter:
+    """Adds entities and names within one write."""
+
+    def __init__(self, writing: Writing, words: Words) -> None:
+        """Add to the group of `writing`; `words` makes the terms by which names are found."""
+        self._writing = writing
+        self._file = writing.file
+        self._words = words
+
+    def add(self, names: Sequence[str], types: Mapping[str, Collection[str]]) -> dict[str, int]:
+        """New entities with these names, and `types` by name; name to entity."""
+        keys = dict(zip(names, self._writing.keys(len(names)), strict=True))
+        versions = self._writing.keys(len(names))
+        recorded = self._writing.recorded
+        self._file.many(
+            "INSERT INTO entity_versions VALUES (?, ?, ?, ?, '{}', '', 0, ?, NULL)",
+            (
+                (version, keys[name], name, json.dumps(sorted(types.get(name, ()))), recorded)
+                for version, name in zip(versions, names, strict=True)
+            ),
+        )
+        self.name([(keys[name], name) for name in names])
+        return keys
+
+    def revive(self, entities: Iterable[int], types: Mapping[int, Collection[str]]) -> None:
+        """Believe again in entities that were forgotten, and in those that stand for them; give them these types."""
+        wanted = set(entities)
+        wanted |= set(roots(self._writing.reading, wanted).values())
+        sql = "SELECT *, max(key) AS latest FROM entity_versions WHERE entity IN (%s) GROUP BY entity"
+        for row in self._file.among(sql, sorted(wanted)):
+            labels = set(json.loads(row["types"])) | set(types.get(row["entity"], ()))
+            if row["recorded_to"] is None and labels == set(json.loads(row["types"])):
+                continue
+            self.replace(row, types=json.dumps(sorted(labels)))
+
+    def replace(self, row: Row, **changed: object) -> None:
+        """Follow a version of an entity by one in which some columns are others."""
+        self._writing.close("entity_versions", [row["key"]])
+        columns = ("entity", "name", "types", "attributes", "summary", "described")
+        values = {column: row[column] for column in columns} | changed
+        (key,) = self._writing.keys(1)
+        self._file.execute(
+            "INSERT INTO entity_versions VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL)",
+            key,
+            *(values[column] for column in columns),
+            self._writing.recorded,
+        )
+
+    def retire(self, entities: Iterable[int]) -> None:
+        """Believe no longer in those of the entities that no fact is about and nobody has described."""
+        reading = self._writing.reading
+        for root in set(roots(reading, entities).values()):
+            same = sorted(members(reading, root))
+            about = "SELECT 1 FROM fact_versions WHERE recorded_to IS NULL AND (subject = ? OR object = ?)"
+            held = "SELECT key, described FROM entity_versions WHERE recorded_to IS NULL AND entity IN (%s)"
+            versions = self._file.among(held, same)
+            if not any(row["described"] for row in versions) and not self._file.one(about, root, root):
+                self._writing.close("entity_versions", [row["key"] for row in versions])
+
+    def name(self, pairs: Sequence[tuple[int, str]]) -> None:
+        """Give entities names that they do not have yet."""
+        rows = [(key, *pair) for key, pair in zip(self._writing.keys(len(pairs)), pairs, strict=True)]
+        recorded = self._writing.recorded
+        self._file.many(
+            "INSERT INTO aliases VALUES (?, ?, ?, ?, ?)",
+            ((key, entity, name, normal(name), recorded) for key, entity, name in rows),
+        )
+        self._file.many(
+            "INSERT OR IGNORE INTO acronyms VALUES (?, ?)",
+            ((letters, key) for key, _, name in rows for letters in acronyms(name)),
+        )
+        self._file.many(
+            "INSERT INTO entity_words (rowid, terms) VALUES (?, ?)",
+            ((key, self._words.indexed(name)) for key, _, name in rows),
+        )
+        self._file.many(
+            "INSERT INTO name_grams (rowid, folded) VALUES (?, ?)", ((key, folded(name)) for key, _, name in rows)
+        )

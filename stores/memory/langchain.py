@@ -1,0 +1,152 @@
+"""A group behind LangChain's interfaces: a chat history and a retriever."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from langchain_core.callbacks import CallbackManagerForRetrieverRun
+from langchain_core.chat_history import BaseChatMessageHistory
+from langchain_core.documents import Document
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
+from langchain_core.retrievers import BaseRetriever
+from pydantic import ConfigDict, Field, SkipValidation, ValidationError
+
+from ..._explain import first_problem
+from .errors import MemoryValueError
+from .interval import Interval
+from .reading import recipes
+from .reading.exporting import as_json
+from .reading.found import episodes_of_kind
+from .reading.hits import Kind, MemoryHit
+from .reading.reader import Reader
+from .reading.recipes import Recipe
+from .reading.wording import shown
+from .types import Episode
+
+if TYPE_CHECKING:
+    from .group import Group
+
+USER, ASSISTANT = "user", "assistant"
+
+
+class MemoryChatHistory(BaseChatMessageHistory):
+    """The messages of a group as a LangChain chat history: what goes through it is remembered.
+
+    ```python
+    from ragloom.stores.memory import Memory
+
+    history = Memory("memory.sqlite3").group("session-1").as_chat_history()
+    history.add_user_message("I live in Berlin.")
+    print(history.messages[-1].content, "|", history.group.search("Berlin")[0].text)
+    # -> I live in Berlin. | I live in Berlin.
+    ```
+
+    A message is an episode from `user` or `assistant`, or from its own `name`. What is no text of one of the two, such
+    as a tool's result, is not kept. `clear` forgets; `Group.erase` is for good.
+    """
+
+    def __init__(self, group: Group, *, last: int | None = None) -> None:
+        """Read and write the messages of a group.
+
+        Args:
+            group: a conversation should have one to itself.
+            last: how many messages `messages` gives, the latest; None: all.
+        """
+        self.group = group
+        self.last = last
+
+    @property
+    def messages(self) -> list[BaseMessage]:  # type: ignore[override]  # LangChain's is an attribute
+        """The messages, oldest first."""
+        with self.group.reading() as reading:
+            records = episodes_of_kind(reading, "message", self.last)
+        return [_message(record.episode) for record in records]
+
+    def add_messages(self, messages: Sequence[BaseMessage]) -> None:
+        """Remember messages, in their order."""
+        now = self.group.now()
+        for place, message in enumerate(messages):
+            role = {"human": USER, "ai": ASSISTANT}.get(message.type)
+            if role and (text := message.text):
+                at = now + timedelta(microseconds=place)
+                self.group.remember(Episode(text, at, message.name or role))
+
+    def clear(self) -> None:
+        """Forget every message."""
+        with self.group.reading() as reading:
+            records = episodes_of_kind(reading, "message")
+        for record in records:
+            self.group.forget(record.id)
+
+
+def _message(episode: Episode) -> BaseMessage:
+    if episode.source == ASSISTANT:
+        return AIMessage(episode.content)
+    return HumanMessage(episode.content, name=None if episode.source == USER else episode.source)
+
+
+class MemoryRetriever(BaseRetriever):
+    """Search of a group behind LangChain's `BaseRetriever`; every field can be overridden in `invoke`.
+
+    ```python
+    from datetime import datetime, timezone
+    from ragloom.stores.memory import Episode, Memory
+
+    group = Memory("memory.sqlite3").group("user-7")
+    group.remember(Episode("I moved to Berlin.", datetime(2021, 3, 8, tzinfo=timezone.utc), source="Ann"))
+    (found,) = group.as_retriever(k=1).invoke("Where did Ann move?")
+    print(found.page_content, found.metadata["source"])  # -> I moved to Berlin. Ann
+    ```
+
+    The fields besides `group` are those of `Group.search`. A document has the text of what was found, a fact with its
+    validity; its metadata have all that is known of it, with `score`, `rank` and `why`.
+    """
+
+    model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
+
+    group: SkipValidation[Reader]
+    k: int = Field(default=10, ge=1)
+    valid_at: datetime | Interval | None = None
+    known_at: datetime | None = None
+    kinds: tuple[Kind, ...] | None = None
+    types: tuple[str, ...] = ()
+    relations: tuple[str, ...] = ()
+    around: str | int | None = None
+    recipe: SkipValidation[Recipe] = recipes.conversation
+
+    def _get_relevant_documents(
+        self,
+        query: str,
+        *,
+        run_manager: CallbackManagerForRetrieverRun,  # noqa: ARG002 - LangChain's signature
+        **overrides: Any,
+    ) -> list[Document]:
+        options = {name: getattr(self, name) for name in OPTIONS} | overrides
+        return [as_document(hit) for hit in self.group.search(query, **options)]
+
+
+OPTIONS = ("k", "valid_at", "known_at", "kinds", "types", "relations", "around", "recipe")
+
+
+def as_document(hit: MemoryHit) -> Document:
+    """A hit as a document: its text, a fact's with its validity, and all that is known of it as metadata."""
+    known = as_json(hit.record)
+    text = f"{hit.text} ({shown(hit.fact.fact.valid)})" if hit.fact else hit.text
+    source = {"source": f"{known['kind']} {hit.id}", "source_id": str(hit.id), "start": 0, "end": len(text)}
+    return Document(
+        text, id=str(hit.id), metadata=source | known | {"score": hit.score, "rank": hit.rank, "why": hit.why}
+    )
+
+
+def make_retriever(group: Reader, options: Mapping[str, Any]) -> MemoryRetriever:
+    """A retriever over a group with these fields.
+
+    Raises:
+        MemoryValueError: there is no such field, or it cannot have that value.
+    """
+    try:
+        return MemoryRetriever(group=group, **options)
+    except ValidationError as error:
+        raise MemoryValueError(first_problem(error, "option", OPTIONS)) from None

@@ -1,0 +1,27 @@
+"""Bulk loading: many facts, batch by batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import islice
+
+from .parts import Parts
+from .preparing import Prepared
+from .remembering import write_facts
+from .types import Fact
+
+BATCH = 20_000
+"""Facts in a transaction: some seconds of work, for which another writer waits. In a large memory every commit writes
+most pages of the indexes anew, so small ones cost more."""
+
+
+def load(parts: Parts, group: str, facts: Iterable[Fact], *, batch: int, embed: bool) -> int:
+    """Load facts on the caller's word; how many there were."""
+    left = iter(facts)
+    loaded = 0
+    while given := list(islice(left, batch)):
+        prepared = Prepared(parts.embedder.texts(fact.statement for fact in given) if embed else None)
+        with parts.file.writing(group) as writing:
+            write_facts(writing, parts, given, None, prepared, exact=True)
+        loaded += len(given)
+    return loaded
