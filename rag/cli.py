@@ -25,6 +25,7 @@ import typer
 from .._explain import count
 from .._paths import expand_user
 from ..errors import RagloomError
+from .cli_evaluate import eval_command, tune_command
 from .cli_graph import graph_app
 from .cli_heads import heads_app
 from .cli_parts import (
@@ -77,6 +78,8 @@ app.add_typer(graph_app, name="graph")
 app.add_typer(heads_app, name="heads")
 app.add_typer(corpus_app, name="corpus")
 app.add_typer(cache_app, name="cache")
+app.command("eval")(eval_command)
+app.command("tune")(tune_command)
 
 
 def main() -> None:
