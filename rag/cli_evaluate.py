@@ -200,7 +200,8 @@ def _show_tuned(display: Display, tuned: Tuned, file: Path) -> None:
     for path, value in tuned.best.settings.items():
         display.line(f"{path}: {value}")
     if not tuned.best.settings:
-        display.line("nothing that was tried is better than the graph as it is written")
+        tried = count(len(tuned.trials) - 1, "other setting")
+        display.line(f"the graph stays as it is written: {tried} tried, none of them better")
     elif not tuned.test_gain.is_clear:
         display.line(f"what it gains in {tuned.measure} may be chance: the interval holds 0")
     display.line(f"written to {file}")

@@ -33,7 +33,7 @@ def index_documents(dataset: Dataset, folder: str | Path, *, on_progress: Tell |
     missing = [source for source in dataset.documents if source.id not in known and source.text.strip()]
     if not missing:
         return corpus
-    cutter = Cutter(corpus, None, Stopwatch())
+    cutter = Cutter(corpus, None, Stopwatch("embed", "split"))
     chunks: list[Chunk] = []
     for source in missing:
         chunks += cutter.cut(Loaded(source, (Section(0, len(source.text)),)))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,6 +27,22 @@ _STYLE: dict[str, Any] = {
 }
 
 
+@contextmanager
+def _styled() -> Iterator[None]:
+    """Draw in the report's style.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+    try:
+        import matplotlib as mpl
+    except ImportError as error:
+        raise MissingExtraError("matplotlib", "eval") from error
+    with mpl.rc_context(_STYLE):
+        yield
+
+
+@_styled()
 def quality_and_latency(result: Result, measure: str) -> Markup:
     """Each graph at the time that it takes and at how good it is, with intervals of both."""
     figure, (axes,) = _figure(1)
@@ -47,6 +64,7 @@ def quality_and_latency(result: Result, measure: str) -> Markup:
     return _svg(figure, f"{measure} against time")
 
 
+@_styled()
 def distributions(result: Result, measures: Sequence[str]) -> Markup:
     """How the questions' scores are spread: a histogram for each measure, with a column for each graph."""
     figure, all_axes = _figure(len(measures))
@@ -61,6 +79,7 @@ def distributions(result: Result, measures: Sequence[str]) -> Markup:
     return _svg(figure, "Distribution of scores")
 
 
+@_styled()
 def differences(result: Result, measure: str) -> Markup:
     """Each question's difference to the first graph, the largest loss first: a plot for each other graph."""
     others = [each for each in result.values() if each is not result.first and measure in each.measures]
@@ -76,14 +95,10 @@ def differences(result: Result, measure: str) -> Markup:
 
 
 def _figure(plots: int) -> tuple[Figure, list[Axes]]:
-    try:
-        import matplotlib as mpl
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingExtraError("matplotlib", "eval") from error
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(4.6 * plots, 3.4), layout="constrained")
-        return figure, [figure.add_subplot(1, plots, place) for place in range(1, plots + 1)]
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4.6 * plots, 3.4), layout="constrained")
+    return figure, [figure.add_subplot(1, plots, place) for place in range(1, plots + 1)]
 
 
 def _arms(value: float, low: float, high: float) -> list[list[float]]:
@@ -92,10 +107,7 @@ def _arms(value: float, low: float, high: float) -> list[list[float]]:
 
 
 def _svg(figure: Figure, title: str) -> Markup:
-    import matplotlib as mpl
-
     written = io.StringIO()
-    with mpl.rc_context(_STYLE):
-        figure.savefig(written, format="svg", metadata={"Date": None, "Title": title})
+    figure.savefig(written, format="svg", metadata={"Date": None, "Title": title})
     text = written.getvalue()
     return Markup(text[text.index("<svg") :])

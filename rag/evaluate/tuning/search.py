@@ -65,7 +65,7 @@ def search(  # noqa: PLR0913 - what a search is made of
         dimensions: what may vary.
         run: runs a graph.
         measure: what to tune for.
-        seconds: the budget; the graph as it is written is run to its end, whatever that takes.
+        seconds: the budget of what comes after the graph as it is written.
         trials: at most so many besides.
         seed: of the search.
 
@@ -73,13 +73,13 @@ def search(  # noqa: PLR0913 - what a search is made of
         EvaluateError: the measure cannot be told of this graph on these questions.
         MissingExtraError: optuna is not installed.
     """
-    deadline = time.monotonic() + seconds
     study = _study(measure, seed)
     first = run(spec, math.inf)
     assert first is not None
     if measure not in first.measures:
         raise EvaluateError(f"{measure!r} cannot be told of this graph; it has: {', '.join(first.measures)}")
     yield Trial({}, first, first.mean(measure))
+    deadline = time.monotonic() + seconds
     space = {each.path: each.distribution() for each in dimensions}
     size = math.prod(each.size for each in dimensions)
     known: dict[str, float] = {}

@@ -85,7 +85,9 @@ class Dimension:
 
     def value(self, suggested: Any) -> Any:
         """The setting that optuna's suggestion stands for."""
-        return suggested if isinstance(self.choices, Range) else self.choices[suggested]
+        if not isinstance(self.choices, Range):
+            return self.choices[suggested]
+        return float(f"{suggested:.4g}") if isinstance(suggested, float) else suggested  # no more digits than matter
 
 
 def read_space(space: Space | str | Path, spec: GraphSpec) -> list[Dimension]:

@@ -26,7 +26,7 @@ def as_yaml(tuned: Tuned, *, source: str, data: str, folder: Path) -> str:
     settings = ", ".join(f"{path}: {json.dumps(value)}" for path, value in tuned.best.settings.items())
     comment = [
         f"Tuned from {source} for {tuned.measure} on {data}, {len(tuned.trials)} trials.",
-        f"Changed: {settings or 'nothing; it is best as it is written'}.",
+        f"Changed: {settings or 'nothing; no other setting was better'}.",
         f"{tuned.measure} where it was tuned: {_said(tuned.train_gain)}.",
         f"{tuned.measure} on other questions: {_said(tuned.test_gain)}.",
     ]
