@@ -28,7 +28,8 @@ def mean(values: Floats) -> Floats:
     known = ~np.isnan(values)
     counts = known.sum(axis=-1)
     sums = np.where(known, values, 0.0).sum(axis=-1)
-    return np.divide(sums, counts, out=np.full(np.shape(counts), np.nan), where=counts > 0)
+    means: Floats = np.divide(sums, counts, out=np.full(np.shape(counts), np.nan), where=counts > 0)
+    return means
 
 
 def percentile(percent: float) -> Statistic:
