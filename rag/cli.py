@@ -78,8 +78,6 @@ app.add_typer(graph_app, name="graph")
 app.add_typer(heads_app, name="heads")
 app.add_typer(corpus_app, name="corpus")
 app.add_typer(cache_app, name="cache")
-app.command("eval")(eval_command)
-app.command("tune")(tune_command)
 
 
 def main() -> None:
@@ -331,6 +329,10 @@ def doctor_command(
         display.line(f"fix {finding.name}: {finding.fix}")
     if problems:
         raise typer.Exit(NOTHING)
+
+
+app.command("eval")(eval_command)
+app.command("tune")(tune_command)
 
 
 def _check_not_empty(corpus: Corpus, paths: list[str]) -> None:
