@@ -26,6 +26,7 @@ from .._explain import count
 from .._paths import expand_user
 from ..errors import RagloomError
 from .cli_chat import chat_command
+from .cli_evaluate import eval_command, tune_command
 from .cli_graph import graph_app
 from .cli_heads import heads_app
 from .cli_memory import memory_app
@@ -333,6 +334,10 @@ def doctor_command(
         display.line(f"fix {finding.name}: {finding.fix}")
     if problems:
         raise typer.Exit(NOTHING)
+
+
+app.command("eval")(eval_command)
+app.command("tune")(tune_command)
 
 
 def _check_not_empty(corpus: Corpus, paths: list[str]) -> None:

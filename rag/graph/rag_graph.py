@@ -24,7 +24,7 @@ from .predicates import Predicate
 from .reading import Source
 from .registry import Registry
 from .running.building import build
-from .running.caching import NodeCache
+from .running.caching import NodeCache, ResultCache, digest, made_with
 from .running.resources import GivenLlm, Resources, check_given, lacking
 from .running.session import Session
 from .spec import GraphSpec
@@ -75,7 +75,8 @@ class RagGraph(Runnable[GraphInput, RagState]):
         registry: Registry | None = None,
         allow_imports: bool = False,
         checkpoints: str | Path | BaseCheckpointSaver[str] | None = None,
-        cache: str | Path | None = None,
+        cache: str | Path | ResultCache | None = None,
+        shares: RagGraph | None = None,
     ) -> None:
         """Check a graph and make it ready to run; corpora and models are opened when a node first needs them.
 
@@ -90,6 +91,8 @@ class RagGraph(Runnable[GraphInput, RagState]):
             checkpoints: a SQLite file, or a saver of langgraph, that keeps runs step by step, so that `resume` can go
                 on with one that broke off.
             cache: a SQLite file that keeps the results of nodes with `cache: true`; by default one in ragloom's cache.
+                Or an object that keeps results in its own way.
+            shares: another graph, whose corpora and models this one uses where both name the same; close it last.
 
         Raises:
             SpecError: something is wrong with the graph; the message has all of it, each with its place.
@@ -101,7 +104,7 @@ class RagGraph(Runnable[GraphInput, RagState]):
         known = (registry or Registry.installed()).with_types(types)
         self._plan, problems = plan(source, registry=known, allow_imports=allow_imports)
         check_given(self._plan, corpus, llm)
-        self._resources = Resources(self._plan.spec, corpus, llm)
+        self._resources: Resources = Resources(self._plan.spec, corpus, llm, shares._resources if shares else None)
         if problems := problems or lacking(self._plan, self._resources):
             raise SpecError(problems)
         kept = expand_user(checkpoints).absolute() if isinstance(checkpoints, str | Path) else checkpoints
@@ -123,6 +126,13 @@ class RagGraph(Runnable[GraphInput, RagState]):
     def compiled(self) -> CompiledStateGraph[Any, Any, Any, Any]:
         """The graph as langgraph's own, to be a node of another; its state has the fields of `RagState`."""
         return self._session.graph
+
+    def fingerprint(self) -> str:
+        """Another text where a node, its LLM or its corpus is another, or the flow; corpora and LLMs are opened."""
+        nodes = [made_with(node, self._resources.context_of(name)) for name, node in self._plan.nodes.items()]
+        rules = [node.spec.model_dump(mode="json", exclude={"cache"}) for node in self._plan.nodes.values()]
+        flow = [item if isinstance(item, str) else item.model_dump(mode="json") for item in self.spec.flow]
+        return digest([nodes, rules, flow])
 
     def get_name(self, suffix: str | None = None, *, name: str | None = None) -> str:
         """What traces call it."""
@@ -289,7 +299,9 @@ class RagGraph(Runnable[GraphInput, RagState]):
         self._resources.check_open()
         return self._session
 
-    def _node_cache(self, file: str | Path | None) -> NodeCache | None:
+    def _node_cache(self, file: str | Path | ResultCache | None) -> ResultCache | None:
+        if file is not None and not isinstance(file, str | Path):
+            return file
         if not any(node.cache for node in self.spec.nodes.values()):
             return None
         return NodeCache(expand_user(file) if file else read_settings().cache / NODE_CACHE)
@@ -304,7 +316,7 @@ def _check_files(checkpoints: object, cache: object) -> None:
     if checkpoints is not None and not isinstance(checkpoints, str | Path | BaseCheckpointSaver):
         kind = type(checkpoints).__name__
         raise GraphError(f"checkpoints is a SQLite file or one of langgraph's savers, not {kind}")
-    if cache is not None and not isinstance(cache, str | Path):
+    if cache is not None and not isinstance(cache, str | Path | ResultCache):
         raise GraphError(f"cache is a SQLite file, not {type(cache).__name__}")
 
 

@@ -13,14 +13,14 @@ from ..checks.ways import Ways
 from ..plan import Plan
 from ..spec import END, START
 from ..state import NodeTrace
-from .caching import NodeCache
+from .caching import ResultCache
 from .channels import Channels, node_key, to_state
 from .node_runner import NodeRunner
 from .resources import Resources
 from .routing import Router
 
 
-def build(plan: Plan, resources: Resources, cache: NodeCache | None) -> StateGraph[Any]:
+def build(plan: Plan, resources: Resources, cache: ResultCache | None) -> StateGraph[Any]:
     """Make nodes of nodes, edges of edges, and joins of edges with several sources; decisions are the nodes' own."""
     graph: StateGraph[Any] = StateGraph(Channels)
     ways = Ways.of(plan.flow)

@@ -10,9 +10,10 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
+from collections.abc import Hashable
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from langchain_core.language_models import BaseChatModel
 from langgraph.cache.sqlite import SqliteCache
@@ -28,6 +29,26 @@ if TYPE_CHECKING:
     from ....stores.corpus import Corpus
 
 _NAMESPACE = ("ragloom-nodes",)
+
+
+@runtime_checkable
+class ResultCache(Protocol):
+    """What keeps results of nodes; safe to share between threads."""
+
+    def keeps(self, node: PlannedNode) -> bool:
+        """Whether results of this node are kept."""
+
+    def key(self, node: PlannedNode, state: RagState, context: Context) -> Hashable:
+        """What the result of `node` depends on."""
+
+    def get(self, key: Any) -> dict[str, Any] | None:
+        """The result for a key, if there is one."""
+
+    def put(self, key: Any, update: dict[str, Any]) -> None:
+        """Keep a result."""
+
+    def close(self) -> None:
+        """Let go of what was opened."""
 
 
 class NodeCache:
@@ -47,19 +68,18 @@ class NodeCache:
                 f"cannot keep results of nodes in {file}: {error}; name a file that can be written"
             ) from error
 
+    def keeps(self, node: PlannedNode) -> bool:
+        """Whether the graph says so: `cache: true`."""
+        return node.spec.cache
+
     def key(self, node: PlannedNode, state: RagState, context: Context) -> str:
         """What the result of `node` depends on."""
-        assert node.type is not None and node.params is not None  # noqa: PT018 - a plan without problems has them
-        reads = {key.split("[")[0].split(".")[0] for key in node.type.reads} | {"question"}
         parts = {
-            "node": [context.node, node.type.name, node.params.model_dump(mode="json")],
+            **made_with(node, context),
             "ragloom": [version("ragloom"), prompts_fingerprint(), context.language],
-            "corpus": _corpus(context.corpus) if node.needs_corpus else None,
-            "corpora": [_corpus(context.corpus_of(name)) for name in node.named_corpora],
-            "llm": _llm(context.llm) if node.type.needs_llm else None,
-            "state": state.model_dump(mode="json", include=set(reads)),
+            "state": state.model_dump(mode="json", include=set(read_fields(node))),
         }
-        return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+        return digest(parts)
 
     def get(self, key: str) -> dict[str, Any] | None:
         """The result for a key, if there is one."""
@@ -72,6 +92,28 @@ class NodeCache:
     def put(self, key: str, update: dict[str, Any]) -> None:
         """Keep a result."""
         self._cache.set({(_NAMESPACE, key): (update, None)})
+
+
+def made_with(node: PlannedNode, context: Context) -> dict[str, Any]:
+    """What a node's results depend on besides the state: its type and parameters, its corpora, its LLM."""
+    assert node.type is not None and node.params is not None  # noqa: PT018 - a plan without problems has them
+    return {
+        "node": [context.node, node.type.name, node.params.model_dump(mode="json")],
+        "corpus": _corpus(context.corpus) if node.needs_corpus else None,
+        "corpora": [_corpus(context.corpus_of(name)) for name in node.named_corpora],
+        "llm": _llm(context.llm) if node.type.needs_llm else None,
+    }
+
+
+def read_fields(node: PlannedNode) -> frozenset[str]:
+    """The fields of the state that a node reads."""
+    reads = node.type.reads if node.type else ()
+    return frozenset(key.split("[")[0].split(".")[0] for key in reads) | {"question"}
+
+
+def digest(parts: Any) -> str:
+    """A short text that is another one where `parts`, which go into JSON, are others."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def _corpus(corpus: Corpus) -> list[Any]:

@@ -10,9 +10,9 @@ import asyncio
 import sqlite3
 import threading
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from langchain_core.runnables import Runnable, RunnableConfig
@@ -29,7 +29,7 @@ from ..plan import Plan, PlannedNode
 from ..spec import END
 from ..state import NodeTrace, RagState
 from .attempts import Attempt, acall, call_apart, call_here
-from .caching import NodeCache
+from .caching import ResultCache
 from .channels import ROUNDS, applied, node_key, to_state
 from .resources import Resources
 from .results import checked
@@ -66,13 +66,15 @@ class _Means:
 class NodeRunner(Runnable[Mapping[str, Any], Any]):
     """Runs one node of a graph."""
 
-    def __init__(self, plan: Plan, name: str, resources: Resources, cache: NodeCache | None, *, is_apart: bool) -> None:
+    def __init__(
+        self, plan: Plan, name: str, resources: Resources, cache: ResultCache | None, *, is_apart: bool
+    ) -> None:
         """Run the node `name`; in a thread of its own if `is_apart`, so that nobody has to wait for it."""
         self.node = name
         self.name = name  # LangChain's
         self._line = [plan.nodes[each] for each in (name, *plan.fallbacks(name))]
         self._resources = resources
-        self._cache = cache if plan.nodes[name].spec.cache else None
+        self._cache = cache if cache and cache.keeps(plan.nodes[name]) else None
         self._router = Router(plan, name)
         self._is_apart = is_apart
 
@@ -144,7 +146,7 @@ class NodeRunner(Runnable[Mapping[str, Any], Any]):
     async def _result(self, state: RagState, by: _Means) -> tuple[str, Update]:
         """Which node gave the update, if any, and the update: from the cache, by running it, or by a fallback."""
         node = self._line[0]
-        key = None
+        key: Hashable = None
         if self._cache:
             key, kept = await self._looked_up(self._cache, node, state, by)
             if kept is not None:
@@ -160,16 +162,16 @@ class NodeRunner(Runnable[Mapping[str, Any], Any]):
         return "", {"candidates": {self.node: []}} if "candidates" in _type(self._line[0]).writes else {}
 
     async def _looked_up(
-        self, cache: NodeCache, node: PlannedNode, state: RagState, by: _Means
-    ) -> tuple[str | None, Update | None]:
+        self, cache: ResultCache, node: PlannedNode, state: RagState, by: _Means
+    ) -> tuple[Hashable, Update | None]:
         """The cache's key for the node, which may have to open a corpus and load an LLM, and what it has for it."""
 
-        def look_up() -> tuple[str, Update | None]:
+        def look_up() -> tuple[Hashable, Update | None]:
             key = cache.key(node, state, self._context(node, []))
             return key, cache.get(key)
 
         try:
-            found: tuple[str, Update | None] = await by.attempt(self._plainly(look_up))
+            found: tuple[Hashable, Update | None] = await by.attempt(self._plainly(look_up))
         except (GraphBubbleUp, CancelledError):
             raise
         except Exception as error:  # noqa: BLE001 - what is wrong with the corpus or LLM, the node itself will tell
@@ -177,7 +179,7 @@ class NodeRunner(Runnable[Mapping[str, Any], Any]):
             return None, None
         return found
 
-    async def _kept(self, cache: NodeCache, key: str, update: Update, by: _Means) -> None:
+    async def _kept(self, cache: ResultCache, key: Hashable, update: Update, by: _Means) -> None:
         try:
             await by.attempt(self._plainly(lambda: cache.put(key, update)))
         except sqlite3.Error as error:
@@ -220,16 +222,7 @@ class NodeRunner(Runnable[Mapping[str, Any], Any]):
         return Attempt(self.node, lambda: run(state, context), node.spec.timeout, context.cancelled, kind.is_async)
 
     def _context(self, node: PlannedNode, notes: list[str]) -> Context:
-        resources = self._resources
-        return Context(
-            node=self.node,
-            open_corpus=resources.corpus_of(node.name),
-            load_llm=resources.llm_of(node.name),
-            open_corpus_of=resources.open_corpus_of,
-            keep=resources.keep,
-            cancelled=threading.Event(),
-            notes=notes,
-        )
+        return replace(self._resources.context_of(node.name), node=self.node, notes=notes)
 
 
 def _at_once(work: Coroutine[Any, Any, Command[str]]) -> Command[str]:

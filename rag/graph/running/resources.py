@@ -16,6 +16,7 @@ from ....errors import RagloomError
 from ....stores.errors import CorpusNotFoundError
 from ....stores.layout import is_corpus
 from ..checks.resources import find_model, lacking_of, unfit_model
+from ..context import Context
 from ..errors import GraphError
 from ..plan import Plan, PlannedNode
 from ..problem import Problem
@@ -35,12 +36,14 @@ class Resources:
         spec: the graph; its nodes may name corpora and LLMs of their own.
         corpus: that of nodes which name none: an open one, or a folder.
         llm: that of nodes which name none: a chat model, a function that gives one, or what `ragloom.load` takes.
+        shares: those of another graph, which opens everything for both, so that nothing is opened twice.
         is_closed: whether the graph has been closed.
     """
 
     spec: GraphSpec
     corpus: Corpus | str | Path | None = None
     llm: GivenLlm = None
+    shares: Resources | None = None
     is_closed: bool = False
     _here: Path = field(default_factory=Path.cwd)
     _opened: dict[Any, Any] = field(default_factory=dict)
@@ -75,6 +78,16 @@ class Resources:
             return None if given is None else lambda: given
         return lambda: self._once(given, given)
 
+    def context_of(self, node: str) -> Context:
+        """What a node is given when it runs."""
+        return Context(
+            node=node,
+            open_corpus=self.corpus_of(node),
+            load_llm=self.llm_of(node),
+            open_corpus_of=self.open_corpus_of,
+            keep=self.keep,
+        )
+
     def open_corpus_of(self, node: str) -> Corpus:
         """A node's corpus.
 
@@ -91,7 +104,7 @@ class Resources:
         return self._once(("kept", key), make)
 
     def close(self) -> None:
-        """Close what was opened here, and nothing that was given; nothing is opened afterwards."""
+        """Close what was opened here, and nothing that was given or is shared; nothing is opened afterwards."""
         with self._lock:
             self.is_closed = True
             self._opened.clear()
@@ -112,7 +125,7 @@ class Resources:
         folder = self._here / self.spec.find(written.path)
         corpus: Corpus = self._once(
             (folder, written.embedder),
-            lambda: self._closing.enter_context(Corpus(folder, create=False, embedder=written.embedder)),
+            lambda: self._owner._closing.enter_context(Corpus(folder, create=False, embedder=written.embedder)),
         )
         return corpus
 
@@ -126,16 +139,22 @@ class Resources:
             {} if written.is_server else {name: options.pop(name) for name in Sampling.model_fields if name in options}
         )
         loaded: BaseChatModel = self._once(
-            (model, *sorted(options.items())), lambda: self._closing.enter_context(load(model, **options))
+            (model, *sorted(options.items())), lambda: self._owner._closing.enter_context(load(model, **options))
         )  # weights that differ in sampling alone are loaded once
         return loaded.model_copy(update=sampling) if sampling else loaded
 
+    @property
+    def _owner(self) -> Resources:
+        return self.shares._owner if self.shares else self
+
     def _once(self, key: Any, make: Callable[[], Any]) -> Any:
-        with self._lock:
-            self.check_open()
-            if key not in self._opened:
-                self._opened[key] = make()
-            return self._opened[key]
+        self.check_open()
+        owner = self._owner
+        with owner._lock:
+            owner.check_open()
+            if key not in owner._opened:
+                owner._opened[key] = make()
+            return owner._opened[key]
 
 
 def lacking(plan: Plan, resources: Resources) -> list[Problem]:

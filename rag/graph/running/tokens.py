@@ -53,3 +53,8 @@ def count_tokens() -> Iterator[TokenCount]:
         yield count
     finally:
         _counting.reset(before)
+
+
+def tokens_so_far() -> TokenCount:
+    """What has been counted in the node that is running."""
+    return _counting.get() or TokenCount()

@@ -1,0 +1,1 @@
+"""The forms that datasets are published in, a module each."""

@@ -1,0 +1,121 @@
+"""Files of rows, read so that whatever is wrong is told with its line."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...._explain import short
+from ..errors import DatasetError
+
+_BOM = "\ufeff"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of a file, with the line that it stands on, from 1; its fields are checked as they are asked for."""
+
+    file: Path
+    line: int
+    fields: dict[str, Any]
+
+    def error(self, message: str) -> DatasetError:
+        """What is wrong with this row."""
+        return DatasetError(self.file, message, self.line)
+
+    def first(self, *names: str) -> Any:
+        """The value of the first of these fields that the row has; None: it has none of them."""
+        return next((self.fields[name] for name in names if self.fields.get(name) not in (None, "")), None)
+
+    def text(self, *names: str) -> str:
+        """A text, in the first of these fields.
+
+        Raises:
+            DatasetError: there is no such field, or it is no text.
+        """
+        value = self.first(*names)
+        if value is None:
+            raise self.error(f"has no {' or '.join(map(repr, names))}; it has {', '.join(self.fields) or 'nothing'}")
+        if not isinstance(value, str | int) or isinstance(value, bool):
+            raise self.error(f"{names[0]!r} should be a text, not {short(value)}")
+        return str(value)
+
+    def several(self, name: str) -> list[Row]:
+        """The mappings in a list, as rows of their own.
+
+        Raises:
+            DatasetError: it is no list of mappings.
+        """
+        value = self.fields.get(name)
+        if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
+            raise self.error(f"{name!r} should be a list of objects, not {short(value)}")
+        return [Row(self.file, self.line, each) for each in value]
+
+    def texts(self, *names: str) -> list[str]:
+        """The texts in the first of these fields: a list, or one text; none where there is no such field.
+
+        Raises:
+            DatasetError: it holds something else.
+        """
+        value = self.first(*names)
+        values = [] if value is None else value if isinstance(value, list) else [value]
+        for each in values:
+            if not isinstance(each, str | int) or isinstance(each, bool):
+                raise self.error(f"{names[0]!r} should hold texts, not {short(each)}")
+        return [str(each) for each in values]
+
+
+def read_text(file: Path) -> str:
+    """The text of a file.
+
+    Raises:
+        DatasetError: it cannot be read, or is not UTF-8.
+    """
+    try:
+        return file.read_text(encoding="utf-8").removeprefix(_BOM)
+    except OSError as error:
+        raise DatasetError(file, f"cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise DatasetError(file, "is not UTF-8 text; save it as UTF-8", line) from error
+
+
+def json_rows(file: Path) -> Iterator[Row]:
+    """The objects of a JSON Lines file.
+
+    Raises:
+        DatasetError: it cannot be read, or a line is no JSON object.
+    """
+    for number, line in enumerate(read_text(file).split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            fields = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise DatasetError(file, f"is not JSON: {error}", number) from error
+        if not isinstance(fields, dict):
+            raise DatasetError(file, f"should be a JSON object, not {short(fields)}", number)
+        yield Row(file, number, fields)
+
+
+def table_rows(file: Path, delimiter: str | None = None) -> Iterator[Row]:
+    """The rows of a table whose first row names the columns; by default commas, semicolons or tabs separate them.
+
+    Raises:
+        DatasetError: it cannot be read, or a row has more cells than there are columns.
+    """
+    text = read_text(file)
+    header = text.partition("\n")[0]
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter or max(",;\t", key=header.count))
+    try:
+        for fields in reader:
+            if None in fields:
+                raise DatasetError(file, "has more cells than columns; put quotes around a cell", reader.line_num)
+            yield Row(file, reader.line_num, {name.strip(): (cell or "").strip() for name, cell in fields.items()})
+    except csv.Error as error:
+        raise DatasetError(file, str(error), reader.line_num) from error

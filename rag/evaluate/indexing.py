@@ -1,0 +1,44 @@
+"""The documents of a dataset as a corpus: cut and embedded once, as `ingest` does it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from ...stores.clock import Stopwatch
+from ...stores.corpus import Corpus
+from ...stores.types import Chunk
+from ..ingest.cut import Cutter
+from ..ingest.types import Loaded, Section
+from .errors import EvaluateError
+from .types import Dataset
+
+Tell = Callable[[int, int | None, str], None]
+"""Told how far something is: what is done, of how much, and a word on it."""
+
+
+def index_documents(dataset: Dataset, folder: str | Path, *, on_progress: Tell | None = None) -> Corpus:
+    """Open the corpus of a dataset's documents in `folder`; what is not in it yet is cut, embedded and added.
+
+    A document's id becomes that of its source.
+
+    Raises:
+        EvaluateError: the dataset has no documents.
+        CorpusLockedError: another process is writing there.
+    """
+    if not dataset.documents:
+        raise EvaluateError(f"{dataset.name} has questions but no documents; name a corpus to ask them of")
+    corpus = Corpus(folder)
+    known = corpus.fingerprints()
+    missing = [source for source in dataset.documents if source.id not in known and source.text.strip()]
+    if not missing:
+        return corpus
+    cutter = Cutter(corpus, None, Stopwatch("embed", "split"))
+    chunks: list[Chunk] = []
+    for source in missing:
+        chunks += cutter.cut(Loaded(source, (Section(0, len(source.text)),)))
+    total = len(chunks)
+    corpus.add(
+        chunks, on_progress=on_progress and (lambda event: on_progress(event.done, total, "embedding documents"))
+    )
+    return corpus

@@ -1,0 +1,113 @@
+"""The plots of a report, as SVG that stands within the page."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ....errors import MissingExtraError
+from ..result import Result
+from .markup import Markup
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_STYLE: dict[str, Any] = {
+    "svg.fonttype": "none",  # text stays text
+    "svg.hashsalt": "ragloom",  # the same figures make the same file
+    "text.parse_math": False,  # a $ in a name is a dollar
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "font.size": 9,
+}
+
+
+@contextmanager
+def _styled() -> Iterator[None]:
+    """Draw in the report's style.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+    try:
+        import matplotlib as mpl
+    except ImportError as error:
+        raise MissingExtraError("matplotlib", "eval") from error
+    with mpl.rc_context(_STYLE):
+        yield
+
+
+@_styled()
+def quality_and_latency(result: Result, measure: str) -> Markup:
+    """Each graph at the time that it takes and at how good it is, with intervals of both."""
+    figure, (axes,) = _figure(1)
+    with_times = [each for each in result.values() if {"ms p50", measure} <= set(each.measures)]
+    for outcome in with_times:
+        across, up = outcome.estimate("ms p50"), outcome.estimate(measure)
+        axes.errorbar(
+            across.value,
+            up.value,
+            xerr=_arms(across.value, across.low, across.high),
+            yerr=_arms(up.value, up.low, up.high),
+            marker="o",
+            capsize=3,
+        )
+        axes.annotate(outcome.name, (across.value, up.value), xytext=(6, 6), textcoords="offset points")
+    axes.set_xlabel("ms for a question, median")
+    axes.set_ylabel(measure)
+    axes.margins(0.2)
+    return _svg(figure, f"{measure} against time")
+
+
+@_styled()
+def distributions(result: Result, measures: Sequence[str]) -> Markup:
+    """How the questions' scores are spread: a histogram for each measure, with a column for each graph."""
+    figure, all_axes = _figure(len(measures))
+    for axes, measure in zip(all_axes, measures, strict=True):
+        outcomes = [each for each in result.values() if measure in each.measures]
+        values = [known[~np.isnan(known)] for known in (each.values(measure) for each in outcomes)]
+        axes.hist(values, bins=list(np.linspace(0, 1, 11)), label=[each.name for each in outcomes])
+        axes.set_xlabel(measure)
+        axes.set_ylabel("questions")
+    if len(result) > 1:
+        all_axes[0].legend()
+    return _svg(figure, "Distribution of scores")
+
+
+@_styled()
+def differences(result: Result, measure: str) -> Markup:
+    """Each question's difference to the first graph, the largest loss first: a plot for each other graph."""
+    others = [each for each in result.values() if each is not result.first and measure in each.measures]
+    figure, all_axes = _figure(len(others))
+    for axes, outcome in zip(all_axes, others, strict=True):
+        gains = outcome.values(measure) - result.first.values(measure)
+        gains = np.sort(gains[~np.isnan(gains)])
+        axes.bar(range(len(gains)), gains, width=1.0, color=["C3" if gain < 0 else "C2" for gain in gains])
+        axes.axhline(0, color="0.5", linewidth=0.5)
+        axes.set_xlabel(f"questions: {int((gains > 0).sum())} better, {int((gains < 0).sum())} worse")
+        axes.set_ylabel(f"{measure} of {outcome.name}\nless that of {result.first.name}")
+    return _svg(figure, f"Differences in {measure} by question")
+
+
+def _figure(plots: int) -> tuple[Figure, list[Axes]]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4.6 * plots, 3.4), layout="constrained")
+    return figure, [figure.add_subplot(1, plots, place) for place in range(1, plots + 1)]
+
+
+def _arms(value: float, low: float, high: float) -> list[list[float]]:
+    """The lengths of an error bar's arms, shape (2, 1)."""
+    return [[max(0.0, value - low)], [max(0.0, high - value)]]
+
+
+def _svg(figure: Figure, title: str) -> Markup:
+    written = io.StringIO()
+    figure.savefig(written, format="svg", metadata={"Date": None, "Title": title})
+    text = written.getvalue()
+    return Markup(text[text.index("<svg") :])

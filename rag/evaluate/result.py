@@ -1,0 +1,233 @@
+"""What an evaluation found: figures with intervals, differences between graphs, and the runs that they are of."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..._explain import unknown
+from ...errors import MissingExtraError
+from .bootstrap import Floats, auc, draws, interval, mean, percentile
+from .errors import EvaluateError
+from .measures import score
+from .measures.answering import ANSWERS
+from .measures.costs import COSTS, node_costs
+from .measures.ranking import RETRIEVAL
+from .record import Record
+from .types import Dataset, Question
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+AUC = "abstention AUC"
+"""How well the confidence of answers tells answerable questions from the others; see `auc`."""
+
+_PERCENTILES = {"ms p50": percentile(50), "ms p95": percentile(95)}
+
+_COUNTED = ("failed", *(name for name in COSTS if name != "ms"))
+
+LOWER_IS_BETTER = frozenset({*COSTS, *_PERCENTILES, "failed"})
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A figure, and the interval in which it would lie for 95% of such sets of questions."""
+
+    value: float
+    low: float
+    high: float
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether the interval is on one side of 0: for a difference, that it is unlikely to be chance."""
+        return self.low > 0 or self.high < 0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one graph.
+
+    Attributes:
+        name: of the graph.
+        questions: what it was asked.
+        records: a run for each question.
+        scores: of each run, measure to value; measures that cannot be told of a run are left out.
+    """
+
+    name: str
+    questions: tuple[Question, ...]
+    records: tuple[Record, ...]
+    scores: tuple[Mapping[str, float], ...]
+
+    @property
+    def measures(self) -> list[str]:
+        """What can be told of it, in the order of tables; of costs and failures, those that there were."""
+        found = _columns(self.scores)
+        names = [name for name in found if name not in {*ANSWERS, *COSTS, "failed", "confidence"}]
+        names += [name for name in ANSWERS if name in found]
+        names += [] if math.isnan(self.mean(AUC)) else [AUC]
+        names += list(_PERCENTILES) if "ms" in found else []
+        return names + [name for name in _COUNTED if any(scores.get(name) for scores in self.scores)]
+
+    def values(self, measure: str) -> Floats:
+        """What each question has, shape (questions,); NaN where it cannot be told.
+
+        Raises:
+            EvaluateError: there is no such measure.
+        """
+        known = _columns(self.scores)
+        if measure not in known:
+            raise EvaluateError(unknown("measure", measure, known))
+        return np.array([scores.get(measure, math.nan) for scores in self.scores])
+
+    def mean(self, measure: str) -> float:
+        """The figure of a measure over all questions that it can be told of; for `ms p50` and `AUC` what they say.
+
+        Raises:
+            EvaluateError: there is no such measure.
+        """
+        return float(self._figures(measure, np.arange(len(self.questions))[None])[0])
+
+    def estimate(self, measure: str) -> Estimate:
+        """The figure with its interval, by the bootstrap over questions.
+
+        Raises:
+            EvaluateError: there is no such measure.
+        """
+        return Estimate(self.mean(measure), *interval(self._figures(measure, draws(len(self.questions)))))
+
+    def less(self, other: Outcome, measure: str) -> Estimate:
+        """How much higher the figure is than another graph's, by the paired bootstrap.
+
+        Raises:
+            EvaluateError: there is no such measure, or the other was asked something else.
+        """
+        if [each.id for each in self.questions] != [each.id for each in other.questions]:
+            raise EvaluateError(f"{self.name} and {other.name} were not asked the same questions")
+        picks = draws(len(self.questions))
+        differences = self._figures(measure, picks) - other._figures(measure, picks)
+        return Estimate(self.mean(measure) - other.mean(measure), *interval(differences))
+
+    def nodes(self) -> list[dict[str, Any]]:
+        """What each node cost: a row with `node`, `runs`, `ms p50`, `ms p95` and mean tokens."""
+        return node_costs(self.records)
+
+    def _figures(self, measure: str, picks: NDArray[np.int64]) -> Floats:
+        """The figure for each draw of questions, shape (draws,)."""
+        if measure == AUC:
+            answerable = np.array([question.answerable for question in self.questions])
+            confidences = np.array([scores.get("confidence", math.nan) for scores in self.scores])
+            return np.array([auc(confidences[pick], answerable[pick]) for pick in picks])
+        if measure in _PERCENTILES:
+            return _PERCENTILES[measure](self.values("ms")[picks])
+        return mean(self.values(measure)[picks])
+
+
+@dataclass(frozen=True, slots=True)
+class Result(Mapping[str, Outcome]):
+    """Outcomes by the graphs' names; the first graph is what the others are compared with.
+
+    Attributes:
+        dataset: the questions.
+        outcomes: by graph.
+    """
+
+    dataset: Dataset
+    outcomes: Mapping[str, Outcome]
+
+    @classmethod
+    def of(cls, dataset: Dataset, records: Sequence[Record], *, retrieval: Sequence[str] = RETRIEVAL) -> Result:
+        """Measure runs of graphs on the questions of a dataset."""
+        questions = {question.id: question for question in dataset.questions}
+        scores = score([(questions[record.question], record) for record in records], retrieval=retrieval)
+        outcomes = {}
+        for name in dict.fromkeys(record.graph for record in records):
+            own = [(record, found) for record, found in zip(records, scores, strict=True) if record.graph == name]
+            outcomes[name] = Outcome(
+                name, dataset.questions, tuple(record for record, _ in own), tuple(found for _, found in own)
+            )
+        return cls(dataset, outcomes)
+
+    def __getitem__(self, name: str) -> Outcome:
+        """The outcome of a graph.
+
+        Raises:
+            KeyError: there is none of that name; the message says which there are.
+        """
+        if name not in self.outcomes:
+            raise KeyError(unknown("graph", name, self.outcomes))
+        return self.outcomes[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.outcomes)
+
+    def __len__(self) -> int:
+        return len(self.outcomes)
+
+    @property
+    def first(self) -> Outcome:
+        """What the others are compared with."""
+        return next(iter(self.outcomes.values()))
+
+    @property
+    def measures(self) -> list[str]:
+        """What can be told of any graph, in the order of tables."""
+        found = list(dict.fromkeys(name for outcome in self.outcomes.values() for name in outcome.measures))
+        places = {name: place for place, name in enumerate((*ANSWERS, AUC, *_PERCENTILES, *_COUNTED), start=1)}
+        return sorted(found, key=lambda name: places.get(name, 0))
+
+    def table(self) -> list[dict[str, Any]]:
+        """A row for each measure and graph: its figure and interval, and how far it is from the first graph's."""
+        rows = []
+        for measure in self.measures:
+            for outcome in self.outcomes.values():
+                if measure not in outcome.measures:
+                    continue
+                own = outcome.estimate(measure)
+                row = {"measure": measure, "graph": outcome.name, "value": own.value, "low": own.low, "high": own.high}
+                if outcome is not self.first and measure in self.first.measures:
+                    gain = outcome.less(self.first, measure)
+                    row |= {"difference": gain.value, "difference low": gain.low, "difference high": gain.high}
+                rows.append(row)
+        return rows
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A row for each question and graph, with the answer and every score."""
+        return [
+            {"graph": name, "question": question.text, "id": question.id, "answer": record.words}
+            | {"error": record.error, **scores}
+            for name, outcome in self.outcomes.items()
+            for question, record, scores in zip(outcome.questions, outcome.records, outcome.scores, strict=True)
+        ]
+
+    def to_pandas(self) -> DataFrame:
+        """`rows` as a DataFrame.
+
+        Raises:
+            MissingExtraError: pandas is not installed.
+        """
+        try:
+            from pandas import DataFrame
+        except ImportError as error:
+            raise MissingExtraError("pandas", "eval") from error
+        return DataFrame(self.rows())
+
+    def write_report(self, file: str | Path) -> Path:
+        """Write an HTML page of all this: one file, which needs neither network nor scripts.
+
+        Raises:
+            MissingExtraError: matplotlib is not installed.
+        """
+        from .report.page import write
+
+        return write(self, file)
+
+
+def _columns(scores: Sequence[Mapping[str, float]]) -> list[str]:
+    return list(dict.fromkeys(name for each in scores for name in each))

@@ -1,0 +1,268 @@
+"""An evaluation asks all graphs the same, does nothing twice, survives being killed, and says what it found."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from asked import DATASET, TEXTS, fill, quick
+from fakes import HashingEmbedder
+from kittens import asks, cat
+from langchain_core.language_models import FakeListChatModel
+from ragloom.rag.evaluate import Dataset, EvaluateError, Progress, Question, Record, Result, evaluate, index_documents
+from ragloom.rag.graph import Context, NodeType, RagState, SpecError, node
+from ragloom.stores import Corpus
+from ragloom.stores.types import Source
+
+pytest.importorskip("ir_measures", reason="the extra 'eval' is not installed")
+
+
+@pytest.fixture
+def willows(corpus: Corpus) -> Corpus:
+    return fill(corpus)
+
+
+def test_graphs_are_measured_on_the_same_questions(willows: Corpus) -> None:
+    result = evaluate({"loose": quick(), "strict": quick(quote={"min_confidence": 2.0})}, DATASET, corpus=willows)
+    assert list(result) == ["loose", "strict"]
+    loose, strict = result["loose"], result["strict"]
+    assert (loose.mean("nDCG@10"), loose.mean("token recall"), loose.mean("answered")) == (1, 1, 1)
+    assert (strict.mean("answered"), strict.mean("declined")) == (0, 1)
+    lost = strict.less(loose, "token recall")
+    assert (lost.value, lost.is_clear) == (-1, True)
+    with pytest.raises(KeyError, match="did you mean 'strict'"):
+        result["strikt"]
+    with pytest.raises(EvaluateError, match="unknown measure 'F2'"):
+        loose.mean("F2")
+
+
+def test_the_table_has_a_row_for_each_measure_and_graph(willows: Corpus) -> None:
+    result = evaluate({"a": quick(), "b": quick(quote={"min_confidence": 2.0})}, DATASET, corpus=willows)
+    rows = {(row["measure"], row["graph"]): row for row in result.table()}
+    assert rows["F1", "b"]["difference"] == rows["F1", "b"]["value"] - rows["F1", "a"]["value"]
+    assert ("K-precision", "b") not in rows  # it said nothing
+    order = [row["measure"] for row in result.table() if row["graph"] == "a"]
+    assert order[:3] == ["nDCG@10", "R@10", "P@10"]
+    assert order[-2:] == ["ms p50", "ms p95"]
+
+
+def test_rows_become_a_data_frame(willows: Corpus) -> None:
+    pytest.importorskip("pandas")
+    frame = evaluate({"a": quick(), "b": quick()}, DATASET, corpus=willows).to_pandas()
+    assert frame.groupby("graph")["F1"].mean()["a"] == frame.groupby("graph")["F1"].mean()["b"]
+    assert len(frame) == 2 * len(DATASET)
+
+
+class Counting:
+    """Node types that count how often they are called, and with what."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, str]] = []
+
+    def type(self, name: str, *, reads: str = "query", writes: str) -> NodeType:
+        def count(state: RagState, context: Context) -> Any:
+            self.calls.append((context.node, state.question))
+            return {"extra": {writes: context.node}}
+
+        return cat(name, count, reads=[reads], writes=[f"extra.{writes}"])
+
+
+def three(last: str) -> dict[str, Any]:
+    return {
+        "nodes": {"find": "find", "weigh": "weigh", last: last},
+        "flow": [f"start -> find -> weigh -> {last} -> end"],
+    }
+
+
+def test_what_graphs_have_in_common_is_worked_out_once() -> None:
+    counting = Counting()
+    types = [
+        counting.type("find", writes="found"),
+        counting.type("weigh", reads="extra.found", writes="weighed"),
+        counting.type("tell", reads="extra.weighed", writes="told"),
+        counting.type("sing", reads="extra.weighed", writes="sung"),
+    ]
+    result = evaluate({"a": three("tell"), "b": three("sing"), "c": three("sing")}, DATASET, types=types)
+    asked = [question.text for question in DATASET.questions]
+    assert counting.calls == [(name, text) for text in asked for name in ("find", "weigh", "tell", "sing")]
+    assert [[each.node for each in record.trace] for record in result["c"].records] == [["find", "weigh", "sing"]] * 3
+
+
+def test_a_shared_result_costs_every_graph_what_making_it_cost(willows: Corpus) -> None:
+    result = evaluate({"a": quick(), "b": quick(), "c": quick()}, DATASET, corpus=willows)
+    for made, shared, again in zip(*(outcome.records for outcome in result.values()), strict=True):
+        assert all("from the cache" in each.detail for each in shared.trace)
+        assert shared.trace == again.trace
+        assert all(
+            0 < each.milliseconds <= own.milliseconds for own, each in zip(made.trace, shared.trace, strict=True)
+        )
+
+
+def test_an_llms_tokens_are_counted_for_every_graph_that_uses_what_it_wrote() -> None:
+    @node("write", reads=["query"], writes=["extra.text"], needs={"llm"})
+    def write(state: RagState, context: Context) -> Any:
+        """Let the LLM write."""
+        message = context.llm.invoke(state.query)
+        return {"extra": {"text": message.text}}
+
+    class Told(FakeListChatModel):
+        def _generate(self, *args: Any, **options: Any) -> Any:
+            given = super()._generate(*args, **options)
+            given.generations[0].message.usage_metadata = {"input_tokens": 7, "output_tokens": 2, "total_tokens": 9}
+            return given
+
+    written = {"nodes": {"write": "write"}, "flow": ["start -> write -> end"]}
+    llm = Told(responses=[f"reply {number}" for number in range(9)])
+    result = evaluate({"a": written, "b": written}, DATASET, llm=llm, types=[write])
+    for outcome in result.values():
+        assert (outcome.mean("tokens in"), outcome.mean("tokens out")) == (7, 2)
+    assert llm.i == len(DATASET)
+
+
+def test_a_node_that_runs_again_in_one_run_is_not_given_its_first_result() -> None:
+    times: list[int] = []
+
+    def count(state: RagState, context: Context) -> Any:
+        times.append(len(times))
+        return {"extra": {"n": len(times)}}
+
+    looping = {
+        "nodes": {"again": "again"},
+        "flow": [
+            "start -> again",
+            {"from": "again", "when": "on", "then": "again", "at_most": 2, "else": "end"},
+        ],
+    }
+    evaluate(
+        looping,
+        Dataset("one", DATASET.questions[:1]),
+        types=[cat("again", count, writes=["extra.n"]), asks("on", lambda _state: True)],
+    )
+    assert len(times) == 3
+
+
+def test_a_question_that_fails_does_not_end_the_others() -> None:
+    def trip(state: RagState, context: Context) -> None:
+        if "Mole" in state.question:
+            raise ValueError("there are no moles")
+
+    tripping = {"nodes": {"trip": "trip"}, "flow": ["start -> trip -> end"]}
+    outcome = evaluate({"a": tripping}, DATASET, types=[cat("trip", trip)])["a"]
+    assert [bool(record.error) for record in outcome.records] == [False, True, False]
+    assert "there are no moles" in outcome.records[1].error
+    assert outcome.mean("failed") == pytest.approx(1 / 3)
+
+
+def test_a_second_evaluation_reads_what_the_first_has_kept(
+    willows: Corpus, embedder: HashingEmbedder, tmp_path: Path
+) -> None:
+    first = evaluate({"a": quick()}, DATASET, corpus=willows, out=tmp_path / "out")
+    embedded = embedder.embedded
+    told: list[Progress] = []
+    again = evaluate({"a": quick(), "b": quick(quote={"spread": 0.5})}, DATASET, corpus=willows, out=tmp_path / "out",
+                     on_progress=told.append)  # fmt: skip
+    assert again["a"].records == first["a"].records
+    assert [each.done for each in told] == [1, 2, 3, 4, 5, 6]
+    assert told[-1].seconds_left == 0
+    assert embedder.embedded > embedded  # for b
+    embedded = embedder.embedded
+    third = evaluate({"a": quick()}, DATASET, corpus=willows, out=tmp_path / "out")
+    assert (third["a"].records, embedder.embedded) == (first["a"].records, embedded)
+
+
+def test_what_has_changed_is_asked_anew(willows: Corpus, tmp_path: Path) -> None:
+    first = evaluate({"a": quick()}, DATASET, corpus=willows, out=tmp_path / "out")
+    other = evaluate({"a": quick(retrieve={"k": 1})}, DATASET, corpus=willows, out=tmp_path / "out")
+    assert [len(record.documents) for record in other["a"].records[:2]] == [1, 1]
+    willows.add(["Badger's grandmother is buried in the wood."])
+    third = evaluate({"a": quick()}, DATASET, corpus=willows, out=tmp_path / "out")
+    assert first["a"].records[2].documents != third["a"].records[2].documents
+
+
+KILLED = """
+import os, signal, sys
+sys.path.insert(0, sys.argv[1])
+from asked import DATASET, fill, quick
+from fakes import HashingEmbedder
+from ragloom.rag.evaluate import evaluate
+from ragloom.stores import Corpus
+
+def stop(progress):
+    if progress.done == 2:
+        with open(sys.argv[2] + "/out/runs.jsonl", "ab") as file:
+            file.write(b'{"graph": "a", "ques')
+        os.kill(os.getpid(), signal.SIGKILL)
+
+with Corpus(sys.argv[2] + "/index", embedder=HashingEmbedder()) as corpus:
+    fill(corpus)
+    evaluate({"a": quick()}, DATASET, corpus=corpus, out=sys.argv[2] + "/out", on_progress=stop)
+"""
+
+
+@pytest.mark.kill
+def test_an_evaluation_goes_on_where_a_killed_one_stopped(tmp_path: Path) -> None:
+    here = str(Path(__file__).parent)
+    killed = subprocess.run([sys.executable, "-c", KILLED, here, str(tmp_path)], check=False, timeout=250)
+    assert killed.returncode == -signal.SIGKILL
+    runs = tmp_path / "out" / "runs.jsonl"
+    kept = [json.loads(line) for line in runs.read_text().splitlines()[:-1]]
+    assert [run["question"] for run in kept] == ["toad", "mole"]
+    with Corpus(tmp_path / "index", embedder=HashingEmbedder()) as corpus:
+        result = evaluate({"a": quick()}, DATASET, corpus=corpus, out=tmp_path / "out")
+    assert [record.model_dump(mode="json") for record in result["a"].records[:2]] == kept
+    assert len(runs.read_text().splitlines()) == 3
+
+
+def test_a_file_of_something_else_is_refused(willows: Corpus, tmp_path: Path) -> None:
+    (tmp_path / "runs.jsonl").write_text('{"cats": 3}\n')
+    with pytest.raises(EvaluateError, match=r"runs\.jsonl:1: is not a run"):
+        evaluate({"a": quick()}, DATASET, corpus=willows, out=tmp_path)
+
+
+def test_a_datasets_documents_are_indexed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    embedder = HashingEmbedder()
+    monkeypatch.setattr("ragloom.stores.corpus_embedder.as_embedder", lambda _given: embedder)
+    own = Dataset("own", DATASET.questions, tuple(Source(name, text) for name, text in TEXTS.items()))
+    result = evaluate({"a": quick()}, own, out=tmp_path)
+    assert result["a"].mean("nDCG@10") == 1
+    embedded = embedder.embedded
+    with index_documents(own, tmp_path / "index") as corpus:
+        assert (len(corpus), embedder.embedded) == (3, embedded)
+    with pytest.raises(EvaluateError, match="has questions but no documents"):
+        index_documents(DATASET, tmp_path / "other")
+
+
+def test_a_wrong_graph_or_measure_is_told_before_anything_runs(willows: Corpus) -> None:
+    with pytest.raises(SpecError, match="unknown node type"):
+        evaluate({"a": quick(quote={"use": "qoute"})}, DATASET, corpus=willows)
+    with pytest.raises(EvaluateError, match="unknown measure"):
+        evaluate({"a": quick()}, DATASET, corpus=willows, retrieval=["best"])
+    with pytest.raises(EvaluateError, match="two graphs are called 'quick'"):
+        evaluate(["quick", "quick"], DATASET, corpus=willows)
+    with pytest.raises(EvaluateError, match="there is no graph"):
+        evaluate([], DATASET, corpus=willows)
+
+
+def test_a_paired_interval_is_narrower_than_that_of_either_graph() -> None:
+    """What is hard for both graphs does not blur their difference."""
+    hard = np.random.default_rng(0).uniform(size=200) > 0.5
+    questions = tuple(Question(str(n), "Who?", ("toad mole",)) for n in range(200))
+    records = []
+    for graph, words in (("a", "toad"), ("b", "toad mole rat")):
+        for n, is_hard in enumerate(hard):
+            records.append(answered(graph, str(n), "rat" if is_hard else words))
+    result = Result.of(Dataset("d", questions), records)
+    gain, own = result["b"].less(result["a"], "token recall"), result["b"].estimate("token recall")
+    assert gain.high - gain.low < (own.high - own.low) * 0.6
+    assert gain.is_clear
+
+
+def answered(graph: str, question: str, words: str) -> Record:
+    answer = {"question": "Who?", "statements": [{"text": words}], "citations": [], "how": "cited"}
+    return Record.model_validate({"graph": graph, "question": question, "made_with": "", "answer": answer})

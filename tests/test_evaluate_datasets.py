@@ -1,0 +1,173 @@
+"""Datasets are read in the forms they come in; what is wrong with one is told with its line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ragloom.rag.evaluate import Dataset, DatasetError, EvaluateError, Question, Relevant, read_dataset
+
+
+def write(file: Path, *rows: Any) -> Path:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("".join(f"{row if isinstance(row, str) else json.dumps(row)}\n" for row in rows), "utf-8")
+    return file
+
+
+@pytest.mark.parametrize("mark", [",", ";", "\t"])
+def test_a_spreadsheet_has_a_question_a_row(tmp_path: Path, mark: str) -> None:
+    head = mark.join(["question", "answer", "evidence", "answerable"])
+    first = mark.join(['"How long is\nleave?"', "16 weeks | sixteen weeks", "leave.md[10:20] | team.md", ""])
+    file = write(tmp_path / "staff.csv", f"\ufeff{head}", first, mark * 3, mark.join(["Who sings?", "", "", "no"]))
+    dataset = read_dataset(file)
+    assert dataset.name == "staff"
+    assert dataset.questions == (
+        Question(
+            "3",
+            "How long is\nleave?",
+            ("16 weeks", "sixteen weeks"),
+            (Relevant("leave.md", 10, 20), Relevant("team.md")),
+        ),
+        Question("5", "Who sings?", answerable=False),
+    )
+
+
+def test_json_lines_have_lists_of_answers_and_evidence(tmp_path: Path) -> None:
+    row = {"id": 7, "query": "Who?", "answers": ["a|b", "c"], "evidence": "x.md", "answerable": False, "split": "dev"}
+    (question,) = read_dataset(write(tmp_path / "own.jsonl", row)).questions
+    assert question == Question("7", "Who?", ("a|b", "c"), (Relevant("x.md"),), answerable=False, split="dev")
+
+
+@pytest.mark.parametrize(
+    ("name", "rows", "told"),
+    [
+        ("a.jsonl", ['{"question": "Who?"}', "{"], ":2: is not JSON"),
+        ("a.jsonl", ["[1]"], ":1: should be a JSON object, not [1]"),
+        (
+            "a.jsonl",
+            [{"question": "Who?"}, {"answer": "x"}],
+            ":2: has no 'question' or 'query' or 'text'; it has answer",
+        ),
+        ("a.jsonl", [{"question": ["Who?"]}], ":1: 'question' should be a text, not ['Who?']"),
+        ("a.jsonl", [{"question": "Who?", "answers": [{}]}], ":1: 'answers' should hold texts, not {}"),
+        ("a.jsonl", [{"question": "Who?", "answerable": "perhaps"}], ":1: 'answerable' should be yes or no"),
+        ("a.jsonl", [{"id": 1, "question": "Who?"}, {"id": 1, "question": "What?"}], ":2: repeats the id '1'"),
+        ("a.jsonl", [], ": has no questions"),
+        ("a.csv", ["question,answer", "Who?,Toad,Rat"], ":2: has more cells than columns"),
+        ("a.csv", ["answer", "Toad"], ":2: has no 'question' or 'query' or 'text'; it has answer"),
+        ("a.xlsx", ["x"], ": should be a .csv, .tsv or .jsonl file"),
+    ],
+)
+def test_what_is_wrong_is_told_with_its_line(tmp_path: Path, name: str, rows: list[Any], told: str) -> None:
+    file = write(tmp_path / name, *rows)
+    with pytest.raises(DatasetError) as caught:
+        read_dataset(file)
+    assert str(caught.value).startswith(f"{file}{told}")
+
+
+def test_a_file_that_is_not_there_or_no_text_is_told(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"nowhere\.csv: is not there; name a CSV"):
+        read_dataset(tmp_path / "nowhere.csv")
+    with pytest.raises(DatasetError, match=r"has neither corpus\.jsonl"):
+        read_dataset(tmp_path)
+    (tmp_path / "latin.csv").write_bytes("question\nWho?\ncaf\xe9\n".encode("latin-1"))
+    with pytest.raises(DatasetError, match=r"latin\.csv:3: is not UTF-8 text"):
+        read_dataset(tmp_path / "latin.csv")
+
+
+@pytest.fixture
+def beir(tmp_path: Path) -> Path:
+    write(tmp_path / "corpus.jsonl", {"_id": "d1", "title": "Toad", "text": "Steals."}, {"_id": "d2", "text": "Rows."})
+    write(tmp_path / "queries.jsonl", {"_id": "q1", "text": "Who steals?"}, {"_id": "q2", "text": "Who rows?"})
+    write(tmp_path / "qrels" / "test.tsv", "query-id\tcorpus-id\tscore", "q1\td1\t2", "q1\td2\t0")
+    write(tmp_path / "qrels" / "train.tsv", "query-id\tcorpus-id\tscore", "q2\td2\t1")
+    return tmp_path
+
+
+def test_a_folder_in_beirs_form_has_documents_and_graded_judgments(beir: Path) -> None:
+    dataset = read_dataset(beir, split="test")
+    assert [(source.id, source.title, source.text) for source in dataset.documents] == [
+        ("d1", "Toad", "Steals."),
+        ("d2", "", "Rows."),
+    ]
+    assert dataset.questions == (Question("q1", "Who steals?", relevant=(Relevant("d1", grade=2),), split="test"),)
+    assert read_dataset(beir).splits == ("test", "train")
+    with pytest.raises(EvaluateError, match="unknown split 'tset'; did you mean 'test'"):
+        read_dataset(beir, split="tset")
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        ("q9\td1\t1", ":2: judges the query 'q9'"),
+        ("q1\td9\t1", ":2: judges the document 'd9'"),
+        ("q1\td1\tyes", ":2: 'score' should be a whole number, not 'yes'"),
+        ("q1\td1", ":2: has no 'score'"),
+    ],
+)
+def test_a_judgment_of_nothing_known_is_told(beir: Path, row: str, told: str) -> None:
+    file = write(beir / "qrels" / "test.tsv", "query-id\tcorpus-id\tscore", row)
+    with pytest.raises(DatasetError) as caught:
+        read_dataset(beir)
+    assert str(caught.value).startswith(f"{file}{told}")
+
+
+def test_musiques_paragraphs_are_the_documents(tmp_path: Path) -> None:
+    shared = {"title": "A", "text": "One.", "supporting": False}
+    rows = [
+        {
+            "_id": f"q{place}",
+            "question": "Who?",
+            "answer": "Toad",
+            "answer_aliases": ["Mr Toad"],
+            "paragraphs": [shared, {"title": "B", "text": f"Two {place}.", "supporting": True}],
+        }
+        for place in range(31)
+    ]
+    write(tmp_path / "questions.jsonl", *rows)
+    dataset = read_dataset(tmp_path)
+    assert (len(dataset.documents), len(dataset.split("train")), len(dataset.split("test"))) == (32, 30, 1)
+    question = dataset.questions[0]
+    assert question.answers == ("Toad", "Mr Toad")
+    by_id = {source.id: source.text for source in dataset.documents}
+    assert [by_id[each.document] for each in question.relevant] == ["Two 0."]
+
+
+def test_clap_nqs_second_file_has_what_cannot_be_answered(tmp_path: Path) -> None:
+    passage = {"title": "A", "text": "Toad steals.", "sentences": ["Toad steals."]}
+    golds = [{"answer": "Toad does.", "selected_sentences": []}, {"answer": ""}]
+    row = {"id": "1", "input": "Who steals?", "passages": [passage], "output": golds}
+    write(tmp_path / "clapnq_dev_answerable.jsonl", row)
+    write(tmp_path / "clapnq_dev_unanswerable.jsonl", {**row, "id": "2", "input": "Who sings?"})
+    yes, no = read_dataset(tmp_path).questions
+    assert (yes.answers, len(yes.relevant), yes.answerable) == (("Toad does.",), 1, True)
+    assert (no.answers, no.relevant, no.answerable) == ((), (), False)
+
+
+NUMBERS = Dataset("numbers", tuple(Question(str(n), f"What is {n}?") for n in range(100)))
+
+
+def test_a_sample_is_always_the_same_and_in_order() -> None:
+    sample = [int(question.id) for question in NUMBERS.sample(10, seed=1).questions]
+    assert sample == sorted(sample)
+    assert sample == [int(question.id) for question in NUMBERS.sample(10, seed=1).questions]
+    assert sample != [int(question.id) for question in NUMBERS.sample(10, seed=2).questions]
+    assert NUMBERS.sample(100) is NUMBERS
+    with pytest.raises(EvaluateError, match="at least 1"):
+        NUMBERS.sample(0)
+
+
+def test_without_splits_train_and_test_are_fixed_halves() -> None:
+    train, test = (set(NUMBERS.split(name).questions) for name in ("train", "test"))
+    assert train | test == set(NUMBERS.questions)
+    assert not train & test
+    assert 35 < len(train) < 65
+    fewer = Dataset("fewer", NUMBERS.questions[:50])
+    assert set(fewer.split("train").questions) <= train
+
+
+def test_two_questions_of_one_id_are_refused() -> None:
+    with pytest.raises(EvaluateError, match="two questions have the id '1'"):
+        Dataset("twice", (Question("1", "Who?"), Question("1", "What?")))

@@ -1,0 +1,103 @@
+"""The report is one file that stands alone, whatever questions, answers and names hold."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from asked import fill, quick
+from kittens import cat
+from ragloom.rag.evaluate import Dataset, Question, Result, evaluate
+from ragloom.rag.evaluate.report.cases import worst_cases
+from ragloom.rag.evaluate.report.markup import Markup, element, table
+from ragloom.rag.evaluate.report.page import main_measures
+from ragloom.stores import Corpus
+
+pytest.importorskip("matplotlib", reason="the extra 'eval' is not installed")
+
+NASTY = '<script>alert("x")</script> $1 & $2'
+
+DATASET = Dataset(
+    NASTY,
+    (
+        Question("1", "What does Toad steal?", ("a motor-car",)),
+        Question("2", f"Who says {NASTY}?", (NASTY,)),
+        Question("3", "What does Mole paint?", ("his little house",)),
+    ),
+)
+
+VOID = {"meta"}
+
+
+class Page(HTMLParser):
+    """What a page holds: tags, text, and whatever it would load; every tag must be closed in order."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.text: list[str] = []
+        self.loaded: list[str] = []
+        self._open: list[str] = []
+        self.feed(text)
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        if tag not in VOID:
+            self._open.append(tag)
+        self.loaded += [f"{name}={value}" for name, value in attrs if name in ("src", "href") or name.startswith("on")]
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.loaded += [str(value) for name, value in attrs if name in ("src", "href")]
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+
+@pytest.fixture
+def result(corpus: Corpus) -> Result:
+    return evaluate({NASTY: quick(), "strict": quick(quote={"min_confidence": 0.4})}, DATASET, corpus=fill(corpus))
+
+
+def test_the_report_loads_nothing_and_runs_nothing(result: Result, tmp_path: Path) -> None:
+    page = Page(result.write_report(tmp_path / "new" / "report.html").read_text("utf-8"))
+    assert not {"script", "link", "img", "iframe", "object"} & set(page.tags)
+    assert [each for each in page.loaded if "#" not in each] == []  # clip paths within the page
+    assert page.tags.count("svg") == 3
+
+
+def test_questions_answers_and_names_are_shown_as_they_are(result: Result, tmp_path: Path) -> None:
+    page = Page(result.write_report(tmp_path / "report.html").read_text("utf-8"))
+    shown = "".join(page.text)
+    assert f"Who says {NASTY}?" in shown
+    assert shown.count(NASTY) > 10
+
+
+def test_the_worst_questions_come_first_with_what_each_node_did(corpus: Corpus) -> None:
+    def trip(state: object, context: object) -> None:
+        if "Mole" in getattr(state, "question", ""):
+            raise ValueError("no moles")
+
+    graph = quick()
+    graph["nodes"]["trip"] = "trip"
+    graph["flow"] = ["start -> trip -> retrieve -> evidence -> quote -> end"]
+    outcome = evaluate({"a": graph}, DATASET, corpus=fill(corpus), types=[cat("trip", trip)])["a"]
+    told = worst_cases(outcome, "F1", 3)
+    assert told.index("failed: ") < told.index("Who says") < told.index("Toad steal")
+    assert " confidence 0." in told
+    assert worst_cases(outcome, "F1", 1).count("<details>") == 1
+
+
+def test_plots_show_a_measure_of_retrieval_and_one_of_answers(result: Result) -> None:
+    assert main_measures(result) == ["F1"]
+
+
+def test_text_is_escaped_and_markup_is_not() -> None:
+    assert element("p", "<b>", Markup("<i>x</i>"), 3) == "<p>&lt;b&gt;<i>x</i>3</p>"
+    assert element("p", title='"') == '<p title="&quot;"></p>'
+    assert table(["<"], [["&"]]).count("&lt;") == 1

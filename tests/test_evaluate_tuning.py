@@ -1,0 +1,137 @@
+"""Tuning finds better settings where there are some, says what they gain on other questions, and writes them down."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from asked import DATASET, fill, quick
+from ragloom.rag.evaluate import Dataset, EvaluateError, SpaceError, Tuned, tune
+from ragloom.rag.evaluate.tuning.space import read_space
+from ragloom.rag.evaluate.tuning.writing import as_yaml
+from ragloom.rag.graph import RagGraph, load_spec
+from ragloom.stores import Corpus
+
+pytest.importorskip("optuna", reason="the extra 'eval' is not installed")
+
+TRAIN, TEST = (Dataset(name, (question,)) for name, question in zip(("train", "test"), DATASET.questions, strict=False))
+
+STRICT = quick(quote={"min_confidence": 2.0})
+
+SPACE = {"nodes.quote.min_confidence": [0.0, 1.5], "nodes.quote.max_sentences": [1, 2]}
+
+
+def tuned(corpus: Corpus, graph: Any = STRICT, space: Any = SPACE, **options: Any) -> Tuned:
+    options = {"measure": "token recall", "seconds": 60, **options}
+    return tune(graph, space, TRAIN, TEST, corpus=fill(corpus), **options)
+
+
+def test_the_best_settings_are_found_and_measured_on_other_questions(corpus: Corpus) -> None:
+    found = tuned(corpus)
+    assert len(found.trials) == 5  # as it is written, and all four
+    assert found.best.settings["nodes.quote.min_confidence"] == 0.0
+    assert found.spec.nodes["quote"].params["min_confidence"] == 0.0
+    assert (found.train_gain.value, found.test_gain.value) == (1, 1)
+    assert list(found.test) == ["as written", "tuned"]
+
+
+def test_a_graph_that_is_best_as_it_is_stays_so(corpus: Corpus) -> None:
+    found = tuned(corpus, quick(), {"nodes.quote.min_confidence": [1.5, 1.8]})
+    assert found.best.settings == {}
+    assert found.spec == load_spec(quick())
+    assert (list(found.test), found.test_gain.value) == (["as written"], 0)
+
+
+def test_the_budget_ends_the_search(corpus: Corpus) -> None:
+    assert len(tuned(corpus, seconds=1e-9).trials) == 1
+    assert len(tuned(corpus, trials=2).trials) == 3
+
+
+def test_equal_seeds_try_the_same(corpus: Corpus) -> None:
+    space = {"nodes.quote.min_confidence": {"low": 0.0, "high": 2.0}}
+    one, other = (tuned(corpus, space=space, trials=4, seed=7) for _ in range(2))
+    assert [trial.settings for trial in one.trials] == [trial.settings for trial in other.trials]
+
+
+def test_a_measure_of_which_less_is_better_is_made_small(corpus: Corpus) -> None:
+    questions = DATASET.questions
+    train, test = Dataset("train", questions[:2]), Dataset("test", questions[2:])
+    found = tune(quick(retrieve={"k": 3}), {"nodes.retrieve.k": [1, 2]}, train, test,
+                 measure="ms p50", seconds=60, corpus=fill(corpus))  # fmt: skip
+    assert found.best.value == min(trial.value for trial in found.trials)
+
+
+def test_what_trials_have_in_common_is_worked_out_once(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    search = Corpus.search
+
+    def count(self: Corpus, query: str, **options: Any) -> Any:
+        asked.append(query)
+        return search(self, query, **options)
+
+    monkeypatch.setattr(Corpus, "search", count)
+    tuned(corpus)
+    assert asked == [TRAIN.questions[0].text, TEST.questions[0].text]
+
+
+def test_a_question_of_both_parts_is_refused(corpus: Corpus) -> None:
+    with pytest.raises(EvaluateError, match="the question 'toad' is in both train and test"):
+        tune(STRICT, SPACE, TRAIN, TRAIN, measure="F1", seconds=1, corpus=fill(corpus))
+    with pytest.raises(EvaluateError, match="'MAP' cannot be told of this graph"):
+        tune(STRICT, SPACE, Dataset("bare", DATASET.questions[2:]), TEST, measure="MAP", seconds=1, corpus=corpus)
+
+
+@pytest.mark.parametrize(
+    ("space", "told"),
+    [
+        ("nodes.quote.max_sentences: 3", "1: nodes.quote.max_sentences: should be a list of values"),
+        ("nodes.quote.max_sentences: []", "1: nodes.quote.max_sentences: should be a list of values"),
+        ("\nnodes.qoute.spread: [1]", "2: nodes.qoute.spread: unknown node 'qoute'; did you mean 'quote'"),
+        ("nodes.quote.spraed: [1]", "1: nodes.quote.spraed: unknown key 'spraed'; did you mean 'spread'"),
+        ("nodes.quote.spread: [0.1, wide]", "1: nodes.quote.spread: "),
+        ("nodes.quote.spread: {low: -1, high: 1}", "1: nodes.quote.spread: "),
+        ("nodes.quote.spread: {low: 1, high: 1}", "1: nodes.quote.spread: low should be below high"),
+        ("nodes.quote.spread: {low: 0, high: 1, log: true}", "1: nodes.quote.spread: low should be below high"),
+        ("nodes.quote.spread: {low: 0, hgih: 1}", "1: nodes.quote.spread: unknown key 'hgih'; did you mean 'high'"),
+        ("quote.spread: [1]", "1: quote.spread: a setting is written nodes.NODE.KEY"),
+        ("[1]", " a space is a mapping"),
+        ("{}", " nothing may vary"),
+    ],
+)
+def test_what_is_wrong_with_a_space_is_told_with_its_line(tmp_path: Path, space: str, told: str) -> None:
+    file = tmp_path / "space.yaml"
+    file.write_text(space)
+    with pytest.raises(SpaceError) as caught:
+        read_space(file, load_spec(quick()))
+    assert str(caught.value).startswith(f"{file}:{told}")
+
+
+def test_a_space_that_is_no_yaml_or_not_there_is_told(tmp_path: Path) -> None:
+    (tmp_path / "space.yaml").write_text("a: [")
+    for name in ("space.yaml", "nowhere.yaml"):
+        with pytest.raises(SpaceError, match=f"cannot read .*{name}"):
+            read_space(tmp_path / name, load_spec(quick()))
+
+
+def test_the_tuned_graph_says_what_it_gained_and_is_a_graph(corpus: Corpus, tmp_path: Path) -> None:
+    written = as_yaml(tuned(corpus), source="strict.yaml", data="willows train (1)", folder=tmp_path)
+    comment = [line for line in written.splitlines() if line.startswith("#")]
+    assert comment[0] == "# Tuned from strict.yaml for token recall on willows train (1), 5 trials."
+    assert comment[1].startswith("# Changed: nodes.quote.min_confidence: 0.0, nodes.quote.max_sentences: ")
+    assert comment[3] == "# token recall on other questions: +1.000 (95%: +1.000 to +1.000)."
+    assert yaml.safe_load(written)["nodes"]["quote"]["min_confidence"] == 0.0
+    (tmp_path / "tuned.yaml").write_text(written)
+    assert RagGraph(tmp_path / "tuned.yaml", corpus=corpus).invoke("What does Mole paint?").answer is not None
+
+
+def test_paths_lead_to_the_same_places_from_another_folder(corpus: Corpus, tmp_path: Path) -> None:
+    fill(corpus)
+    file = tmp_path / "graph.yaml"
+    file.write_text(yaml.safe_dump({"corpus": "index", **STRICT}))
+    found = tune(file, SPACE, TRAIN, TEST, measure="F1", seconds=60, corpus=corpus)
+    beside = yaml.safe_load(as_yaml(found, source="x", data="y", folder=tmp_path))
+    apart = yaml.safe_load(as_yaml(found, source="x", data="y", folder=tmp_path / "out"))
+    assert beside["corpus"] == {"path": "index"}
+    assert apart["corpus"] == {"path": str(tmp_path / "index")}
