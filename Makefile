@@ -13,7 +13,7 @@ WHEELS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/ragloom/wheels/$(CPU)
 LLAMA := $(shell grep "^llama-cpp-python==" constraints.txt)
 LLAMA_WHEEL = $(WHEELS)/llama_cpp_python-$(subst llama-cpp-python==,,$(LLAMA))-*.whl
 
-.PHONY: setup demo test lint bench docs clean
+.PHONY: setup demo test lint bench bench-quality .bench docs clean
 
 setup: $(VENV)/.ready
 
@@ -49,9 +49,14 @@ build/types/ragloom:
 docs: setup
 	$(BIN)/mkdocs build --strict --quiet
 
-bench: setup
-	$(BIN)/python -m pip install --quiet --find-links "$(WHEELS)" --constraint constraints.txt --editable ".[$(EXTRAS),bench]"
+bench: .bench
 	$(BIN)/python benchmarks/run_all.py
+
+bench-quality: .bench
+	$(BIN)/python benchmarks/run_all.py --quality
+
+.bench: setup
+	$(BIN)/python -m pip install --quiet --find-links "$(WHEELS)" --constraint constraints.txt --editable ".[$(EXTRAS),bench]"
 
 clean:
 	rm -rf $(VENV) build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -12,7 +12,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from ....errors import MissingExtraError
 from ...graph.errors import GraphError
@@ -122,5 +122,5 @@ def _study(measure: str, seed: int) -> Study:
     except ImportError as error:
         raise MissingExtraError("optuna", "eval") from error
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    direction = "minimize" if measure in LOWER_IS_BETTER else "maximize"
+    direction: Literal["minimize", "maximize"] = "minimize" if measure in LOWER_IS_BETTER else "maximize"
     return optuna.create_study(direction=direction, sampler=optuna.samplers.TPESampler(seed=seed))
