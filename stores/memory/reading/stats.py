@@ -41,4 +41,5 @@ def stats_of(reading: Reading) -> GroupStats:
     of = f"key BETWEEN {reading.low} AND {reading.high}"
     columns = ", ".join(f"(SELECT count(*) FROM {each} {of})" for each in counts)
     (row,) = reading.file.all(f"SELECT {columns}")
-    return GroupStats(*map(int, row), reading.generation)
+    episodes, facts, entities, versions, vectors = row
+    return GroupStats(episodes, facts, entities, versions, vectors, reading.generation)
