@@ -40,5 +40,6 @@ def stats_of(reading: Reading) -> GroupStats:
     )
     of = f"key BETWEEN {reading.low} AND {reading.high}"
     columns = ", ".join(f"(SELECT count(*) FROM {each} {of})" for each in counts)
-    ((episodes, facts, entities, versions, vectors),) = reading.file.all(f"SELECT {columns}")
+    (row,) = reading.file.all(f"SELECT {columns}")
+    episodes, facts, entities, versions, vectors = row
     return GroupStats(episodes, facts, entities, versions, vectors, reading.generation)
