@@ -336,11 +336,11 @@ def lambda_with_doc(state: RagState, context: Context) -> None:
 TEXTS = ["Toad steals a motor-car and is sent to prison.", "Mole meets Rat at the river.", "Badger sleeps all winter."]
 QUESTION = "Who steals a motor-car?"
 PARAMS = {"route": {"among": ["dense", "lexical"]}, "filter": {"keep": 2}, "subsearch": {"number": 1}}
-WITH_MODELS = {"cross-encoder"}  # and those that look into an LLM: see test_graph_reranking
+WITH_MODELS = {"cross-encoder"}  # and those that look into an LLM: see test_graph_reranking, test_graph_judging
 OWN = sorted(
     name
     for name, kind in Registry.installed().nodes.items()
-    if not kind.needs & {"logits", "attention"} and name not in WITH_MODELS
+    if not kind.needs & {"logprobs", "logits", "attention"} and name not in WITH_MODELS
 )
 
 
