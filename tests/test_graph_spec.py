@@ -146,7 +146,8 @@ def test_the_schema_describes_types_and_parameters() -> None:
     assert types["lexical"] == "Search by words: BM25"
     assert list(types) == [
         "cited", "compress", "cross-encoder", "dense", "expand", "filter", "first", "fuse", "gather", "ground",
-        "hybrid", "icr", "lexical", "mmr", "quote", "quote-attended", "route", "rrf", "self-query",
+        "hybrid", "icr", "lexical", "mmr", "quote", "quote-attended", "recall", "remember", "remember-facts",
+        "route", "rrf", "self-query",
     ]  # fmt: skip
     (of_lexical,) = [each["then"] for each in node["allOf"] if each["if"]["properties"]["use"]["const"] == "lexical"]
     assert of_lexical["properties"]["k"]["description"] == "how many chunks to find."
