@@ -9,8 +9,7 @@ question about Ann is mostly answered by what Ann said. So, before fusion,
 - where it names a time, what was said then is one, too.
 
 All values were chosen on LoCoMo's conversations 26 and 30 (Maharana et al., "Evaluating Very Long-Term Conversational
-Memory of LLM Agents", ACL 2024): recall@10 of plain RRF .515, with the neighbours .560, with the speaker .635, with the
-time .642.
+Memory of LLM Agents", ACL 2024), where recall@10 is .511 for plain RRF and .638 with all of this.
 """
 
 from __future__ import annotations

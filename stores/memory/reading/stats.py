@@ -40,6 +40,5 @@ def stats_of(reading: Reading) -> GroupStats:
     )
     of = f"key BETWEEN {reading.low} AND {reading.high}"
     columns = ", ".join(f"(SELECT count(*) FROM {each} {of})" for each in counts)
-    (row,) = reading.file.all(f"SELECT {columns}")
-    episodes, facts, entities, versions, vectors = row
+    ((episodes, facts, entities, versions, vectors),) = reading.file.all(f"SELECT {columns}")
     return GroupStats(episodes, facts, entities, versions, vectors, reading.generation)
