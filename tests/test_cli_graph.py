@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 from command import here
-from ragloom.rag.graph import json_schema
+from ragloom.rag.graph import json_schema, presets
 from tiny_models import write_tiny
 
 pytestmark = pytest.mark.usefixtures("scripted_command")
@@ -51,19 +51,7 @@ def wrong(tmp_path: Path) -> Path:
 
 def test_list_tells_what_graphs_can_be_made_of() -> None:
     told = here("graph", "list", "--json").document
-    assert [preset["name"] for preset in told["presets"]] == [
-        "chat",
-        "decompose",
-        "default",
-        "feedback",
-        "hyde",
-        "icr",
-        "iterate",
-        "main-rag",
-        "memory",
-        "notes",
-        "quick",
-    ]
+    assert [preset["name"] for preset in told["presets"]] == list(presets())
     (rrf,) = (kind for kind in told["nodes"] if kind["name"] == "rrf")
     assert rrf["params"]["keep"]["description"] == "how many documents to keep."
     shown = here("graph", "list").out

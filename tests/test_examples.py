@@ -126,7 +126,7 @@ def test_the_research_agent_divides_iterates_and_cites(
     assert steps[0] == "divide"
     assert set(steps[1:5]) == {"whole", "first", "second", "third"}
     assert steps[5:8] == ["pool", "attempt", "again"]
-    assert steps[-4:] == ["evidence", "quote", "draft", "ground"]
+    assert steps[-5:] == ["filter", "evidence", "quote", "draft", "ground"]
     assert any(line.startswith("[1] The ") for line in lines)
 
 
