@@ -21,7 +21,8 @@ FOLDER = Path("chatbot")
 
 
 def answer(chat: Conversation, question: str) -> None:
-    """Ask, print what is written as it comes, and then the checked answer with its sources."""
+    """Ask, print the draft as it is written, and then the checked answer with its sources."""
+    print("draft: ", end="")
     with closing(chat.stream(question)) as events:
         for event in events:
             print(chat.drafted(event), end="", flush=True)

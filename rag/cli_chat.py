@@ -134,19 +134,20 @@ class Chat:
             for event in chain([first], events):
                 if isinstance(event, NodeStarted) and drafts[-1]:
                     drafts.append("")
-                    display.line()
+                    display.draft("\n")
                 drafts[-1] += conversation.drafted(event)
-                display.piece(conversation.drafted(event))
+                display.draft(conversation.drafted(event))
                 self._last = event if isinstance(event, RagState) else self._last
-        self._show(next(filter(None, reversed(drafts)), ""))
+        self._show(next(filter(None, reversed(drafts)), "") if display.terminal else "")
 
     def _show(self, drafted: str) -> None:
         state, display = self._last, self._display
         assert state is not None
+        stands = state.answer is not None and drafted.strip() == state.answer.text
         if drafted:
             display.line()
-            display.line()
-        display.state(state, without_text=state.answer is not None and drafted.strip() == state.answer.text)
+            display.note("" if stands else "That was a draft. What stands:")
+        display.state(state, without_text=stands)
         if self._with_trace:
             display.trace(state.trace, milliseconds=sum(step.milliseconds for step in state.trace))
 

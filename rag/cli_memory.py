@@ -18,6 +18,7 @@ from .options import AsJson, TopK
 
 if TYPE_CHECKING:
     from ..stores.memory import EntityRecord, FactRecord, Group, Memory
+    from ..stores.memory.extracting import Extractor
     from .display import Display
 
 memory_app = typer.Typer(help="Look into a memory, and change it.", rich_markup_mode=None)
@@ -37,19 +38,57 @@ def remember_command(
     at: Annotated[
         str, typer.Option(help="When: a date or time in ISO's form, in UTC without more; by default now.")
     ] = "",
+    fact: Annotated[
+        list[str], typer.Option(help="A fact that it tells: subject | relation | object; may be repeated.")
+    ] = [],  # noqa: B006
+    llm: Annotated[
+        str, typer.Option(help="Let an LLM find the facts: embedded, a .gguf file, or a server's URL.")
+    ] = "",
     path: MemoryFile = DEFAULT_MEMORY,
     group: GroupName = "default",
     as_json: AsJson = False,
 ) -> None:
-    """Remember something that was said; a memory is made where there is none."""
+    """Remember something that was said, with facts if any are given; a memory is made where there is none.
+
+    A fact holds from the time that the text names, or else from the moment at which it was said.
+    """
     from ..stores.memory import Episode
+    from ..stores.memory.reading.hits import text_of
 
     display = make_display(as_json)
-    occurred_at = _instant(at, "--at") or datetime.now(UTC)
-    with _open(path, group, create=True) as opened:
-        done = opened.remember(Episode(text, occurred_at, source))
-    display.data({"episode": done.episode, "is_new": done.is_new})
+    said = Episode(text, _instant(at, "--at") or datetime.now(UTC), source)
+    with _extractor(fact, llm) as extractor, _open(path, group, create=True) as opened:
+        done = opened.remember(said, extractor=extractor)
+        facts = tuple(opened.history(each)[-1] for each in done.facts)
+    told = {"episode": done.episode, "is_new": done.is_new, "dropped": [asdict(each) for each in done.dropped]}
+    display.data({**told, "facts": [text_of(each) for each in facts]})
     display.line(f"episode {done.episode}" + ("" if done.is_new else " (known already)"))
+    if facts and not as_json:
+        _versions(display, facts)
+    for each in done.dropped:
+        display.note(f"dropped: {each.what}: {each.why}")
+
+
+@contextmanager
+def _extractor(facts: list[str], llm: str) -> Iterator[Extractor | None]:
+    """What makes the facts: those that are given, an LLM, or nothing."""
+    from ..stores.memory import Fact
+    from ..stores.memory.extracting import StatedFacts
+
+    if facts and llm:
+        raise RagloomError("facts are given, or found by an LLM: leave --fact or --llm out")
+    if not llm:
+        parts = [[part.strip() for part in each.split("|")] for each in facts]
+        if wrong := [each for each, its in zip(facts, parts, strict=True) if len(its) != 3]:
+            raise RagloomError(f"--fact is no fact: {wrong[0]!r}; write it like 'Ann | lives in | Berlin'")
+        stated = tuple(Fact(subject, relation, target) for subject, relation, target in parts)
+        yield StatedFacts(stated) if stated else None
+        return
+    from ..agents import FactExtractor
+    from .llm import load
+
+    with load(llm) as loaded:
+        yield FactExtractor(loaded)
 
 
 @memory_app.command("search")

@@ -95,10 +95,12 @@ class Display:
             table.add_row(*(Text(cell) for cell in row))
         Console().print(table)
 
-    def piece(self, text: str) -> None:
-        """A piece of a line, as it comes; nothing in JSON mode."""
-        if not self.as_json:
-            print(text, end="", flush=True)
+    def draft(self, text: str) -> None:
+        """A piece of what an LLM writes before anybody has checked it: faint on a terminal, nothing elsewhere."""
+        if self.terminal and text:
+            from rich.console import Console
+
+            Console().print(text, end="", style="dim", markup=False, highlight=False, soft_wrap=True)
 
     def state(self, state: RagState, *, without_text: bool = False) -> None:
         """What a run ended with: an answer, unless it stands there already, and what it cites; or the documents."""

@@ -36,6 +36,25 @@ def test_what_is_remembered_is_found_until_it_is_forgotten() -> None:
     assert (missed.code, missed.out.strip().splitlines()[-1]) == (1, "nothing found")
 
 
+def test_facts_that_are_given_hold_from_the_time_that_the_text_names() -> None:
+    said = ["memory", "remember", "I moved to Berlin last Friday.", "--from", "Ann", "--at", "2024-06-05"]
+    told = here(*said, "--fact", "Ann | lives in | Berlin").out
+    assert "Ann lives in Berlin" in told
+    assert "2024-05-31 to present" in told
+    assert [each["object"] for each in here("memory", "timeline", "Ann", "--json").document] == ["Berlin"]
+    wrong = here(*said, "--fact", "Ann lives in Berlin")
+    assert (wrong.code, wrong.err.count("\n")) == (2, 1)
+    assert "write it like 'Ann | lives in | Berlin'" in wrong.err
+    assert "leave --fact or --llm out" in here(*said, "--fact", "a | b | c", "--llm", "embedded").err
+
+
+@pytest.mark.model
+def test_an_llm_finds_facts_and_what_it_invents_is_told() -> None:
+    told = here("memory", "remember", "I live in Paris.", "--from", "Ann", "--llm", "embedded", "--json").document
+    assert all("Paris" in fact or "Ann" in fact for fact in told["facts"])
+    assert told["facts"] or told["dropped"]
+
+
 def test_facts_are_found_at_a_time_and_the_time_in_the_question_is_told(facts: None) -> None:
     now = here("memory", "search", "Where does Ann live?", "--kind", "fact")
     assert "Ann lives in Berlin (2021 to present)" in now.out

@@ -36,6 +36,17 @@ class Extractor(Protocol):
         """The facts that an episode tells."""
 
 
+@dataclass(frozen=True, slots=True)
+class StatedFacts:
+    """An `Extractor` of facts that the caller knows an episode to tell."""
+
+    facts: tuple[Fact, ...]
+
+    def extract(self, episode: Episode) -> Extraction:  # noqa: ARG002 - it tells them, whatever its words are
+        """The facts."""
+        return Extraction(self.facts)
+
+
 def occurs(name: str, text: str) -> bool:
     """Whether the words of a name stand in a text, one after another, whatever the case and the accents.
 
