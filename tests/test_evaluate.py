@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from kittens import asks, cat
 from langchain_core.language_models import FakeListChatModel
 from ragloom.rag.evaluate import Dataset, EvaluateError, Progress, Question, Record, Result, evaluate, index_documents
 from ragloom.rag.graph import Context, NodeType, RagState, SpecError, node
+from ragloom.rag.llm import load
 from ragloom.stores import Corpus
 from ragloom.stores.types import Source
 
@@ -191,6 +193,7 @@ sys.path.insert(0, sys.argv[1])
 from asked import DATASET, fill, quick
 from fakes import HashingEmbedder
 from ragloom.rag.evaluate import evaluate
+from ragloom.rag.llm import load
 from ragloom.stores import Corpus
 
 def stop(progress):
@@ -266,3 +269,19 @@ def test_a_paired_interval_is_narrower_than_that_of_either_graph() -> None:
 def answered(graph: str, question: str, words: str) -> Record:
     answer = {"question": "Who?", "statements": [{"text": words}], "citations": [], "how": "cited"}
     return Record.model_validate({"graph": graph, "question": question, "made_with": "", "answer": answer})
+
+
+@pytest.mark.model
+def test_the_embedded_llm_is_loaded_once_and_its_tokens_are_told(willows: Corpus) -> None:
+    def cited(k: int) -> dict[str, Any]:
+        nodes = {"find": {"use": "dense", "k": k}, "draft": {"use": "cited", "max_answer_tokens": 8}}
+        return {"llm": "embedded", "nodes": nodes, "flow": ["start -> find -> draft -> end"]}
+
+    asked = Dataset("two", DATASET.questions[:2])
+    with patch("ragloom.rag.llm.loading.load", wraps=load) as loading:
+        result = evaluate({"one": cited(1), "three": cited(3)}, asked, corpus=willows)
+    assert loading.call_count == 1
+    assert result["three"].mean("tokens in") > result["one"].mean("tokens in") > 0
+    assert 0 < result["one"].mean("tokens out") <= 8
+    assert result["one"].mean("documents to the LLM") == 1
+    assert result["one"].nodes()[1]["tokens_out"] > 0

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kittens import cats, graph
+from kittens import cat, cats, graph
 from langchain_core.language_models import FakeListChatModel
 from ragloom import Corpus
 from ragloom.errors import RagloomError
@@ -121,3 +121,22 @@ def test_a_closed_graph_within_another_opens_nothing(index: Path) -> None:
         pass
     with pytest.raises(GraphError, match="the graph is closed"):
         running.compiled.invoke({"question": "Who?"})
+
+
+def test_graphs_that_share_open_a_corpus_once_and_the_first_closes_it(corpus: Corpus) -> None:
+    seen: list[Corpus] = []
+
+    def look(state: RagState, context: Context) -> None:
+        seen.append(context.corpus)
+
+    written = {"nodes": {"look": "look"}, "flow": ["start -> look -> end"]}
+    first = RagGraph(written, types=[cat("look", look)], corpus=corpus.path)
+    second = RagGraph(written, types=[cat("look", look)], corpus=corpus.path, shares=first)
+    second.invoke("Who?")
+    second.close()
+    first.invoke("Who?")
+    assert seen[0] is seen[1]
+    assert len(seen[0]) == 0
+    with pytest.raises(GraphError, match="the graph is closed"):
+        second.invoke("Who?")
+    first.close()

@@ -118,7 +118,8 @@ def evaluate(  # noqa: PLR0913 - what an evaluation is made of
         )
         log = closing.enter_context(RunLog(folder / RUNS))
         runs = Experiment(ready, shared, log).runs(data.questions)
-        records = list(_told(runs, len(data) * len(specs), on_progress))
+        found = {id(record) for record in log.records}
+        records = list(_told(runs, len(data) * len(specs), found, on_progress))
     return Result.of(data, records, retrieval=retrieval)
 
 
@@ -173,11 +174,15 @@ class Experiment:
         return record
 
 
-def _told(runs: Iterator[Record], total: int, on_progress: Callable[[Progress], None] | None) -> Iterator[Record]:
-    """The runs, while telling how far they are; those that were on the disk already take no time."""
+def _told(
+    runs: Iterator[Record], total: int, found: Collection[int], on_progress: Callable[[Progress], None] | None
+) -> Iterator[Record]:
+    """The runs, while telling how far they are; those `found` on the disk say nothing of how long the others take."""
     started = time.perf_counter()
+    made = 0
     for done, record in enumerate(runs, start=1):
+        made += id(record) not in found
         yield record
         if on_progress:
-            seconds = (time.perf_counter() - started) / done * (total - done)
+            seconds = (time.perf_counter() - started) / made * (total - done) if made else 0.0
             on_progress(Progress(done, total, seconds))
