@@ -87,6 +87,36 @@ def test_what_is_kept_is_set_beside_as_many_first_and_random_documents(tmp_path:
     assert next(agreement_rows(state, bench))["mean"] == 1.0
 
 
+@pytest.mark.model
+def test_the_last_logits_alone_come_to_the_score_of_the_judge() -> None:
+    from rag_time import Calls, opened
+    from ragloom.agents import Judge
+    from ragloom.rag.llm import ChatLocal
+
+    (asked,) = questions("report", 1).asked
+    said = (asked.query, TEXTS["hall"], "At Toad Hall.")
+    with ChatLocal(n_ctx=512) as llm:
+        calls = Calls(llm, "continuation", asked, opened(str(llm.engine.file.path)))
+        ours = Judge(llm=llm, way="continuation").judge(*said).score
+        score = calls.scored(*said[1:])
+    assert score == pytest.approx(ours, abs=0.1)  # rounding differs with flash attention
+
+
+def test_times_are_set_beside_the_fastest_of_the_plain_orders(tmp_path: Path) -> None:
+    from rag_bench import Bench
+    from rag_time import BY_DOCUMENT, BY_LAST_LOGITS, BY_ROLE, SETTING, time_rows
+    from rerank_state import Key, State
+
+    state = State(tmp_path / "state.jsonl")
+    for query, ours in (("a", 100.0), ("b", 200.0)):
+        times = {"ours": ours, BY_LAST_LOGITS: 300.0, BY_DOCUMENT: 900.0, BY_ROLE: 1500.0}
+        state.add(Key("time", "report", SETTING, "separate", query), ms=times)
+    bench = Bench(None, questions("tune"), questions("report"), "report", {})  # type: ignore[arg-type]
+    (told,) = time_rows(state, bench)
+    assert (told["ours"], told[BY_LAST_LOGITS], told["beside"]) == (150.0, 300.0, BY_LAST_LOGITS)
+    assert told["x"] == pytest.approx((3.0 + 1.5) / 2)
+
+
 def test_an_order_has_worked_where_what_was_dropped_is_kept(tmp_path: Path) -> None:
     from rag_bench import Bench
     from rag_orders import order_rows
