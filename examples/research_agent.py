@@ -22,6 +22,7 @@ RIVERS = [
     "The Black Forest is a mountain range in the south-west of Germany.",
     "The Elbe rises in the Giant Mountains and flows through Dresden and Hamburg.",
     "Ten countries share the Danube, more than any other river in the world.",
+    "Trout live in cold, clear streams.",
 ]
 QUESTION = "Is the Danube longer than the Rhine?"
 
@@ -41,7 +42,7 @@ def main() -> None:
     """Index the documents, and research the question."""
     options = ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("question", nargs="?", default=QUESTION)
-    options.add_argument("--documents", nargs="+", help="files or folders; by default five notes on rivers")
+    options.add_argument("--documents", nargs="+", help="files or folders; by default six notes on rivers")
     options.add_argument("--model", default="embedded", help="embedded, a GGUF file, or a server's URL")
     given = options.parse_args()
     with TemporaryDirectory() as folder, load(given.model) as llm, Corpus(folder) as corpus:

@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
+from ragloom.agents.threshold import decide
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -127,7 +129,15 @@ def test_the_research_agent_divides_iterates_and_cites(
     assert set(steps[1:5]) == {"whole", "first", "second", "third"}
     assert steps[5:8] == ["pool", "attempt", "again"]
     assert steps[-5:] == ["filter", "evidence", "quote", "draft", "ground"]
-    assert any(line.startswith("[1] The ") for line in lines)
+    cited = " ".join(line for line in lines if re.match(r"\[\d\] ", line))
+    assert "2,850" in cited
+    assert "1,230" in cited
+
+
+def test_the_research_agent_can_drop_one_of_its_documents() -> None:
+    documents = len(runpy.run_path(str(EXAMPLES / "research_agent.py"))["RIVERS"])
+    options = yaml.safe_load((EXAMPLES / "research_agent.yaml").read_text())["nodes"]["filter"]
+    assert decide([1.0] * (documents - 1) + [0.0], n=options["n"]).dropped == (documents - 1,)
 
 
 def test_the_chatbot_knows_what_was_true_when_and_forgets_on_request(capsys: pytest.CaptureFixture[str]) -> None:
