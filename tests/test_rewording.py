@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import chat_server
 import pytest
 from langchain_core.documents import Document
 from langchain_core.language_models import FakeListChatModel
@@ -145,6 +146,17 @@ def test_an_answer_that_divides_nothing_is_told(reply: str, note: str) -> None:
     found = divided(reply)
     assert found.questions == ()
     assert found.notes[0].startswith(note)
+
+
+def test_an_answer_that_a_server_cuts_off_divides_nothing_and_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    message = {"role": "assistant", "content": '{"questions": ["How long is'}
+    cut = {**chat_server.WHOLE, **chat_server.choice(message=message, finish_reason="length")}
+    monkeypatch.setattr(chat_server, "WHOLE", cut)
+    with chat_server.serving() as server:
+        found = Decomposer(llm=load(server.url)).invoke(WHOLE)
+    assert found.questions == ()
+    assert found.notes[0].startswith("the LLM's answer cannot be read: ")
+    assert "cut the answer off" in found.notes[0]
 
 
 DOCUMENTS = {"steals": "Toad steals a motor-car.", "pond": "The motor-car ends in a pond."}

@@ -34,6 +34,14 @@ class Cancelled(ModelError):  # noqa: N818 - the name says it
         super().__init__("what was asked of the model was cancelled")
 
 
+class AnswerCutOff(ModelError):  # noqa: N818 - the name says it
+    """A server ended an answer of a given form before it was complete."""
+
+    def __init__(self, url: str | None) -> None:
+        """Name the server's `url`."""
+        super().__init__(f"{url} cut the answer off before its end; allow it more tokens")
+
+
 class ContextOverflow(ModelError, ValueError):  # noqa: N818 - the name says it
     """What was asked needs more room than the model's context has; nothing was evaluated.
 

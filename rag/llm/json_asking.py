@@ -22,12 +22,18 @@ def ask_json(llm: BaseChatModel, prompt: Sequence[BaseMessage], schema: dict[str
     Raises:
         OutputParserException: the answer is no JSON, or was cut off.
     """
+    from langchain_core.exceptions import OutputParserException
     from langchain_core.output_parsers import JsonOutputParser
 
     from .base import ChatModel
+    from .errors import AnswerCutOff
 
     if isinstance(llm, ChatModel):
-        return llm.with_structured_output(schema, method="json_schema").invoke(list(prompt), max_tokens=max_tokens)
+        structured = llm.with_structured_output(schema, method="json_schema")
+        try:
+            return structured.invoke(list(prompt), max_tokens=max_tokens)
+        except AnswerCutOff as error:
+            raise OutputParserException(str(error)) from error
     try:
         structured = llm.with_structured_output(schema)
     except NotImplementedError:

@@ -27,7 +27,7 @@ from pydantic import PositiveInt, SecretStr
 from ...settings import read_settings
 from .answer_options import AnswerOptions
 from .base import ChatModel
-from .errors import AttentionUnavailable, DeadlineExceeded, ModelError
+from .errors import AnswerCutOff, AttentionUnavailable, DeadlineExceeded, ModelError
 from .sampling import Sampling
 from .tools import as_openai_tool
 
@@ -188,6 +188,8 @@ class ChatServer(ChatOpenAI, ChatModel):
             ) from error
         except openai.APIError as error:
             raise ModelError(f"{url} failed: {error.message}") from error
+        except (openai.LengthFinishReasonError, openai.ContentFilterFinishReasonError) as error:
+            raise AnswerCutOff(url) from error
 
 
 def connect(
