@@ -117,8 +117,9 @@ class MainRagFilter(BaseDocumentCompressor):
             return sorted_out(given, passages, {}, None, ())
         texts, cut = self._fitting(query, distinct)
         found = at_once(lambda text, ended: self._assess(query, text, ended), texts, cancelled=cancelled)
-        decision = decide([each.judgement.score for each in found], n=self.n, min_keep=self.min_keep)
         notes = (*cut, *oddities(found))
+        scores = [each.judgement.score for each in found if each.judgement.told]
+        decision = decide(scores, n=self.n, min_keep=self.min_keep)
         return sorted_out(given, passages, dict(zip(distinct, found, strict=True)), decision, notes)
 
     async def afilter(self, query: str, documents: Sequence[Document | str]) -> Filtered:

@@ -22,7 +22,7 @@ class Judgement:
         score: log p(Yes) - log p(No), natural logarithms; above 0 where it would rather say Yes.
         said: p(Yes) + p(No), 0 to 1. Near 0 the model would have begun with something else, and the score means little.
         told: how many of the two words the model told the probability of. A server may leave out one, for which the
-            score then has a bound, or both: then the score is 0.
+            score then has a bound, or both: then there is none, and 0 stands for it.
     """
 
     score: float
@@ -45,7 +45,7 @@ class Judged:
     Attributes:
         document: as it was given.
         given: its place in the list that was filtered, from 1.
-        score: the Judge's, see `Judgement`.
+        score: the Judge's, see `Judgement`; the lowest of the others where it was not judged.
         prediction: what the Predictor answered from it; empty if it answered nothing.
         reason: why it is kept or dropped.
     """

@@ -24,25 +24,28 @@ def sorted_out(
     decision: Decision | None,
     notes: tuple[str, ...],
 ) -> Filtered:
-    """The documents by what was decided of their passages; those without text are dropped last.
+    """The documents by what was decided of their passages; those that were not judged are dropped last.
 
     Args:
         given: the documents.
         passages: what the model reads of each.
         found: what came of each passage that has text.
-        decision: about these passages, by their places; None where there are none.
+        decision: about those of which the model told Yes or No, by their places; None where there are none.
         notes: what a user should know.
     """
-    distinct = list(found)
+    distinct = [passage for passage, each in found.items() if each.judgement.told]
     places = (*decision.kept, *decision.dropped) if decision else ()
     ranks = {distinct[place]: rank for rank, place in enumerate(places)}
-    lowest = min((each.judgement.score for each in found.values()), default=0.0)
+    lowest = min((found[passage].judgement.score for passage in distinct), default=0.0)
     kept: list[Judged] = []
     dropped: list[Judged] = []
     for at in sorted(range(len(given)), key=lambda at: ranks.get(passages[at], len(ranks))):
         own = found.get(passages[at])
         if own is None or decision is None:
             dropped.append(Judged(given[at], at + 1, lowest, "", "has no text"))
+            continue
+        if not own.judgement.told:
+            dropped.append(Judged(given[at], at + 1, lowest, own.prediction, "the model told neither Yes nor No of it"))
             continue
         score, is_kept = own.judgement.score, ranks[passages[at]] < len(decision.kept)
         reason = _reason(score, decision.threshold, is_kept=is_kept)
@@ -74,8 +77,10 @@ def oddities(found: Sequence[Found]) -> tuple[str, ...]:
         )
     if silent := sum(not each.prediction for each in found):
         notes.append(f"nothing was answered from {silent} of {of}")
-    if untold := sum(judgement.told < 2 for judgement in judgements):
-        notes.append(f"Yes and No were not both told of {untold} of {of}; bounds took their place")
+    if untold := sum(judgement.told == 0 for judgement in judgements):
+        notes.append(f"neither Yes nor No was told of {untold} of {of}: dropped without a score")
+    if bounded := sum(judgement.told == 1 for judgement in judgements):
+        notes.append(f"Yes and No were not both told of {bounded} of {of}; bounds took their place")
     said = fmean(judgement.said for judgement in judgements)
     if said < _UNSAID:
         notes.append(f"the model hardly says Yes or No (probability {said:.3f}), so its judgement means little")

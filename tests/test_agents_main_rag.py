@@ -18,8 +18,8 @@ from langchain_core.documents import Document
 from langchain_core.runnables import RunnablePassthrough
 from pydantic import ValidationError
 from ragloom import Corpus
-from ragloom.agents import AgentError, Filtered, MainRagFilter
-from ragloom.agents.types import Way
+from ragloom.agents import AgentError, Filtered, Judge, MainRagFilter
+from ragloom.agents.types import Judgement, Way
 from ragloom.rag.llm import ChatLocal, ContextOverflow, DeadlineExceeded, ModelError, load
 from ragloom.rag.llm.errors import Cancelled
 
@@ -254,6 +254,31 @@ def test_a_server_that_tells_one_word_only_is_bounded_and_that_is_told(server: S
     filtered = MainRagFilter(llm=load(server.url)).filter(QUESTION, TEXTS[:2])
     assert filtered.notes == ("Yes and No were not both told of 2 of 2 documents; bounds took their place",)
     assert filtered.kept[0].score > 0
+
+
+def test_a_document_of_which_a_server_tells_neither_word_is_dropped_and_does_not_count(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = {
+        "Rain": top(("Based", -0.1)),
+        "Toad": top(("Yes", -3.0), ("No", -0.5)),
+        "Trai": top(("Yes", -4.0), ("No", -1)),
+    }
+
+    def judge(self: Judge, question: str, document: str, prediction: str) -> Judgement:
+        server.logprobs = told[document[:4]]
+        return asked(self, question, document, prediction)
+
+    asked = Judge.judge
+    monkeypatch.setattr(Judge, "judge", judge)
+    monkeypatch.setattr("ragloom.rag.llm.replying.AT_ONCE", 1)
+    filtered = MainRagFilter(llm=load(server.url)).filter(QUESTION, TEXTS[:3])
+    assert [each.given for each in filtered.kept] == [2]
+    assert filtered.mean == pytest.approx(-2.75)
+    assert [(each.given, each.reason) for each in filtered.dropped[1:]] == [
+        (1, "the model told neither Yes nor No of it")
+    ]
+    assert filtered.notes == ("neither Yes nor No was told of 1 of 3 documents: dropped without a score",)
 
 
 def test_a_server_that_never_says_yes_or_no_cannot_judge(server: Server) -> None:
