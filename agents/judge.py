@@ -74,7 +74,7 @@ class Judge(BaseModel):
 
     def messages(self, question: str, document: str, prediction: str) -> list[BaseMessage]:
         """What the model is asked."""
-        answer = prediction or NOTHING
+        answer = " ".join(prediction.split()) or NOTHING  # on one line, so that it cannot go on as if it were us
         if self.way == "continuation":
             return [*self._predictor.messages(question, document), AIMessage(answer), *self._prompt.render()]
         return self._prompt.render(question=inert(question), document=inert(document), answer=inert(answer))

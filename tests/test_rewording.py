@@ -128,7 +128,9 @@ def test_the_question_itself_repetitions_and_other_subjects_are_left_out() -> No
 
 def test_there_are_at_most_so_many() -> None:
     reply = '{"questions": ["How long is the Danube?", "How long is the Rhine?", "Where is the Rhine?"]}'
-    assert len(divided(reply, most=2).questions) == 2
+    found = divided(reply, most=2)
+    assert len(found.questions) == 2
+    assert found.notes == ("2 questions", "left out, for there are 2 already: Where is the Rhine?")
 
 
 @pytest.mark.parametrize(

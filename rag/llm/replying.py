@@ -63,6 +63,8 @@ def reply(
         Cancelled: `cancelled` was set.
         ModelError: the model failed, or was too late.
     """
+    if cancelled is not None and cancelled.is_set():
+        raise Cancelled
     text, usage = "", {}
     with closing(_parts(llm, list(messages), max_tokens)) as parts:
         for part in parts:
@@ -107,8 +109,14 @@ def at_once(
     if not items:
         return []
     ended = cancelled or threading.Event()
+
+    def begun(item: Item) -> Result:
+        if ended.is_set():
+            raise Cancelled
+        return do(item, ended)
+
     with ContextThreadPoolExecutor(max_workers=min(len(items), AT_ONCE)) as pool:
-        futures = [pool.submit(do, item, ended) for item in items]
+        futures = [pool.submit(begun, item) for item in items]
         try:
             done, _ = wait(futures, return_when=FIRST_EXCEPTION)
             for future in done:

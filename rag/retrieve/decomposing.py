@@ -100,10 +100,12 @@ class Decomposer(RunnableSerializable[str, Decomposed]):
                 notes.append(f"left out, for it was asked already: {each:.80}")
             elif not is_about(each, question, language=self.language):
                 notes.append(f"left out, for it is about something else: {each:.80}")
+            elif len(kept) == self.most:
+                notes.append(f"left out, for there are {self.most} already: {each:.80}")
             else:
                 kept.append(each)
         told = count(len(kept), "question") if kept else "the question is not divided"
-        return Decomposed(tuple(kept[: self.most]), (told, *notes))
+        return Decomposed(tuple(kept), (told, *notes))
 
 
 def schema(most: int) -> dict[str, Any]:
