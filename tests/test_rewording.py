@@ -60,6 +60,21 @@ def test_nothing_or_something_else_leaves_the_question_as_it_is(reply: str, note
     assert found.notes[0].startswith(note)
 
 
+@pytest.mark.parametrize(
+    ("question", "reply"),
+    [
+        ("Who pays for parental leave in Germany?", "Who approves parental leave?"),
+        ("Who approves it?", "The team lead approves it."),
+        ("And who approves travel?", "Who approves parental leave?"),
+    ],
+)
+def test_a_rewriting_that_loses_what_was_asked_or_answers_it_is_not_taken(question: str, reply: str) -> None:
+    talk = [*TALK, ("user", "Who approves it?"), ("assistant", "The team lead approves it.")]
+    found = rewritten(reply, question, talk)
+    assert found.query == question
+    assert found.notes == (f"the LLM left out what was asked ({reply}): the question as it is",)
+
+
 class Reading(FakeListChatModel):
     """Keeps what it was shown."""
 

@@ -3,7 +3,8 @@
 "And for how long?" finds nothing; "For how long do parents get leave?" does. An LLM rewrites the last question of a
 conversation, the "rewrite" of Modular RAG (Gao et al. 2024) and of conversational search (Elgohary, Peskov and
 Boyd-Graber, "Can You Unpack That? Learning to Rewrite Questions-in-Context", EMNLP 2019). What it writes is taken only
-if its words are those of the question and the conversation (see `wording`); otherwise the question stays as it is.
+if its words are those of the question and the conversation, and none of the question's is lost (see `wording`);
+otherwise the question stays as it is.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from pydantic import ConfigDict, Field
 
 from ...prompts import load_prompt
 from .errors import RewritingError
-from .wording import first_line, is_about
+from .wording import first_line, is_about, keeps
 
 MESSAGES = 6
 """How many messages are looked back: three questions with their answers."""
@@ -104,6 +105,8 @@ class Rewriter(RunnableSerializable[Mapping[str, Any], Rewritten]):
             return Rewritten(question, ("the LLM wrote nothing: the question as it is",))
         if not is_about(written, question, talk, language=self.language):
             return Rewritten(question, (f"the LLM wrote something else ({written:.80}): the question as it is",))
+        if not keeps(written, question, language=self.language):
+            return Rewritten(question, (f"the LLM left out what was asked ({written:.80}): the question as it is",))
         return Rewritten(written, (written,))
 
     def _told(self, messages: Sequence[BaseMessage]) -> str:

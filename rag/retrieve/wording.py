@@ -33,6 +33,20 @@ def is_about(text: str, question: str, background: str = "", *, language: str = 
     return len(own & known) >= LEAST_KNOWN * len(own)
 
 
+def keeps(text: str, question: str, *, language: str = "en") -> bool:
+    """Whether a text has all content terms of the question, and asks if that does.
+
+    ```python
+    from ragloom.rag.retrieve.wording import keeps
+
+    print(keeps("Who approves parental leave?", "Who approves it?"))                       # -> True
+    print(keeps("Who approves parental leave?", "Who pays for parental leave in Germany?"))  # -> False
+    ```
+    """
+    asks = "?" in text or "?" not in question
+    return asks and _terms(question, language) <= _terms(text, language)
+
+
 def _terms(text: str, language: str) -> set[str]:
     words = analyzer(language if language in STEMMERS else UNSTEMMED, stop_words=False)
     return set(words.analyze(normal(text)))
