@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from fakes import HashingEmbedder
-from memories import Clock, believed, day, told
+from memories import Clock, believed, day, rows, told
 from ragloom.stores import Embedder
 from ragloom.stores.memory import Entity, Episode, Fact, Group, Memory
 from ragloom.stores.memory.candidates import alike
@@ -195,6 +195,17 @@ def test_a_forgotten_entity_is_no_candidate(group: Group) -> None:
     group.remember_facts([Fact("Jon Smith", "knows", "Ann")], episode=said)
     group.forget(said)
     assert group.candidates("John Smith") == []
+
+
+def test_a_forgotten_entity_that_another_is_taken_for_is_believed_in_again(group: Group) -> None:
+    said = Episode("a", day(2024), "x")
+    group.remember_facts([Fact("Bob", "likes", "tea")], episode=said)
+    group.remember_facts([Fact("Robert", "likes", "rum")])
+    group.forget(said)
+    merge = group.merge("Robert", "Bob")
+    assert [record.fact.subject for record in group.timeline("Robert")] == ["Bob"]
+    group.unmerge(merge)
+    assert rows(group, "SELECT name FROM entity_versions WHERE recorded_to IS NULL") == [("Robert",), ("rum",)]
 
 
 def test_ten_thousand_aliases_are_all_known(group: Group) -> None:
