@@ -245,3 +245,32 @@ def test_an_entity_goes_with_the_last_fact_that_is_erased(group: Group) -> None:
     group.forget(heard)
     group.erase(said)
     assert names(group) == set()
+
+
+def test_no_merge_quotes_an_erased_name(path: Path, group: Group) -> None:
+    group.remember_facts([Fact("Alexander Hamilton", "likes", "tea")])
+    group.remember_facts([Fact("Alexandr Hamiltonn", "likes", "rum")], episode=MOVED)
+    group.remember_facts([Fact("Alexandr Hamiltonnn", "likes", "milk")])
+    assert "'Alexandr Hamiltonn'" in group.merges()[1].reason
+    group.erase(MOVED)
+    assert b"'Alexandr Hamiltonn'" not in raw(path)
+
+
+def test_the_history_of_another_statement_does_not_tell_an_erased_end(group: Group) -> None:
+    group.remember_facts([Fact("Ann", "likes", "Paris", valid_from=day(2019))])
+    group.remember_facts([Fact("Ann", "likes", "Paris", valid_to=day(2022, 7, 17))], episode=MOVED)
+    (paris,) = believed(group)
+    assert paris.fact.valid_to == day(2022, 7, 17)
+    group.erase(MOVED)
+    assert rows(group, "SELECT DISTINCT valid_to FROM fact_versions") == [(None,)]
+
+
+def test_the_past_keeps_the_ends_that_another_statement_gives_it(group: Group) -> None:
+    group.remember_facts([PARIS])
+    group.remember_facts([BERLIN], episode=MOVED)
+    group.remember_facts([Fact("Ann", "lives_in", "Rome", valid_from=day(2023))])
+    before = max(record.recorded.start for record in believed(group) if record.recorded.start)
+    group.erase(MOVED)
+    expected = {("Ann", "lives_in", "Paris", "2019-01-01", "2023-01-01"), ("Ann", "lives_in", "Rome", "2023-01-01", "")}
+    assert told(group) == expected
+    assert ("Ann", "lives_in", "Rome", "2023-01-01", "") in told(group, before)

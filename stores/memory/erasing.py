@@ -20,9 +20,13 @@ from .names import folded
 from .parts import Parts
 from .reading.neighbourhood import canonical
 from .records import episode_record
+from .rewriting import rewrite_past
 from .types import Episode
 
 _NOTE = "erasing:"
+_ERASED = "the name that told is erased"
+"""The reason of a merge that quoted one."""
+
 _FULL_TEXT = ("episode_words", "fact_words", "entity_words", "name_grams")
 _TABLES = (
     "queue", "episodes", "entity_versions", "aliases", "merges", "facts", "support", "fact_versions", "rulings",
@@ -145,11 +149,14 @@ def _only_in(writing: Writing, facts: Sequence[int]) -> list[int]:
 
 
 def _delete_facts(writing: Writing, parts: Parts, facts: Sequence[int]) -> None:
-    """Delete facts; versions of others that came of them are what was stated, as if these had never been."""
+    """Delete facts; versions of others that came of them are as if these had never been stated."""
     rows = writing.file.among("SELECT key, subject, object, statement FROM facts WHERE key IN (%s)", facts)
     ends = {end for row in rows for end in (row["subject"], row["object"])}
+    believed = writing.file.among("SELECT subject, object FROM fact_versions WHERE fact IN (%s)", facts)
+    ends |= {end for row in believed for end in (row["subject"], row["object"])}
     _each(writing, "UPDATE entity_versions SET summary = '' WHERE entity = ?", ends)  # it may tell the facts
     _unindex_facts(writing, parts, rows)
+    rewrite_past(writing, parts.single_valued, facts)
     stated = "SELECT valid_from, valid_to FROM facts WHERE key = fact_versions.fact"
     for column in ("same_as", "ended_by"):
         _each(writing, f"UPDATE fact_versions SET (valid_from, valid_to) = ({stated}) WHERE {column} = ?", facts)
@@ -196,6 +203,9 @@ def _taken_for(writing: Writing, entities: Iterable[int]) -> set[int]:
 def _delete_entities(writing: Writing, parts: Parts, entities: Sequence[int]) -> None:
     names = writing.file.among("SELECT key, name FROM aliases WHERE entity IN (%s)", entities)
     _unindex_names(writing, parts, names)
+    sql = "UPDATE merges SET reason = ? WHERE key BETWEEN ? AND ? AND instr(reason, ?)"
+    low, high = writing.reading.low, writing.reading.high
+    writing.file.many(sql, ((_ERASED, low, high, repr(row["name"])) for row in names))
     _each(writing, "DELETE FROM acronyms WHERE alias = ?", [row["key"] for row in names])
     for table, column in (
         ("aliases", "entity"),

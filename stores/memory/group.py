@@ -132,6 +132,7 @@ class Group(Reader):
 
         Raises:
             NotInGroupError: the group does not know it.
+            MemoryValueError: something was forgotten or erased while it was written; nothing is stored.
         """
         with self.reading() as reading:
             key = find_entity(reading, entity, reading.recorded)
@@ -142,7 +143,7 @@ class Group(Reader):
         statements = [f"{record.fact.statement} ({shown(record.fact.valid)})" for record in facts]
         text = self._parts.summarizer.summarize(name, statements)
         with self._parts.file.writing(self.name) as writing:
-            write_summary(writing, self._parts, key, text)
+            write_summary(writing, self._parts, key, text, erasures=reading.erasures)
         return text
 
     def merge(self, entity: str | int, into: str | int, reason: str = "") -> int:
