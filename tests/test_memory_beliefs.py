@@ -46,6 +46,14 @@ def test_a_fact_without_dates_never_ends_a_dated_one() -> None:
     assert single(lived(10, PARIS, 2019), lived(11, BERLIN, None, 2022))[10] == (2019, None)
 
 
+def test_a_fact_without_dates_is_ended_by_what_still_holds_and_not_by_what_is_over() -> None:
+    assert single(lived(10, PARIS), lived(11, BERLIN, 2010, 2012)) == {10: (None, None), 11: (2010, 2012)}
+    over_as_told_twice = single(lived(10, PARIS), lived(11, BERLIN, 2010), lived(12, BERLIN, None, 2012))
+    assert over_as_told_twice == {10: (None, None), 11: (2010, 2012)}
+    homes = single(lived(10, PARIS), lived(11, BERLIN, 2010, 2012), lived(12, ROME, 2015))
+    assert homes == {10: (None, 2015), 11: (2010, 2012), 12: (2015, None)}
+
+
 def test_who_comes_back_lived_there_twice() -> None:
     homes = single(lived(10, PARIS, 2019), lived(11, BERLIN, 2021), lived(12, PARIS, 2023))
     assert homes == {10: (2019, 2021), 11: (2021, 2023), 12: (2023, None)}

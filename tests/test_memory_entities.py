@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from fakes import HashingEmbedder
-from memories import Clock, believed, day, told
+from memories import Clock, believed, day, rows, told
 from ragloom.stores import Embedder
-from ragloom.stores.memory import Entity, Episode, Fact, Group, Memory
+from ragloom.stores.memory import Entity, Episode, Fact, Group, Memory, candidates
 from ragloom.stores.memory.candidates import alike
 from ragloom.stores.memory.errors import MemoryValueError, NotInGroupError
 from ragloom.stores.memory.names import acronyms, as_acronym, folded, normal
@@ -195,6 +195,28 @@ def test_a_forgotten_entity_is_no_candidate(group: Group) -> None:
     group.remember_facts([Fact("Jon Smith", "knows", "Ann")], episode=said)
     group.forget(said)
     assert group.candidates("John Smith") == []
+
+
+def test_a_forgotten_entity_that_another_is_taken_for_is_believed_in_again(group: Group) -> None:
+    said = Episode("a", day(2024), "x")
+    group.remember_facts([Fact("Bob", "likes", "tea")], episode=said)
+    group.remember_facts([Fact("Robert", "likes", "rum")])
+    group.forget(said)
+    merge = group.merge("Robert", "Bob")
+    assert [record.fact.subject for record in group.timeline("Robert")] == ["Bob"]
+    group.unmerge(merge)
+    assert rows(group, "SELECT name FROM entity_versions WHERE recorded_to IS NULL") == [("Robert",), ("rum",)]
+
+
+def test_a_name_is_looked_for_by_its_rare_trigrams_alone(group: Group, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(candidates, "POSTINGS", 10)
+    group.load([Fact(f"person {letter}{letter}", "likes", "tea") for letter in "abcdefghijkl"])
+    group.remember_facts([Fact("person zwicky", "likes", "tea")])
+    with group.reading() as reading:
+        assert candidates.rarest(reading, {"per", "zwi", "wic", "qqq"}) == ["wic", "zwi"]
+        assert candidates.rarest(reading, {"per", "ers"}) == ["ers"]
+        assert candidates.rarest(reading, {"qqq"}) == []
+    assert group.candidates("person zwickl")[0].name == "person zwicky"
 
 
 def test_ten_thousand_aliases_are_all_known(group: Group) -> None:

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from fakes import HashingEmbedder
 from memories import Clock, believed, day, rows, told
-from ragloom.stores.memory import Entity, Episode, Fact, Group, Memory
+from ragloom.stores.memory import Entity, Episode, Fact, Group, Memory, erasing
 from ragloom.stores.memory.errors import MemoryLockedError, NotInGroupError
+from ragloom.stores.sqlite import SqliteFile
 
 PARIS = Fact("Ann", "lives_in", "Paris", valid_from=day(2019))
 BERLIN = Fact("Ann", "lives_in", "Berlin", valid_from=day(2021))
@@ -195,3 +196,81 @@ def test_an_erasure_that_a_reader_held_up_is_finished_when_the_memory_is_opened(
     reader.close()
     with Memory(path, embedder=HashingEmbedder()):
         assert b"Xanthippe" not in raw(path)
+
+
+def test_two_erasures_at_once_each_leave_nothing_behind(
+    path: Path, group: Group, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = (Episode(text, day(2024), "Ann") for text in ("alpha", "xyzzy plugh"))
+    for episode in (first, second, Episode("something else", day(2024), "Ann")):
+        group.remember(episode)
+    with Memory(path, embedder=HashingEmbedder()) as other:
+        deleted: list[bool] = []
+        ask = SqliteFile.one
+
+        def one(file: SqliteFile, sql: str, *values: object) -> sqlite3.Row | None:
+            """After the first erasure has rewritten the file, and before it takes its note away, the second deletes."""
+            row = ask(file, sql, *values)
+            if "wal_checkpoint" in sql and not deleted:
+                deleted.append(True)
+                with monkeypatch.context() as patched:
+                    patched.setattr(erasing, "scrub", lambda _: None)
+                    other.group("ann").erase(second)
+            return row
+
+        monkeypatch.setattr(SqliteFile, "one", one)
+        group.erase(first)
+        assert deleted
+        erasing.scrub(other._file)
+    assert b"xyzzy" not in raw(path)
+    assert b"plugh" not in raw(path)
+
+
+def test_erasing_a_link_between_two_names_gives_the_first_its_own_facts_back(group: Group) -> None:
+    group.remember_facts([Fact("Quentin", "likes", "rum")])
+    group.remember_facts([Fact("Jörg Müller", "likes", "tea")], episode=MOVED)
+    group.remember_facts([Fact("Jorg Muller", "likes", "milk")])
+    group.merge("Jörg Müller", "Quentin")
+    before = max(record.recorded.start for record in believed(group) if record.recorded.start)
+    group.erase(MOVED)
+    for known_at in (None, before):
+        assert [record.fact.object for record in group.timeline("Quentin", known_at=known_at)] == ["rum"]
+        assert [record.fact.object for record in group.timeline("Jorg Muller", known_at=known_at)] == ["milk"]
+
+
+def test_an_entity_goes_with_the_last_fact_that_is_erased(group: Group) -> None:
+    said, heard = Episode("a", day(2024), "x"), Episode("b", day(2024), "x")
+    group.remember_facts([Fact("Ann", "likes", "tea")], episode=said)
+    group.remember_facts([Fact("Ann", "likes", "milk")], episode=heard)
+    group.forget(heard)
+    group.erase(said)
+    assert names(group) == set()
+
+
+def test_no_merge_quotes_an_erased_name(path: Path, group: Group) -> None:
+    group.remember_facts([Fact("Alexander Hamilton", "likes", "tea")])
+    group.remember_facts([Fact("Alexandr Hamiltonn", "likes", "rum")], episode=MOVED)
+    group.remember_facts([Fact("Alexandr Hamiltonnn", "likes", "milk")])
+    assert "'Alexandr Hamiltonn'" in group.merges()[1].reason
+    group.erase(MOVED)
+    assert b"'Alexandr Hamiltonn'" not in raw(path)
+
+
+def test_the_history_of_another_statement_does_not_tell_an_erased_end(group: Group) -> None:
+    group.remember_facts([Fact("Ann", "likes", "Paris", valid_from=day(2019))])
+    group.remember_facts([Fact("Ann", "likes", "Paris", valid_to=day(2022, 7, 17))], episode=MOVED)
+    (paris,) = believed(group)
+    assert paris.fact.valid_to == day(2022, 7, 17)
+    group.erase(MOVED)
+    assert rows(group, "SELECT DISTINCT valid_to FROM fact_versions") == [(None,)]
+
+
+def test_the_past_keeps_the_ends_that_another_statement_gives_it(group: Group) -> None:
+    group.remember_facts([PARIS])
+    group.remember_facts([BERLIN], episode=MOVED)
+    group.remember_facts([Fact("Ann", "lives_in", "Rome", valid_from=day(2023))])
+    before = max(record.recorded.start for record in believed(group) if record.recorded.start)
+    group.erase(MOVED)
+    expected = {("Ann", "lives_in", "Paris", "2019-01-01", "2023-01-01"), ("Ann", "lives_in", "Rome", "2023-01-01", "")}
+    assert told(group) == expected
+    assert ("Ann", "lives_in", "Rome", "2023-01-01", "") in told(group, before)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import defaultdict
+from contextlib import suppress
 from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -12,8 +13,9 @@ from fakes import HashingEmbedder
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
-from memories import Clock, Plain, day, rows, told
-from ragloom.stores.memory import Episode, Fact, Memory
+from memories import Clock, Plain, believed, day, rows, told
+from ragloom.stores.memory import Entity, Episode, Fact, Memory
+from ragloom.stores.memory.errors import MemoryValueError, NotInGroupError
 from ragloom.stores.memory.instants import from_micros
 
 _names = st.sampled_from(
@@ -65,6 +67,7 @@ class Remembering(RuleBasedStateMachine):
     @rule(remembered=episodes)
     def forget_and_remember_again_changes_nothing(self, remembered: tuple[Episode, list[Fact]]) -> None:
         episode, given = remembered
+        self.group.remember_facts(given, episode=episode)  # some of it may have been retracted
         before = told(self.group)
         self.group.forget(episode)
         self.look()
@@ -79,6 +82,20 @@ class Remembering(RuleBasedStateMachine):
     def erase(self, remembered: tuple[Episode, list[Fact]]) -> None:
         self.group.erase(remembered[0])
         self.seen.clear()
+
+    @rule(name=_names, other=_names)
+    def merge(self, name: str, other: str) -> None:
+        with suppress(NotInGroupError, MemoryValueError):  # one of them is unknown yet, or they are one already
+            self.group.merge(name, other)
+
+    @rule(name=_names, label=st.sampled_from(["person", "place"]))
+    def describe(self, name: str, label: str) -> None:
+        self.group.describe(Entity(name, types=(label,)))
+
+    @rule(data=st.data())
+    def retract(self, data: st.DataObject) -> None:
+        if records := believed(self.group):
+            self.group.retract(data.draw(st.sampled_from(records)).id)
 
     @rule(data=st.data())
     def undo_a_merge(self, data: st.DataObject) -> None:
@@ -124,6 +141,35 @@ class Remembering(RuleBasedStateMachine):
         assert rows(self.group, f"SELECT 1 {believed} AND same_as NOT IN ({stands})") == []
         named = "SELECT entity FROM entity_versions WHERE recorded_to IS NULL"
         assert rows(self.group, f"SELECT 1 {believed} AND (subject NOT IN ({named}) OR object NOT IN ({named}))") == []
+
+    @invariant()
+    def a_fact_is_between_the_entities_that_those_it_was_stated_of_are_taken_for(self) -> None:
+        if not hasattr(self, "group"):
+            return
+        merged = dict(rows(self.group, "SELECT entity, into_entity FROM merges WHERE recorded_to IS NULL"))
+
+        def root(entity: int) -> int:
+            return root(merged[entity]) if entity in merged else entity
+
+        ends = (
+            "SELECT v.subject, v.object, f.subject, f.object FROM fact_versions AS v JOIN facts AS f ON f.key = v.fact"
+        )
+        for subject, target, stated_subject, stated_object in rows(self.group, f"{ends} WHERE v.recorded_to IS NULL"):
+            assert (subject, target) == (root(stated_subject), root(stated_object))
+
+    @invariant()
+    def an_entity_is_believed_in_where_a_fact_is_about_it_or_somebody_has_described_it(self) -> None:
+        if not hasattr(self, "group"):
+            return
+        ends = "SELECT {} FROM fact_versions WHERE recorded_to IS NULL"
+        alone = (
+            "SELECT name FROM entity_versions WHERE recorded_to IS NULL AND NOT described "
+            "AND entity NOT IN (SELECT entity FROM merges WHERE recorded_to IS NULL) "
+            "AND entity NOT IN (SELECT into_entity FROM merges AS m JOIN entity_versions AS e USING (entity) "
+            "WHERE m.recorded_to IS NULL AND e.recorded_to IS NULL AND e.described) "
+            f"AND entity NOT IN ({ends.format('subject')}) AND entity NOT IN ({ends.format('object')})"
+        )
+        assert rows(self.group, alone) == []
 
     @invariant()
     def words_agree_with_what_is_stored(self) -> None:

@@ -11,7 +11,7 @@ from fakes import HashingEmbedder
 from memories import Clock, day, rows, told
 from ragloom.stores.memory import Episode, Fact, Group, Memory, Remembered
 from ragloom.stores.memory.errors import MemoryFullError, MemoryValueError
-from ragloom.stores.memory.extracting import Extraction
+from ragloom.stores.memory.extracting import Dropped, Extraction
 
 
 class Moody:
@@ -130,3 +130,14 @@ def test_a_full_disk_is_said_and_what_was_acknowledged_is_safe(group: Group) -> 
     assert told(group) == {("Ann", "likes", "tea", "", "")}
     file.execute("PRAGMA max_page_count=1000000")
     assert group.remember(said("x" * 100_000)).is_new
+
+
+def test_what_was_not_kept_is_told_by_whoever_catches_up(tmp_path: Path) -> None:
+    class Doubtful:
+        def extract(self, episode: Episode) -> Extraction:
+            return Extraction((), (Dropped("Ann flies", "not in the text"),))
+
+    with Memory(tmp_path / "d", embedder=HashingEmbedder(), extractor=Doubtful(), now=Clock()) as memory:
+        later = memory.group("g")
+        later.remember_later(said("hello"))
+        assert [dropped.why for done in later.catch_up() for dropped in done.dropped] == ["not in the text"]

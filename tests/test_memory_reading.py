@@ -161,6 +161,21 @@ def test_a_context_is_never_longer_than_its_budget(group: Group, budget: int) ->
     assert len(context.hits) + context.left_out == 3
 
 
+def test_history_and_export_tell_all_that_a_fact_came_to_rest_on(memory: Memory, tmp_path: Path) -> None:
+    group = memory.group("twice")
+    told = [
+        group.remember_facts([Fact("Ann", "likes", "tea")], episode=Episode(text, day(2024), "x")).episode
+        for text in ("one", "two")
+    ]
+    group.describe(Entity("Ann", aliases=("Annie",)))
+    (fact,) = group.timeline("Ann")
+    assert [record.episodes for record in group.history(fact)] == [tuple(told)]
+    group.export(tmp_path / "x.jsonl")
+    lines = [json.loads(line) for line in (tmp_path / "x.jsonl").read_text("utf-8").splitlines()]
+    assert [line["episodes"] for line in lines if line["kind"] == "fact"] == [told]
+    assert [line["aliases"] for line in lines if line.get("name") == "Ann"] == [[], ["Annie"]]
+
+
 def test_an_export_has_every_version_of_everything(group: Group, tmp_path: Path) -> None:
     written = group.export(tmp_path / "ann.jsonl")
     lines = [json.loads(line) for line in (tmp_path / "ann.jsonl").read_text("utf-8").splitlines()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,7 @@ from langchain_core.language_models import FakeListChatModel
 from memories import Clock, believed, day
 from ragloom.agents import EntitySummarizer
 from ragloom.stores.memory import Entity, Episode, Fact, Memory
-from ragloom.stores.memory.errors import NotInGroupError
+from ragloom.stores.memory.errors import MemoryValueError, NotInGroupError
 
 FACTS = [
     Fact("Ann", "lives_in", "Paris", valid_from=day(2015)),
@@ -74,3 +74,36 @@ def test_the_llm_is_shown_what_is_known() -> None:
     assert (
         EntitySummarizer(FakeListChatModel(responses=[" She sings.\n"])).summarize("Ann", ["Ann sings"]) == "She sings."
     )
+
+
+class Quoting:
+    """A summarizer that says what it is shown; while it writes, an episode may be erased."""
+
+    def __init__(self) -> None:
+        self.meanwhile: Callable[[], object] = lambda: None
+
+    def summarize(self, name: str, statements: Sequence[str]) -> str:
+        self.meanwhile()
+        return " ".join(statements)
+
+
+def test_a_summary_goes_with_the_erased_facts_of_another_name(tmp_path: Path) -> None:
+    with Memory(tmp_path / "m", embedder=HashingEmbedder(), now=Clock(), summarizer=Quoting()) as memory:
+        group, secret = memory.group("g"), Episode("x", day(2024), "x")
+        group.remember_facts([Fact("Jörg Müllerstein", "likes", "tea")])
+        group.remember_facts([Fact("Jorg Mullerstein", "takes", "methadone")], episode=secret)
+        assert "methadone" in group.summarize("Jörg Müllerstein")
+        group.erase(secret)
+        assert group.summary("Jörg Müllerstein") == "Jörg Müllerstein likes tea."
+
+
+def test_a_summary_of_what_is_erased_while_it_is_written_is_not_stored(tmp_path: Path) -> None:
+    summarizer = Quoting()
+    with Memory(tmp_path / "m", embedder=HashingEmbedder(), now=Clock(), summarizer=summarizer) as memory:
+        group, secret = memory.group("g"), Episode("x", day(2024), "x")
+        group.remember_facts([Fact("Ann", "likes", "tea")])
+        group.remember_facts([Fact("Ann", "takes", "methadone")], episode=secret)
+        summarizer.meanwhile = lambda: group.erase(secret)
+        with pytest.raises(MemoryValueError, match="erased meanwhile"):
+            group.summarize("Ann")
+        assert group.summary("Ann") == "Ann likes tea."

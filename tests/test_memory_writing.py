@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
+import numpy as np
 import pytest
 from fakes import HashingEmbedder
 from memories import Clock, believed, day, rows, told
+from numpy.typing import NDArray
 from ragloom.stores.memory import Entity, Episode, Fact, Group, Interval, Memory
 from ragloom.stores.memory.errors import (
     MemoryEmbedderError,
@@ -242,6 +244,21 @@ def test_another_embedder_is_refused_with_both_names(tmp_path: Path) -> None:
         with pytest.raises(MemoryEmbedderError, match=r"vectors of hashing .* the embedder is other"):
             memory.group("ann").remember(Episode("y", day(2024), "Ann"))
         memory.group("ann").remember_facts([Fact("Ann", "likes", "tea")], embed=False)
+
+
+def test_of_two_embedders_that_begin_a_memory_at_once_the_second_is_refused(tmp_path: Path) -> None:
+    class Slow(HashingEmbedder):
+        """Another process begins the memory while this one embeds."""
+
+        def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+            with Memory(tmp_path / "m", embedder=HashingEmbedder(8, name="first")) as first:
+                first.group("ann").remember(Episode("x", day(2024), "Ann"))
+            return super().encode(texts)
+
+    with Memory(tmp_path / "m", embedder=Slow(name="second")) as memory:
+        with pytest.raises(MemoryEmbedderError, match=r"vectors of first .* the embedder is second"):
+            memory.group("ann").remember(Episode("y", day(2024), "Ann"))
+        assert rows(memory.group("ann"), "SELECT content FROM episodes") == [("x",)]
 
 
 def test_a_closed_memory_says_so(memory: Memory, group: Group) -> None:

@@ -5,7 +5,8 @@ relation is single-valued (`lives_in`), those with one subject and relation. `se
 into what is believed, in four steps:
 
 1. In a single-valued slot a fact ends where the next one with another object starts, if it still held then. A fact
-   whose start is unknown ends nothing.
+   whose start is unknown ends nothing, and one without any date is ended only by one that still holds: nobody knows
+   whether it came before one that is over.
 2. Ends that are unknown are filled in from statements of the same fact: "since 2019" and "until 2022" are one stay.
 3. Statements of the same fact whose intervals overlap are one fact, from the first start to the last end; disjoint
    ones are several. One without any date confirms the latest of them.
@@ -122,15 +123,21 @@ def settle(stated: Sequence[Stated], *, single_valued: bool, rulings: Sequence[R
 
 
 def _cut(spans: Sequence[_Span]) -> list[_Span]:
-    """End each fact where the next one with another object starts."""
+    """End each fact where the next one with another object starts; one without any date, where a lasting one does."""
     dated = sorted((each for each in spans if each.start is not None), key=lambda each: (_low(each), each.stated.fact))
     starts = [_low(each) for each in dated]
     objects = [each.stated.object for each in dated]
     other = [len(dated)] * len(dated)  # the next place with another object
     for place in range(len(dated) - 2, -1, -1):
         other[place] = other[place + 1] if objects[place] == objects[place + 1] else place + 1
+    last = {each.stated.object: each.end for each in sorted(spans, key=_high) if each.end is not None}
+    lasting = [each for each in dated if each.end is None and _low(each) >= last.get(each.stated.object, -math.inf)]
     cut: list[_Span] = []
     for each in spans:
+        if not each.is_dated:
+            by = next((other for other in lasting if other.stated.object != each.stated.object), None)
+            cut.append(each._replace(end=by.start, by=by.stated.fact) if by else each)
+            continue
         place = bisect_right(starts, _low(each))
         if place < len(dated) and objects[place] == each.stated.object:
             place = other[place]

@@ -9,8 +9,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,9 @@ LEAST_FUZZY = 60.0
 
 LEAST_MEANING = 0.5
 """The same for the cosine of two names."""
+
+POSTINGS = 4_000
+"""How many names a new one is compared with at most, where one of its trigrams has no more."""
 
 _LOOKED_AT = 20
 _NUMBER = re.compile(r"\d+")
@@ -97,12 +101,33 @@ def alike(name: str, other: str) -> float:
     return max(fuzz.ratio(first, second), fuzz.token_sort_ratio(first, second))
 
 
+def rarest(reading: Reading, grams: Collection[str]) -> list[str]:
+    """The trigrams that the fewest names have: as many as have together `POSTINGS` names, and at least one.
+
+    Every name with one of them is scored while other writers wait, so a common one would cost a scan of all names.
+    """
+    count = (
+        "SELECT count(*) AS names FROM (SELECT 1 FROM name_grams WHERE name_grams MATCH ? "
+        f"AND rowid BETWEEN {reading.low} AND {reading.high} LIMIT {POSTINGS + 1})"
+    )
+    numbers = [(row["names"], gram) for gram in sorted(grams) for row in reading.file.all(count, f'"{gram}"')]
+    found = sorted(each for each in numbers if each[0])
+    totals = accumulate(number for number, _ in found)
+    return [
+        gram
+        for place, ((_, gram), total) in enumerate(zip(found, totals, strict=True))
+        if not place or total <= POSTINGS
+    ]
+
+
 def _by_spelling(reading: Reading, name: str) -> list[Candidate]:
     letters = folded(name)
     grams = {letters[at : at + 3] for at in range(len(letters) - 2)}
     if not grams:
         return []
-    quoted = " OR ".join(f'"{gram}"' for gram in sorted(grams))
+    quoted = " OR ".join(f'"{gram}"' for gram in rarest(reading, grams))
+    if not quoted:
+        return []
     rows = reading.file.all(
         "SELECT aliases.entity, aliases.name FROM (SELECT rowid AS alias FROM name_grams WHERE name_grams MATCH ? "
         f"AND rowid BETWEEN ? AND ? ORDER BY rank LIMIT {_LOOKED_AT}) JOIN aliases ON aliases.key = alias",

@@ -2,8 +2,8 @@
 
 Rows and their terms in the full-text indexes are deleted; the indexes are merged into one piece, since FTS5 keeps the
 words of what is deleted until then; the file is rewritten without its free pages; and the write-ahead log is emptied.
-A note is kept from the first step to the last, so that an erasure that was interrupted is finished by whoever opens
-the memory next.
+Each erasure keeps a note of its own from the first step to the last, so that one that was interrupted is finished by
+whoever opens the memory next.
 """
 
 from __future__ import annotations
@@ -11,16 +11,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from sqlite3 import Row
 
+from .entities import EntityWriter, roots
 from .errors import MemoryLockedError
 from .file import MemoryFile, Writing
 from .forgetting import Forgotten, find_episode, report, withdraw
 from .merging import reground
 from .names import folded
 from .parts import Parts
+from .reading.neighbourhood import canonical
 from .records import episode_record
+from .rewriting import rewrite_past
 from .types import Episode
 
-_NOTE = "erasing"
+_NOTE = "erasing:"
+_ERASED = "the name that told is erased"
+"""The reason of a merge that quoted one."""
+
 _FULL_TEXT = ("episode_words", "fact_words", "entity_words", "name_grams")
 _TABLES = (
     "queue", "episodes", "entity_versions", "aliases", "merges", "facts", "support", "fact_versions", "rulings",
@@ -43,9 +49,11 @@ def erase_episode(parts: Parts, group: str, episode: Episode | int) -> Forgotten
         settled = withdraw(writing, parts.single_valued, [each for each in support if each["recorded_to"] is None])
         facts = _alone(writing, {each["fact"] for each in support}, keys)
         entities = _only_in(writing, facts)
+        about = _about(writing, {each["fact"] for each in support})
         _delete_facts(writing, parts, facts)
         _separate(writing, parts, entities)
         _delete_entities(writing, parts, entities)
+        EntityWriter(writing, parts.words).retire(about - set(entities))
         _delete_episodes(writing, parts, keys)
         writing.erased()
     scrub(parts.file)
@@ -73,8 +81,13 @@ def erase_group(parts: Parts, group: str) -> None:
 
 
 def scrub(file: MemoryFile) -> None:
-    """Rewrite the file and its log without what was deleted, where an erasure has begun."""
-    if file.meta(_NOTE) is None:
+    """Rewrite the file and its log without what was deleted, where an erasure has begun.
+
+    Only the notes that were there at the start are taken away: what another erasure deletes meanwhile is its own to
+    scrub, or that of whoever opens the memory next.
+    """
+    notes = file.writer.all("SELECT name FROM meta WHERE name GLOB ?", f"{_NOTE}*")
+    if not notes:
         return
     with file.writer.transaction():
         for table in _FULL_TEXT:
@@ -87,11 +100,12 @@ def scrub(file: MemoryFile) -> None:
             "close the readers and open the memory again"
         )
     with file.writer.transaction():
-        file.writer.execute("DELETE FROM meta WHERE name = ?", _NOTE)
+        file.writer.many("DELETE FROM meta WHERE name = ?", [tuple(note) for note in notes])
 
 
 def _note(writing: Writing) -> None:
-    writing.file.execute("INSERT OR REPLACE INTO meta VALUES (?, '')", _NOTE)
+    (key,) = writing.keys(1)
+    writing.file.execute("INSERT INTO meta VALUES (?, '')", f"{_NOTE}{key}")
 
 
 def _copies(writing: Writing, row: Row) -> list[int]:
@@ -108,6 +122,13 @@ def _alone(writing: Writing, facts: Iterable[int], episodes: Sequence[int]) -> l
     rows = writing.file.among("SELECT fact, episode FROM support WHERE fact IN (%s)", sorted(facts))
     others = {row["fact"] for row in rows if row["episode"] not in episodes}
     return sorted(set(facts) - others)
+
+
+def _about(writing: Writing, facts: Iterable[int]) -> set[int]:
+    """The entities that the facts name, and those that they are taken for now."""
+    rows = writing.file.among("SELECT subject, object FROM facts WHERE key IN (%s)", sorted(facts))
+    ends = {end for row in rows for end in (row["subject"], row["object"])}
+    return ends | set(roots(writing.reading, ends).values())
 
 
 def _only_in(writing: Writing, facts: Sequence[int]) -> list[int]:
@@ -128,11 +149,14 @@ def _only_in(writing: Writing, facts: Sequence[int]) -> list[int]:
 
 
 def _delete_facts(writing: Writing, parts: Parts, facts: Sequence[int]) -> None:
-    """Delete facts; versions of others that came of them are what was stated, as if these had never been."""
+    """Delete facts; versions of others that came of them are as if these had never been stated."""
     rows = writing.file.among("SELECT key, subject, object, statement FROM facts WHERE key IN (%s)", facts)
     ends = {end for row in rows for end in (row["subject"], row["object"])}
+    believed = writing.file.among("SELECT subject, object FROM fact_versions WHERE fact IN (%s)", facts)
+    ends |= {end for row in believed for end in (row["subject"], row["object"])}
     _each(writing, "UPDATE entity_versions SET summary = '' WHERE entity = ?", ends)  # it may tell the facts
     _unindex_facts(writing, parts, rows)
+    rewrite_past(writing, parts.single_valued, facts)
     stated = "SELECT valid_from, valid_to FROM facts WHERE key = fact_versions.fact"
     for column in ("same_as", "ended_by"):
         _each(writing, f"UPDATE fact_versions SET (valid_from, valid_to) = ({stated}) WHERE {column} = ?", facts)
@@ -150,17 +174,38 @@ def _delete_facts(writing: Writing, parts: Parts, facts: Sequence[int]) -> None:
 
 def _separate(writing: Writing, parts: Parts, entities: Sequence[int]) -> None:
     """Undo merges with entities that are to be deleted, now and in all that was believed before."""
+    taken = _taken_for(writing, entities)
+    stood = {*entities, *roots(writing.reading, entities).values()}
     for column in ("entity", "into_entity"):
         _each(writing, f"DELETE FROM merges WHERE {column} = ?", entities)
-    reground(writing, entities, parts.single_valued)
+    reground(writing, stood, parts.single_valued)
     for end in ("subject", "object"):
-        named = f"SELECT {end} FROM facts WHERE key = fact_versions.fact"
-        _each(writing, f"UPDATE fact_versions SET {end} = ({named}) WHERE {end} = ?", entities)
+        sql = (
+            f"SELECT v.key, v.recorded_from, f.{end} AS stated FROM fact_versions AS v "
+            f"JOIN facts AS f ON f.key = v.fact WHERE v.recorded_to IS NOT NULL AND f.{end} IN (%s)"
+        )
+        for row in writing.file.among(sql, sorted(taken)):
+            own = canonical(writing.reading, [row["stated"]], row["recorded_from"])[row["stated"]]
+            writing.file.execute(f"UPDATE fact_versions SET {end} = ? WHERE key = ?", own, row["key"])
+
+
+def _taken_for(writing: Writing, entities: Iterable[int]) -> set[int]:
+    """The entities that were ever taken for these, by way of others, too; without these."""
+    found: set[int] = set()
+    step = set(entities)
+    while step:
+        rows = writing.file.among("SELECT entity FROM merges WHERE into_entity IN (%s)", sorted(step))
+        step = {row["entity"] for row in rows} - found
+        found |= step
+    return found - set(entities)
 
 
 def _delete_entities(writing: Writing, parts: Parts, entities: Sequence[int]) -> None:
     names = writing.file.among("SELECT key, name FROM aliases WHERE entity IN (%s)", entities)
     _unindex_names(writing, parts, names)
+    sql = "UPDATE merges SET reason = ? WHERE key BETWEEN ? AND ? AND instr(reason, ?)"
+    low, high = writing.reading.low, writing.reading.high
+    writing.file.many(sql, ((_ERASED, low, high, repr(row["name"])) for row in names))
     _each(writing, "DELETE FROM acronyms WHERE alias = ?", [row["key"] for row in names])
     for table, column in (
         ("aliases", "entity"),

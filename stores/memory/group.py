@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from .candidates import Candidate, find_candidates
 from .describing import describe
+from .entities import EntityWriter
 from .erasing import erase_episode
 from .extracting import Extractor
 from .forgetting import Forgotten, forget, retract
@@ -131,6 +132,7 @@ class Group(Reader):
 
         Raises:
             NotInGroupError: the group does not know it.
+            MemoryValueError: something was forgotten or erased while it was written; nothing is stored.
         """
         with self.reading() as reading:
             key = find_entity(reading, entity, reading.recorded)
@@ -141,7 +143,7 @@ class Group(Reader):
         statements = [f"{record.fact.statement} ({shown(record.fact.valid)})" for record in facts]
         text = self._parts.summarizer.summarize(name, statements)
         with self._parts.file.writing(self.name) as writing:
-            write_summary(writing, self._parts, key, text)
+            write_summary(writing, self._parts, key, text, erasures=reading.erasures)
         return text
 
     def merge(self, entity: str | int, into: str | int, reason: str = "") -> int:
@@ -154,8 +156,9 @@ class Group(Reader):
         with self._parts.file.writing(self.name) as writing:
             first, second = (find_entity(writing.reading, each, writing.recorded) for each in (entity, into))
             why = check_text("reason", reason) or "told by the caller"
-            merge = write_merge(writing, first, second, method=BY_HAND, score=100.0, reason=why)
+            merge = write_merge(writing, self._parts.words, first, second, method=BY_HAND, score=100.0, reason=why)
             reground(writing, {first}, self._parts.single_valued)
+            EntityWriter(writing, self._parts.words).retire({first})  # both may be forgotten: nothing is about them
             return merge
 
     def unmerge(self, merge: int) -> None:
@@ -165,7 +168,7 @@ class Group(Reader):
             NotInGroupError: the group has no such merge, or it is undone already.
         """
         with self._parts.file.writing(self.name) as writing:
-            undo_merge(writing, merge, self._parts.single_valued)
+            undo_merge(writing, self._parts, merge)
 
     def merges(self, *, known_at: datetime | None = None) -> list[MergeRecord]:
         """The merges that are in force, or were at a record time, with why they were made; oldest first."""

@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from sqlite3 import Row
 
 from .beliefs import Stated
-from .entities import roots
+from .entities import EntityWriter, roots
 from .errors import MemoryValueError, NotInGroupError
 from .file import Reading, Writing
 from .interval import Interval
+from .parts import Parts
 from .records import known, recorded
 from .settling import Settled, Settling
+from .words import Words
 
 BY_HAND = "by hand"
 
@@ -49,8 +51,12 @@ class MergeRecord:
     recorded: Interval
 
 
-def write_merge(writing: Writing, entity: int, into: int, *, method: str, score: float, reason: str) -> int:
+def write_merge(  # noqa: PLR0913 - what a merge says of itself, by keyword
+    writing: Writing, words: Words, entity: int, into: int, *, method: str, score: float, reason: str
+) -> int:
     """Take an entity for another one from now on; facts are not looked at. The id of the merge.
+
+    Both are believed in from now on, for what is believed of one has to have an entity to be about.
 
     Raises:
         MemoryValueError: the two are one already.
@@ -58,6 +64,7 @@ def write_merge(writing: Writing, entity: int, into: int, *, method: str, score:
     root = roots(writing.reading, {entity, into})
     if root[entity] == root[into]:
         raise MemoryValueError(f"{entity} and {into} are one entity already")
+    EntityWriter(writing, words).revive(root.values(), {})
     (key,) = writing.keys(1)
     writing.file.execute(
         "INSERT INTO merges VALUES (?, ?, ?, ?, ?, ?, ?, NULL)",
@@ -72,7 +79,7 @@ def write_merge(writing: Writing, entity: int, into: int, *, method: str, score:
     return key
 
 
-def undo_merge(writing: Writing, merge: int, single_valued: Collection[str]) -> Settled:
+def undo_merge(writing: Writing, parts: Parts, merge: int) -> Settled:
     """End a merge, and give each entity its own facts back.
 
     Raises:
@@ -88,7 +95,9 @@ def undo_merge(writing: Writing, merge: int, single_valued: Collection[str]) -> 
         raise NotInGroupError(f"this group has no merge {merge!r} that could be undone; `merges()` lists them")
     root = roots(writing.reading, [row["into_entity"]])[row["into_entity"]]
     writing.close("merges", [merge])
-    return reground(writing, {root}, single_valued)
+    settled = reground(writing, {root}, parts.single_valued)
+    EntityWriter(writing, parts.words).retire({row["entity"], root})
+    return settled
 
 
 def reground(writing: Writing, entities: Iterable[int], single_valued: Collection[str]) -> Settled:

@@ -7,7 +7,7 @@ same one, change nothing: its facts are written once.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .errors import MemoryValueError
 from .file import Writing
@@ -93,7 +93,7 @@ def _work(parts: Parts, group: str, key: int) -> Remembered | None:
     with parts.file.writing(group) as writing:
         if not _leave(writing, key):
             return None
-        return write_facts(writing, parts, extraction.facts, key, prepared)
+        return replace(write_facts(writing, parts, extraction.facts, key, prepared), dropped=extraction.dropped)
 
 
 def _leave(writing: Writing, key: int) -> bool:

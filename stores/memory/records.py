@@ -28,6 +28,11 @@ VERSION = "SELECT v.*, f.statement FROM fact_versions AS v JOIN facts AS f ON f.
 """Selects versions of facts for `fact_records`; follow it with WHERE. `v.same_as IS NULL` leaves repetitions out."""
 
 
+def last_believed(reading: Reading, row: Row) -> int:
+    """The last record time at which a version was believed: what it rested on by then includes what came later."""
+    return reading.recorded if row["recorded_to"] is None else int(row["recorded_to"]) - 1
+
+
 def recorded(row: Row) -> Interval:
     """The record interval of a row."""
     return Interval(from_micros(row["recorded_from"]), optional_instant(row["recorded_to"]))

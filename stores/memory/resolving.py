@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .candidates import ACRONYM, FUZZY, SPELLING, Candidate, find_candidates
-from .entities import EntityWriter, by_name, roots
+from .entities import EntityWriter, by_name
 from .file import Reading, Writing
 from .judging import Judge
 from .merging import write_merge
@@ -93,6 +93,7 @@ class Resolver:
     ) -> None:
         """Resolve for `writing`; with `exact`, only by the names themselves, as bulk loading does."""
         self._writing = writing
+        self._words = words
         self._entities = EntityWriter(writing, words)
         self._exact = exact
         self._verdicts = verdicts or {}
@@ -142,5 +143,5 @@ class Resolver:
 
     def _merge(self, name: str, entity: int, chosen: Candidate, method: str) -> int:
         reason = chosen.describe(name) + ("; a judge took them for one" if method == "judge" else "")
-        self._entities.revive(roots(self._writing.reading, [chosen.entity]).values(), {})
-        return write_merge(self._writing, entity, chosen.entity, method=method, score=chosen.score, reason=reason)
+        into, score = chosen.entity, chosen.score
+        return write_merge(self._writing, self._words, entity, into, method=method, score=score, reason=reason)

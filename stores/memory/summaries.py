@@ -50,12 +50,14 @@ def summary(reading: Reading, entity: int, known_at: int) -> str:
     return told or extractive(facts_about(reading, entity, known_at))
 
 
-def write_summary(writing: Writing, parts: Parts, entity: int, text: str) -> None:
-    """Store a summary as a new version of an entity.
+def write_summary(writing: Writing, parts: Parts, entity: int, text: str, *, erasures: int) -> None:
+    """Store a summary as a new version of an entity; `erasures` is how many there had been when its facts were read.
 
     Raises:
-        MemoryValueError: it cannot be stored, or the entity is not believed in any longer.
+        MemoryValueError: it cannot be stored, or something was forgotten or erased meanwhile.
     """
+    if writing.reading.erasures != erasures:
+        raise MemoryValueError("something was erased meanwhile, which the summary may tell; let it be written again")
     sql = "SELECT * FROM entity_versions WHERE entity = ? AND recorded_to IS NULL"
     row = writing.file.one(sql, entity)
     if row is None:

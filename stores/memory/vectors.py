@@ -81,11 +81,20 @@ class MemoryEmbedder:
     def store(
         self, writing: Writing, kind: str, items: Sequence[tuple[int, str]], known: dict[str, NDArray[np.float32]]
     ) -> None:
-        """Store the vectors of things, each by key and text; those that are not `known` are embedded now."""
+        """Store the vectors of things, each by key and text; those that are not `known` are embedded now.
+
+        Raises:
+            MemoryEmbedderError: the memory holds vectors of another embedder.
+        """
+        if not items:
+            return
         known |= self.texts(text for _, text in items if text not in known)
-        if items and not writing.file.one("SELECT 1 FROM meta WHERE name = ?", _NOTE):
+        row = writing.file.one("SELECT value FROM meta WHERE name = ?", _NOTE)
+        if row is None:
             note = json.dumps(self.embedder.fingerprint.as_dict())
             writing.file.execute("INSERT INTO meta VALUES (?, ?)", _NOTE, note)
+        else:  # another process may have begun with another embedder since the texts were embedded
+            self._compare(row["value"])
         rows = ((key, kind, to_blob(known[text])) for key, text in items)
         writing.file.many("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows)
 
@@ -96,6 +105,10 @@ class MemoryEmbedder:
         note = self._file.meta(_NOTE)
         if note is None:
             return
+        self._compare(note)
+        self._is_accepted = True
+
+    def _compare(self, note: str) -> None:
         recorded = Fingerprint(**json.loads(note))
         given = self.embedder.fingerprint
         if not given.matches(recorded):
@@ -103,7 +116,6 @@ class MemoryEmbedder:
                 f"{self._file.path} holds vectors of {recorded.describe()}, but the embedder is {given.describe()}; "
                 f"open it with {recorded.name}"
             )
-        self._is_accepted = True
 
     def _readable(self, text: str) -> str:
         return text[: self.embedder.max_tokens * _CHARACTERS_PER_TOKEN]

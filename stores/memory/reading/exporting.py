@@ -10,7 +10,7 @@ from typing import Any
 
 from ..file import Reading
 from ..interval import Interval
-from ..records import VERSION, entity_record, episode_record, fact_records
+from ..records import VERSION, entity_record, episode_record, fact_records, last_believed
 from ..types import EntityRecord, EpisodeRecord, FactRecord
 from .hits import Record
 from .standing import LASTED
@@ -68,11 +68,11 @@ def _records(reading: Reading) -> Iterator[Record]:
         names = reading.file.all(
             "SELECT name FROM aliases WHERE entity = ? AND recorded_from <= ? ORDER BY key",
             row["entity"],
-            row["recorded_to"] or reading.recorded,
+            last_believed(reading, row),
         )
         yield entity_record(row, [each["name"] for each in names])
     for row in _rows(reading, VERSION, "v"):
-        yield from fact_records(reading, [row], row["recorded_from"])
+        yield from fact_records(reading, [row], last_believed(reading, row))
 
 
 def _rows(reading: Reading, select: str, table: str) -> Iterator[Row]:

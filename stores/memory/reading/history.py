@@ -8,7 +8,7 @@ from datetime import datetime
 
 from ..errors import NotInGroupError
 from ..file import Reading
-from ..records import VERSION, entity_records, fact_records
+from ..records import VERSION, entity_records, fact_records, known, last_believed
 from ..types import EntityRecord, FactRecord
 from .standing import LASTED
 
@@ -57,7 +57,7 @@ def difference(first: Iterable[FactRecord], second: Iterable[FactRecord]) -> Dif
 
 
 def versions_of(reading: Reading, key: int) -> tuple[FactRecord, ...] | tuple[EntityRecord, ...]:
-    """Every version of a fact or an entity, the oldest first.
+    """Every version of a fact or an entity, with names and support as it was last believed, the oldest first.
 
     Raises:
         NotInGroupError: the group has neither a fact nor an entity of this id.
@@ -67,16 +67,16 @@ def versions_of(reading: Reading, key: int) -> tuple[FactRecord, ...] | tuple[En
             ("fact_versions", "fact", _of_fact),
             ("entity_versions", "entity", _of_entity),
         ):
-            sql = f"SELECT recorded_from FROM {table} WHERE {column} = ? AND {LASTED} ORDER BY recorded_from"
-            if begun := [row["recorded_from"] for row in reading.file.all(sql, key)]:
-                return versions(reading, key, begun)
+            sql = f"SELECT recorded_to FROM {table} WHERE {column} = ? AND {LASTED} ORDER BY recorded_from"
+            if last := [last_believed(reading, row) for row in reading.file.all(sql, key)]:
+                return versions(reading, key, last)
     raise NotInGroupError(f"the group has no fact and no entity with the id {key}")
 
 
-def _of_fact(reading: Reading, key: int, begun: Iterable[int]) -> tuple[FactRecord, ...]:
-    sql = f"{VERSION} WHERE v.fact = ? AND v.recorded_from = ?"
-    return tuple(record for at in begun for record in fact_records(reading, reading.file.all(sql, key, at), at))
+def _of_fact(reading: Reading, key: int, last: Iterable[int]) -> tuple[FactRecord, ...]:
+    rows = ((at, reading.file.all(f"{VERSION} WHERE v.fact = ? AND {known(at, 'v.')}", key)) for at in last)
+    return tuple(record for at, versions in rows for record in fact_records(reading, versions, at))
 
 
-def _of_entity(reading: Reading, key: int, begun: Iterable[int]) -> tuple[EntityRecord, ...]:
-    return tuple(record for at in begun for record in entity_records(reading, [key], at).values())
+def _of_entity(reading: Reading, key: int, last: Iterable[int]) -> tuple[EntityRecord, ...]:
+    return tuple(record for at in last for record in entity_records(reading, [key], at).values())
