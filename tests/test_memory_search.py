@@ -16,7 +16,9 @@ from langchain_core.documents import Document
 from memories import Clock, day
 from ragloom.stores.memory import Entity, Episode, Fact, Group, Interval, Memory, MemoryHit
 from ragloom.stores.memory.errors import MemoryValueError, NaiveDatetimeError, NotInGroupError
+from ragloom.stores.memory.instants import from_micros
 from ragloom.stores.memory.reading import recipes
+from ragloom.stores.memory.reading.words import by_words
 
 
 @pytest.fixture
@@ -86,6 +88,12 @@ def test_an_event_in_the_question_is_looked_up(group: Group) -> None:
     )
 
 
+def test_after_an_event_that_still_lasts_only_what_held_then_is_found(group: Group) -> None:
+    hits = group.search("Who did Ann work for after she moved to Berlin?", kinds=["fact"])
+    assert hits.notes[-1] == "“after she moved to Berlin” was read as 2021-03-06 to present"
+    assert "Ann works for Acme" not in facts(hits)
+
+
 def test_an_event_that_nobody_knows_is_told_and_not_used(group: Group) -> None:
     hits = group.search("Where did Ann live before the flood?", kinds=["fact"])
     assert (hits.time, facts(hits)[0]) == (None, "Ann lives in Berlin")
@@ -128,6 +136,30 @@ def test_an_alias_finds_the_entity_and_its_facts(group: Group) -> None:
     hits = group.search("What about Robert Smith's music?", kinds=["fact"])
     assert facts(hits)[0] == "Bob likes jazz"
     assert "near Robert Smith's 1st" in hits[0].why
+
+
+def test_a_name_that_was_given_later_is_not_known_before(group: Group) -> None:
+    with group.reading() as reading:
+        before = from_micros(reading.recorded)
+
+    def reads() -> tuple[list[str], list[str]]:
+        named, words = (
+            group.search("What of Zebulon?", 20, known_at=before, kinds=kinds) for kinds in (["fact"], ["entity"])
+        )
+        return [hit.why for hit in named], [hit.why for hit in words]
+
+    past = reads()
+    group.describe(Entity("Ann", aliases=("Zebulon",)))
+    assert reads() == past
+    for read in (group.timeline, lambda name, known_at: group.as_of(around=name, known_at=known_at)):
+        assert read("Zebulon", known_at=group.now())
+        with pytest.raises(NotInGroupError):
+            read("Zebulon", known_at=before)
+
+
+def test_nothing_is_around_an_entity_before_it_was_known(group: Group) -> None:
+    with pytest.raises(NotInGroupError):
+        group.as_of(around="Ann", known_at=day(2000))
 
 
 def test_what_is_merged_is_found_once_under_its_name(group: Group) -> None:
@@ -259,6 +291,39 @@ def test_new_and_forgotten_things_are_seen_by_the_next_search(memory: Memory, gr
     group.remember(said)
     group.erase(said)
     assert said.content not in [hit.text for hit in other.search("zebras")]
+
+
+def test_what_other_groups_say_changes_neither_order_nor_scores(memory: Memory) -> None:
+    group, others = memory.group("fruit"), memory.group("others")
+    for place, text in enumerate(("apple pear", "apple plum plum", "kiwi pear pear", "plum kiwi")):
+        group.remember(Episode(text, day(2022, 1, 1 + place), "Ann"))
+    group.remember_facts([Fact("Ann", "likes", "apple pie"), Fact("Bob", "grows", "pears")])
+
+    def found() -> list[tuple[str, float, str]]:
+        return [(hit.text, hit.score, hit.why) for hit in group.search("apple pear", 20)]
+
+    def by_words_alone() -> list[tuple[int, float]]:
+        with group.reading() as reading:
+            return by_words(reading, "episode_words", ["appl", "pear"], 10)
+
+    before = found(), by_words_alone()
+    for number in range(40):
+        others.remember(Episode(f"apple {number} " * (1 + number % 3), day(2022), "Zoe"))
+        others.remember_facts([Fact("Zoe", "likes", f"apple {number}")])
+    assert (found(), by_words_alone()) == before
+
+
+def test_a_rare_word_counts_for_more_than_a_common_one_and_a_short_text_for_more_than_a_long_one(
+    memory: Memory,
+) -> None:
+    group = memory.group("fruit")
+    of_fruit = ["apple pie", "apple", "apple cake", "kiwi with much cream on top of it", "kiwi"]
+    for place, text in enumerate([*of_fruit, "plum", "pear", "fig", "lime", "quince"]):
+        group.remember(Episode(text, day(2022, 1, 1 + place), "Ann"))
+    with group.reading() as reading:
+        found = [key for key, _ in by_words(reading, "episode_words", ["appl", "kiwi"], 10)]
+        text = {row["key"]: row["content"] for row in reading.file.all("SELECT key, content FROM episodes")}
+    assert [text[key] for key in found[:2]] == ["kiwi", "apple"]
 
 
 def test_a_group_that_was_never_written_to_has_nothing(memory: Memory, group: Group) -> None:

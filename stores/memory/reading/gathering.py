@@ -151,7 +151,7 @@ class _Gathering:
 
     def _entities(self, keys: Sequence[int]) -> Mapping[int, int]:
         """Of aliases, which words find, and of entities, which meaning finds, those that they are taken for."""
-        sql = f"SELECT key, entity FROM aliases WHERE key {AMONG}"
+        sql = f"SELECT key, entity FROM aliases WHERE key {AMONG} AND recorded_from <= {self._known}"
         entities = {row["key"]: row["entity"] for row in self._reading.file.all(sql, as_list(keys))}
         entities |= {key: key for key in keys if key not in entities}
         roots = canonical(self._reading, set(entities.values()), self._known)
