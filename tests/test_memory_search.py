@@ -18,6 +18,8 @@ from ragloom.stores.memory import Entity, Episode, Fact, Group, Interval, Memory
 from ragloom.stores.memory.errors import MemoryValueError, NaiveDatetimeError, NotInGroupError
 from ragloom.stores.memory.instants import from_micros
 from ragloom.stores.memory.reading import recipes
+from ragloom.stores.memory.reading.conversation import neighbours
+from ragloom.stores.memory.reading.meaning import KeptVectors
 from ragloom.stores.memory.reading.words import by_words
 
 
@@ -242,6 +244,38 @@ def test_what_the_one_named_speaker_said_comes_first(memory: Memory) -> None:
     assert {hit.episode.episode.source for hit in hits if hit.episode} == {"Ann"}
 
 
+def test_a_hit_tells_that_it_was_said_by_whom_and_when_the_question_asks(memory: Memory) -> None:
+    group = memory.group("talk")
+    for place, speaker in enumerate(["Bob", "Ann", "Bob", "Ann"]):
+        group.remember(Episode(f"I like tea, number {place}.", day(2021, 3 + place), speaker))
+    why = {hit.text: hit.why for hit in group.search("What did Ann say about tea in June 2021?")}
+    by_ann = {text for text, reasons in why.items() if "said by Ann" in reasons}
+    assert by_ann == {"I like tea, number 1.", "I like tea, number 3."}
+    assert {text for text, reasons in why.items() if "said then 1st" in reasons} == {"I like tea, number 3."}
+
+
+def test_who_has_no_name_is_not_named_by_the_question(memory: Memory) -> None:
+    group = memory.group("talk")
+    for place, speaker in enumerate(["", "Ann", ""]):
+        group.remember(Episode(f"I like tea, number {place}.", day(2021, 3, 8 + place), speaker))
+    assert not [hit for hit in group.search("Who likes tea?") if "said by" in hit.why]
+
+
+def test_beside_a_forgotten_turn_stands_the_one_after_it(memory: Memory) -> None:
+    group = memory.group("talk")
+    said = [
+        Episode(text, day(2021, 3, 8) + timedelta(seconds=place), "Ann")
+        for place, text in enumerate(["Where did you go?", "forget me", "not me", "To Lisbon!"])
+    ]
+    for each in said:
+        group.remember(each)
+    group.forget(said[1])
+    group.forget(said[2])
+    with group.reading() as reading:
+        keys = [row["key"] for row in reading.file.all("SELECT key FROM episodes ORDER BY key")]
+        assert neighbours(reading, keys[:1], reading.recorded) == {keys[0]: [(keys[3], 0.3)]}
+
+
 def test_mmr_leaves_out_what_says_the_same_again(group: Group) -> None:
     for month in range(1, 6):
         group.remember(Episode("Tea is the best drink", day(2022, month), "Ann"))
@@ -291,6 +325,32 @@ def test_new_and_forgotten_things_are_seen_by_the_next_search(memory: Memory, gr
     group.remember(said)
     group.erase(said)
     assert said.content not in [hit.text for hit in other.search("zebras")]
+
+
+def test_erased_vectors_do_not_stay_in_the_process(memory: Memory, group: Group) -> None:
+    kept = group._parts.kept
+    said = Episode("Zebras sleep standing up.", day(2022), "Ann")
+    group.remember(said)
+    group.search("zebras")
+    assert kept.bytes > 0
+    group.erase(said)
+    assert kept.bytes == 0
+    group.search("Ann")
+    memory.erase("ann")
+    assert kept.bytes == 0
+
+
+def test_vectors_of_many_groups_take_no_more_room_than_is_given(memory: Memory) -> None:
+    kept = KeptVectors(most=20_000)
+    for number in range(20):
+        group = memory.group(f"user {number}")
+        group.remember(Episode("Hello.", day(2022), "Ann"))
+        with group.reading() as reading:
+            assert len(kept.of(reading).keys) == 1
+        assert kept.bytes <= 20_000
+    for number in (0, 19):  # one that had to go, and one that is there
+        with memory.group(f"user {number}").reading() as reading:
+            assert len(kept.of(reading).keys) == 1
 
 
 def test_what_other_groups_say_changes_neither_order_nor_scores(memory: Memory) -> None:
