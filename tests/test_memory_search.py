@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fakes import HashingEmbedder
@@ -131,6 +132,28 @@ def test_a_search_is_narrowed_by_kind_type_relation_and_entity(group: Group) -> 
     assert [hit.text for hit in group.search("anything", around="Ann") if hit.episode] == [
         "I moved to Berlin last Friday."
     ]
+
+
+def test_a_rare_fact_is_found_among_many_and_nothing_is_looked_through_twice(memory: Memory) -> None:
+    group = memory.group("many")
+    many = [Fact(f"person {number}", "likes", "tea") for number in range(1500)]
+    group.load(
+        [*many, Fact("Ann", "grows", "tea", subject_type="gardener"), Fact("Bob", "likes", "tea", valid_to=day(2000))],
+        embed=True,
+    )
+    statements: list[str] = []
+
+    def found(**options: Any) -> list[str]:
+        return facts(group.search("Who likes tea?", kinds=["fact"], **options))
+
+    with group.reading() as reading:
+        reading.file._connection.set_trace_callback(statements.append)
+    for options in ({"relations": ["grows"]}, {"types": ["gardener"]}, {"around": "Ann"}):
+        statements.clear()
+        assert found(**options) == ["Ann grows tea"]
+        passes = [each for each in statements if "coalesce(v.same_as, v.fact)" in each]
+        assert len(passes) <= 4  # the best by words and by meaning, those near a name, and all
+    assert found(valid_at=day(1990), relations=["likes"], around="Bob") == ["Bob likes tea"]
 
 
 def test_an_alias_finds_the_entity_and_its_facts(group: Group) -> None:

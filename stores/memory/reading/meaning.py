@@ -50,11 +50,11 @@ class Vectors:
         """The cosine of the query with each vector."""
         return self.matrix @ query if len(self.keys) else np.zeros(0, np.float32)
 
-    def best(self, cosines: NDArray[np.float32], kind: Kind, depth: int) -> Ranked:
-        """The nearest `depth` of a kind."""
+    def best(self, cosines: NDArray[np.float32], kind: Kind, depth: int | None) -> Ranked:
+        """The nearest `depth` of a kind; None: all."""
         rows = np.flatnonzero(self.kinds == _KINDS.index(kind))
         own = cosines[rows]
-        if len(rows) > depth:
+        if depth is not None and len(rows) > depth:
             nearest = np.argpartition(-own, depth)[:depth]
             rows, own = rows[nearest], own[nearest]
         order = np.argsort(-own, kind="stable")

@@ -37,8 +37,8 @@ Ranked = list[tuple[int, float]]
 """Keys with scores, best first."""
 
 
-def by_words(reading: Reading, table: Table, terms: Sequence[str], depth: int) -> Ranked:
-    """The best `depth` rows of a full-text table by BM25; `terms` are those of `Words`."""
+def by_words(reading: Reading, table: Table, terms: Sequence[str], depth: int | None) -> Ranked:
+    """The best `depth` rows (None: all) of a full-text table by BM25; `terms` are those of `Words`."""
     distinct = list(dict.fromkeys(terms))[:MOST_TERMS]
     rows = {term: _rows(reading, table, term) for term in _rarest(reading, table, distinct)}
     found = {row for each in rows.values() for row in each}
