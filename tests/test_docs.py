@@ -56,7 +56,7 @@ _EXPECTED = re.compile(r"# -> (.*)$", re.MULTILINE)
 _LINK = re.compile(r"(?<!!)\[[^\]]*\]\((?!https?:)([^)\s#]*)(?:#[^)]*)?\)")
 _SHELL_FENCE = re.compile(r"^ *```(?:sh|bat)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 _INDENTED = re.compile(r"^ {4}.*$", re.MULTILINE)
-_COMMAND = re.compile(r"^ *(?:\.venv/bin/)?ragloom ([^|\n]*)", re.MULTILINE)
+_COMMAND = re.compile(r'^ *(?:\.venv/bin/)?ragloom ((?:"[^"\n]*"|[^|\n])*)', re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)

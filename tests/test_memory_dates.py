@@ -38,6 +38,8 @@ def days(text: str, reference: datetime = WEDNESDAY) -> tuple[str, str]:
         ("am 2021-03-05 umgezogen", "2021-03-05", "2021-03-06"),
         ("2021-12", "2021-12-01", "2022-01-01"),
         ("in 1999", "1999-01-01", "2000-01-01"),
+        ("at the end of 1999", "1999-01-01", "2000-01-01"),
+        ("as of 1999", "1999-01-01", "2000-01-01"),
         ("in early 1970s", "1970-01-01", "1974-01-01"),
         ("in the mid-1970s", "1974-01-01", "1977-01-01"),
         ("in the late 90s", "1997-01-01", "2000-01-01"),
@@ -114,7 +116,19 @@ def test_days_are_those_of_the_references_time_zone_and_come_in_utc() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["I ran 1500 meters", "may I march on?", "31 February 2020", "5000 years ago", "3.1999"]
+    "text",
+    [
+        "I ran 1500 meters",
+        "may I march on?",
+        "31 February 2020",
+        "5000 years ago",
+        "3.1999",
+        "a company of 1500 people",
+        "about 1500 employees",
+        "for 2000 dollars",
+        "over 1200 square feet",
+        "at 1999 m",
+    ],
 )
 def test_what_is_no_date_is_none(text: str) -> None:
     assert find_times(text, WEDNESDAY) == []
@@ -125,6 +139,32 @@ def test_an_event_has_no_interval_until_somebody_knows_when_it_was() -> None:
     assert (event.text, event.event, event.interval) == ("before I moved to Paris", "I moved to Paris", None)
     moved = Interval(datetime(2021, 3, 1, tzinfo=UTC), None)
     assert event.anchored(moved).interval == Interval(None, moved.start)
+
+
+MARCH, MAY = (datetime(2021, month, 1, tzinfo=UTC) for month in (3, 5))
+NEXT_DAY = MARCH + timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    ("text", "asked"),
+    [
+        ("after she moved to Paris", Interval(NEXT_DAY, None)),
+        ("until she moved to Paris", Interval(None, NEXT_DAY)),
+        ("when she moved to Paris", Interval(MARCH, NEXT_DAY)),
+        ("after she lived in Paris", Interval(MAY, None)),
+        ("while she lived in Paris", Interval(MARCH, MAY)),
+    ],
+)
+def test_what_begins_is_meant_by_its_start_and_what_lasts_by_its_whole(text: str, asked: Interval) -> None:
+    assert read(text).anchored(Interval(MARCH, MAY)).interval == asked
+
+
+@pytest.mark.parametrize(
+    ("text", "asked"),
+    [("after she lived in Paris", Interval(MARCH, None)), ("until she lived in Paris", Interval(None, MARCH))],
+)
+def test_what_has_not_ended_has_sides_at_its_start(text: str, asked: Interval) -> None:
+    assert read(text).anchored(Interval(MARCH, None)).interval == asked
 
 
 def test_an_event_with_a_date_is_of_that_date() -> None:

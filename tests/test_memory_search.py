@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fakes import HashingEmbedder
@@ -16,7 +17,11 @@ from langchain_core.documents import Document
 from memories import Clock, day
 from ragloom.stores.memory import Entity, Episode, Fact, Group, Interval, Memory, MemoryHit
 from ragloom.stores.memory.errors import MemoryValueError, NaiveDatetimeError, NotInGroupError
+from ragloom.stores.memory.instants import from_micros
 from ragloom.stores.memory.reading import recipes
+from ragloom.stores.memory.reading.conversation import neighbours
+from ragloom.stores.memory.reading.meaning import KeptVectors
+from ragloom.stores.memory.reading.words import by_words
 
 
 @pytest.fixture
@@ -86,6 +91,12 @@ def test_an_event_in_the_question_is_looked_up(group: Group) -> None:
     )
 
 
+def test_after_an_event_that_still_lasts_only_what_held_then_is_found(group: Group) -> None:
+    hits = group.search("Who did Ann work for after she moved to Berlin?", kinds=["fact"])
+    assert hits.notes[-1] == "“after she moved to Berlin” was read as 2021-03-06 to present"
+    assert "Ann works for Acme" not in facts(hits)
+
+
 def test_an_event_that_nobody_knows_is_told_and_not_used(group: Group) -> None:
     hits = group.search("Where did Ann live before the flood?", kinds=["fact"])
     assert (hits.time, facts(hits)[0]) == (None, "Ann lives in Berlin")
@@ -123,11 +134,57 @@ def test_a_search_is_narrowed_by_kind_type_relation_and_entity(group: Group) -> 
     ]
 
 
+def test_a_rare_fact_is_found_among_many_and_nothing_is_looked_through_twice(memory: Memory) -> None:
+    group = memory.group("many")
+    many = [Fact(f"person {number}", "likes", "tea") for number in range(1500)]
+    group.load(
+        [*many, Fact("Ann", "grows", "tea", subject_type="gardener"), Fact("Bob", "likes", "tea", valid_to=day(2000))],
+        embed=True,
+    )
+    statements: list[str] = []
+
+    def found(**options: Any) -> list[str]:
+        return facts(group.search("Who likes tea?", kinds=["fact"], **options))
+
+    with group.reading() as reading:
+        reading.file._connection.set_trace_callback(statements.append)
+    for options in ({"relations": ["grows"]}, {"types": ["gardener"]}, {"around": "Ann"}):
+        statements.clear()
+        assert found(**options) == ["Ann grows tea"]
+        passes = [each for each in statements if "coalesce(v.same_as, v.fact)" in each]
+        assert len(passes) <= 4  # the best by words and by meaning, those near a name, and all
+    assert found(valid_at=day(1990), relations=["likes"], around="Bob") == ["Bob likes tea"]
+
+
 def test_an_alias_finds_the_entity_and_its_facts(group: Group) -> None:
     group.describe(Entity("Bob", aliases=("Robert Smith",)))
     hits = group.search("What about Robert Smith's music?", kinds=["fact"])
     assert facts(hits)[0] == "Bob likes jazz"
     assert "near Robert Smith's 1st" in hits[0].why
+
+
+def test_a_name_that_was_given_later_is_not_known_before(group: Group) -> None:
+    with group.reading() as reading:
+        before = from_micros(reading.recorded)
+
+    def reads() -> tuple[list[str], list[str]]:
+        named, words = (
+            group.search("What of Zebulon?", 20, known_at=before, kinds=kinds) for kinds in (["fact"], ["entity"])
+        )
+        return [hit.why for hit in named], [hit.why for hit in words]
+
+    past = reads()
+    group.describe(Entity("Ann", aliases=("Zebulon",)))
+    assert reads() == past
+    for read in (group.timeline, lambda name, known_at: group.as_of(around=name, known_at=known_at)):
+        assert read("Zebulon", known_at=group.now())
+        with pytest.raises(NotInGroupError):
+            read("Zebulon", known_at=before)
+
+
+def test_nothing_is_around_an_entity_before_it_was_known(group: Group) -> None:
+    with pytest.raises(NotInGroupError):
+        group.as_of(around="Ann", known_at=day(2000))
 
 
 def test_what_is_merged_is_found_once_under_its_name(group: Group) -> None:
@@ -210,6 +267,38 @@ def test_what_the_one_named_speaker_said_comes_first(memory: Memory) -> None:
     assert {hit.episode.episode.source for hit in hits if hit.episode} == {"Ann"}
 
 
+def test_a_hit_tells_that_it_was_said_by_whom_and_when_the_question_asks(memory: Memory) -> None:
+    group = memory.group("talk")
+    for place, speaker in enumerate(["Bob", "Ann", "Bob", "Ann"]):
+        group.remember(Episode(f"I like tea, number {place}.", day(2021, 3 + place), speaker))
+    why = {hit.text: hit.why for hit in group.search("What did Ann say about tea in June 2021?")}
+    by_ann = {text for text, reasons in why.items() if "said by Ann" in reasons}
+    assert by_ann == {"I like tea, number 1.", "I like tea, number 3."}
+    assert {text for text, reasons in why.items() if "said then 1st" in reasons} == {"I like tea, number 3."}
+
+
+def test_who_has_no_name_is_not_named_by_the_question(memory: Memory) -> None:
+    group = memory.group("talk")
+    for place, speaker in enumerate(["", "Ann", ""]):
+        group.remember(Episode(f"I like tea, number {place}.", day(2021, 3, 8 + place), speaker))
+    assert not [hit for hit in group.search("Who likes tea?") if "said by" in hit.why]
+
+
+def test_beside_a_forgotten_turn_stands_the_one_after_it(memory: Memory) -> None:
+    group = memory.group("talk")
+    said = [
+        Episode(text, day(2021, 3, 8) + timedelta(seconds=place), "Ann")
+        for place, text in enumerate(["Where did you go?", "forget me", "not me", "To Lisbon!"])
+    ]
+    for each in said:
+        group.remember(each)
+    group.forget(said[1])
+    group.forget(said[2])
+    with group.reading() as reading:
+        keys = [row["key"] for row in reading.file.all("SELECT key FROM episodes ORDER BY key")]
+        assert neighbours(reading, keys[:1], reading.recorded) == {keys[0]: [(keys[3], 0.3)]}
+
+
 def test_mmr_leaves_out_what_says_the_same_again(group: Group) -> None:
     for month in range(1, 6):
         group.remember(Episode("Tea is the best drink", day(2022, month), "Ann"))
@@ -259,6 +348,65 @@ def test_new_and_forgotten_things_are_seen_by_the_next_search(memory: Memory, gr
     group.remember(said)
     group.erase(said)
     assert said.content not in [hit.text for hit in other.search("zebras")]
+
+
+def test_erased_vectors_do_not_stay_in_the_process(memory: Memory, group: Group) -> None:
+    kept = group._parts.kept
+    said = Episode("Zebras sleep standing up.", day(2022), "Ann")
+    group.remember(said)
+    group.search("zebras")
+    assert kept.bytes > 0
+    group.erase(said)
+    assert kept.bytes == 0
+    group.search("Ann")
+    memory.erase("ann")
+    assert kept.bytes == 0
+
+
+def test_vectors_of_many_groups_take_no_more_room_than_is_given(memory: Memory) -> None:
+    kept = KeptVectors(most=20_000)
+    for number in range(20):
+        group = memory.group(f"user {number}")
+        group.remember(Episode("Hello.", day(2022), "Ann"))
+        with group.reading() as reading:
+            assert len(kept.of(reading).keys) == 1
+        assert kept.bytes <= 20_000
+    for number in (0, 19):  # one that had to go, and one that is there
+        with memory.group(f"user {number}").reading() as reading:
+            assert len(kept.of(reading).keys) == 1
+
+
+def test_what_other_groups_say_changes_neither_order_nor_scores(memory: Memory) -> None:
+    group, others = memory.group("fruit"), memory.group("others")
+    for place, text in enumerate(("apple pear", "apple plum plum", "kiwi pear pear", "plum kiwi")):
+        group.remember(Episode(text, day(2022, 1, 1 + place), "Ann"))
+    group.remember_facts([Fact("Ann", "likes", "apple pie"), Fact("Bob", "grows", "pears")])
+
+    def found() -> list[tuple[str, float, str]]:
+        return [(hit.text, hit.score, hit.why) for hit in group.search("apple pear", 20)]
+
+    def by_words_alone() -> list[tuple[int, float]]:
+        with group.reading() as reading:
+            return by_words(reading, "episode_words", ["appl", "pear"], 10)
+
+    before = found(), by_words_alone()
+    for number in range(40):
+        others.remember(Episode(f"apple {number} " * (1 + number % 3), day(2022), "Zoe"))
+        others.remember_facts([Fact("Zoe", "likes", f"apple {number}")])
+    assert (found(), by_words_alone()) == before
+
+
+def test_a_rare_word_counts_for_more_than_a_common_one_and_a_short_text_for_more_than_a_long_one(
+    memory: Memory,
+) -> None:
+    group = memory.group("fruit")
+    of_fruit = ["apple pie", "apple", "apple cake", "kiwi with much cream on top of it", "kiwi"]
+    for place, text in enumerate([*of_fruit, "plum", "pear", "fig", "lime", "quince"]):
+        group.remember(Episode(text, day(2022, 1, 1 + place), "Ann"))
+    with group.reading() as reading:
+        found = [key for key, _ in by_words(reading, "episode_words", ["appl", "kiwi"], 10)]
+        text = {row["key"]: row["content"] for row in reading.file.all("SELECT key, content FROM episodes")}
+    assert [text[key] for key in found[:2]] == ["kiwi", "apple"]
 
 
 def test_a_group_that_was_never_written_to_has_nothing(memory: Memory, group: Group) -> None:

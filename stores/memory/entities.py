@@ -11,12 +11,19 @@ from .names import acronyms, folded, normal
 from .words import Words
 
 
-def by_name(reading: Reading, names: Iterable[str]) -> dict[str, int]:
+def by_name(reading: Reading, names: Iterable[str], known: int | None = None) -> dict[str, int]:
     """Normalised name to the entity that has it, exactly; names that nobody has are left out.
 
     Where several entities have a name, it is that of the one that had it first.
+
+    Args:
+        reading: the group.
+        names: normalised.
+        known: names that were given by this record time, in microseconds; None: by now.
     """
     sql = f"SELECT normal, min(entity) AS entity FROM aliases WHERE key BETWEEN {reading.low} AND {reading.high}"
+    if known is not None:
+        sql += f" AND recorded_from <= {known}"
     rows = reading.file.among(f"{sql} AND normal IN (%s) GROUP BY normal", sorted(set(names)))
     return {row["normal"]: row["entity"] for row in rows}
 

@@ -210,7 +210,12 @@ class Group(Reader):
             NotInGroupError: the group does not hold it, not even forgotten.
             MemoryLockedError: it is deleted, but a reader keeps the log that still holds it.
         """
-        return erase_episode(self._parts, self.name, episode)
+        with self.reading() as reading:
+            key = reading.group
+        try:
+            return erase_episode(self._parts, self.name, episode)
+        finally:
+            self._parts.kept.drop(key)
 
     def as_chat_history(self, *, last: int | None = None) -> MemoryChatHistory:
         """A LangChain chat history whose messages are episodes of this group; `last` are how many it gives."""

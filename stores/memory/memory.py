@@ -123,7 +123,12 @@ class Memory:
         """
         if group not in self.groups():
             raise NotInGroupError(unknown("group", group, self.groups()))
-        erase_group(self._parts, group)
+        with self._file.reading(group) as reading:
+            key = reading.group
+        try:
+            erase_group(self._parts, group)
+        finally:
+            self._parts.kept.drop(key)
 
     def close(self) -> None:
         """Close the file; a second call does nothing."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from ..interval import Interval
@@ -32,6 +32,14 @@ _LEAD = re.compile(
     re.IGNORECASE,
 )
 _LONGEST_LEAD = 40
+_BEFORE_AMOUNTS = frozenset({"of", "for", "about", "over", "at", "within"})
+"""After these a number by itself is rather an amount than a year: `about 1500 people`."""
+_BEGINS = re.compile(
+    r"\b(?:moved|started|began|begun|joined|became|entered|founded|opened|arrived|came|got|met|married|bought|adopted|"
+    r"born|took\s+(?:over|up))\b",
+    re.IGNORECASE,
+)
+"""Words of an event that happens at the start of what it leads to: who moved to Berlin lives there from then on."""
 _TO = re.compile(r"(?:to|until|till|through|and|[-–—])(?:\s+the)?")
 _EVENT = re.compile(
     r"\b(?P<lead>before|after|since|until|till|while|when|prior to)\s+"
@@ -76,17 +84,20 @@ class TimeExpression:
         match self.relation:
             case "before":
                 return Interval(None, self.anchor.start)
-            case "after":
-                return Interval(self.anchor.end, None)
+            case "after":  # nothing comes after what still lasts, but after its start
+                return Interval(self.anchor.end or self.anchor.start, None)
             case "since":
                 return Interval(self.anchor.start, None)
             case "until":
-                return Interval(None, self.anchor.end)
+                return Interval(None, self.anchor.end or self.anchor.start)
             case _:
                 return self.anchor
 
     def anchored(self, anchor: Interval) -> TimeExpression:
-        """The same, now that it is known when the event was."""
+        """The same, now that it is known when the event was, or what it began: then the day of its start is meant."""
+        if anchor.start is not None and _BEGINS.search(self.event):
+            next_day = anchor.start + timedelta(days=1)
+            anchor = Interval(anchor.start, min(next_day, anchor.end or next_day))
         return replace(self, anchor=anchor)
 
 
@@ -116,12 +127,16 @@ def _named(text: str, units: Sequence[Unit]) -> Iterator[TimeExpression]:
     """The units that are times, each with what the words before it make of it."""
     for unit, is_range in _joined(text, units):
         lead = _lead(text, unit)
-        if lead is None and unit.needs_lead:
+        if unit.needs_lead and (lead is None or _is_amount(text, unit, lead)):
             continue
         start = lead.start() if lead else unit.start
         relation = _relation(lead) if lead and not is_range else "in"
         anchor = Interval(*unit.span)
         yield TimeExpression(text[start : unit.end], start, unit.end, relation, anchor, is_range=is_range)
+
+
+def _is_amount(text: str, unit: Unit, lead: re.Match[str]) -> bool:
+    return text[unit.start : unit.end].isdigit() and lead[0].strip().lower() in _BEFORE_AMOUNTS
 
 
 def _joined(text: str, units: Sequence[Unit]) -> Iterator[tuple[Unit, bool]]:

@@ -9,7 +9,7 @@ question about Ann is mostly answered by what Ann said. So, before fusion,
 - where it names a time, what was said then is one, too.
 
 All values were chosen on LoCoMo's conversations 26 and 30 (Maharana et al., "Evaluating Very Long-Term Conversational
-Memory of LLM Agents", ACL 2024), where recall@10 is .511 for plain RRF and .638 with all of this.
+Memory of LLM Agents", ACL 2024), where recall@10 is .505 for plain RRF and .638 with all of this.
 """
 
 from __future__ import annotations
@@ -52,12 +52,12 @@ Lent = Mapping[int, Sequence[tuple[int, float]]]
 
 
 def with_surroundings(pool: Pool) -> Sequence[Ranking]:
-    """The rankings of a pool with what surrounds the episodes in them."""
+    """The rankings of a pool with what surrounds the episodes in them; the pool's hits tell the new ones."""
     own = [ranking for ranking in pool.rankings if ranking.kind == "episode"]
     if not own or pool.standing.entities is not None:  # neighbours need not be around those entities
         return pool.rankings
     keys = {key for ranking in own for key, _ in ranking.items}
-    beside = _neighbours(pool.reading, keys)
+    beside = neighbours(pool.reading, keys, pool.standing.known)
     every = keys | {key for others in beside.values() for key, _ in others}
     turns = _turns(pool.reading, every, pool.standing.known)
     lent = {
@@ -67,17 +67,19 @@ def with_surroundings(pool: Pool) -> Sequence[Ranking]:
     spread = [replace(ranking, items=_spread(ranking, lent)) for ranking in own]
     fused = [key for key, _ in rrf([[key for key, _ in ranking.items] for ranking in spread], k=RANK_CONSTANT)]
     others = [ranking for ranking in pool.rankings if ranking.kind != "episode"]
-    return [*others, *spread, *_said_by(pool, fused, turns), *_said_then(pool, fused, turns)]
+    chosen = [*_said_by(pool, fused, turns), *_said_then(pool, fused, turns)]
+    pool.besides.extend(chosen)
+    return [*others, *spread, *chosen]
 
 
-def _neighbours(reading: Reading, keys: Iterable[int]) -> Lent:
-    """Each episode's neighbours in the order in which they were recorded."""
+def neighbours(reading: Reading, keys: Iterable[int], at: int) -> Lent:
+    """Each episode's neighbours in the order in which they were recorded, of those that were believed."""
     sides = (
         f"key > c.value AND key <= {reading.high} ORDER BY key",
         f"key < c.value AND key >= {reading.low} ORDER BY key DESC",
     )
     columns = ", ".join(
-        f"(SELECT key FROM episodes WHERE {side} LIMIT 1 OFFSET {place})"
+        f"(SELECT key FROM episodes WHERE {known(at)} AND {side} LIMIT 1 OFFSET {place})"
         for side in sides
         for place in range(len(_SHARES))
     )
@@ -113,7 +115,7 @@ def _in_one_session(one: _Turn, other: _Turn) -> bool:
 def _said_by(pool: Pool, keys: Sequence[int], turns: Mapping[int, _Turn]) -> list[Ranking]:
     """What was said by the one speaker whom the question names, in the order of `keys`."""
     question = normal(pool.query)
-    speakers = {turns[key].source for key in keys}
+    speakers = {turns[key].source for key in keys if normal(turns[key].source)}
     named = [each for each in speakers if re.search(rf"\b{re.escape(normal(each))}\b", question)]
     if len(named) != 1:
         return []

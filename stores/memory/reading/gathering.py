@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,9 +26,6 @@ DEPTH = 100
 
 _SPARE = 4
 """How many times deeper than that a way looks at first: some of what it finds is not what is asked for."""
-
-_DEEPER = 8
-"""How many times deeper it looks where that was not enough."""
 
 Keep = Callable[[Sequence[int]], Mapping[int, int]]
 """Which keys are what is asked for, and the ids of what they stand for."""
@@ -97,25 +95,24 @@ class _Gathering:
             }
             yield fitting(of_facts, held, time.interval)
 
-    def _by_words(self, table: Table) -> Callable[[int], Ranked]:
+    def _by_words(self, table: Table) -> Callable[[int | None], Ranked]:
         return lambda depth: by_words(self._reading, table, self._terms, depth)
 
-    def _by_meaning(self, kind: Kind) -> Callable[[int], Ranked]:
+    def _by_meaning(self, kind: Kind) -> Callable[[int | None], Ranked]:
         return lambda depth: self._vectors.best(self._cosines, kind, depth)
 
-    def _deepened(self, rank: Callable[[int], Ranked], keep: Keep) -> Ranked:
-        """The best that are to be kept, each once; deeper and deeper until there are enough."""
-        depth = self._depth * _SPARE
-        while True:
+    def _deepened(self, rank: Callable[[int | None], Ranked], keep: Keep) -> Ranked:
+        """The best that are to be kept, each once; of all there are, where the best of all do not give enough."""
+        found: dict[int, float] = {}
+        for depth in (self._depth * _SPARE, None):
             ranked = rank(depth)
-            kept = keep([key for key, _ in ranked])
-            found: dict[int, float] = {}
+            kept = self._standing_facts if depth is None and keep == self._facts else keep([key for key, _ in ranked])
             for key, score in ranked:
                 if key in kept:
                     found.setdefault(kept[key], score)
-            if len(found) >= self._depth or len(ranked) < depth:
-                return list(found.items())[: self._depth]
-            depth *= _DEEPER
+            if len(found) >= self._depth or (depth is not None and len(ranked) < depth):
+                break
+        return list(found.items())[: self._depth]
 
     def _near(self) -> Ranked:
         """Facts around the entities that are named, the nearest in meaning first."""
@@ -140,30 +137,51 @@ class _Gathering:
         return {row["key"]: row["key"] for row in self._reading.file.all(sql, *values)}
 
     def _facts(self, keys: Sequence[int]) -> Mapping[int, int]:
-        condition, values = self._asked.standing.condition
+        return self._chiefs(f"v.fact {AMONG}", as_list(keys))
+
+    @cached_property
+    def _standing_facts(self) -> Mapping[int, int]:
+        """All facts that are asked for: found by their ends where these are named, else in one pass over the group."""
+        by_ends = self._asked.standing.entities is not None
+        return self._chiefs(f"{'+' if by_ends else ''}v.key BETWEEN {self._reading.low} AND {self._reading.high}")
+
+    def _chiefs(self, which: str, *values: str) -> Mapping[int, int]:
+        condition, more = self._asked.standing.condition
         sql = f"""SELECT v.fact, coalesce(v.same_as, v.fact) AS chief, v.subject, v.object FROM fact_versions AS v
-            WHERE v.fact {AMONG} AND {condition}"""
-        rows = self._reading.file.all(sql, as_list(keys), *values)
+            WHERE {which} AND {condition}"""
+        rows = self._reading.file.all(sql, *values, *more)
         if self._asked.types:
-            typed = self._of_types({row[end] for row in rows for end in ("subject", "object")})
-            rows = [row for row in rows if row["subject"] in typed or row["object"] in typed]
+            rows = [row for row in rows if row["subject"] in self._typed or row["object"] in self._typed]
         return {row["fact"]: row["chief"] for row in rows}
 
     def _entities(self, keys: Sequence[int]) -> Mapping[int, int]:
         """Of aliases, which words find, and of entities, which meaning finds, those that they are taken for."""
-        sql = f"SELECT key, entity FROM aliases WHERE key {AMONG}"
+        sql = f"SELECT key, entity FROM aliases WHERE key {AMONG} AND recorded_from <= {self._known}"
         entities = {row["key"]: row["entity"] for row in self._reading.file.all(sql, as_list(keys))}
         entities |= {key: key for key in keys if key not in entities}
         roots = canonical(self._reading, set(entities.values()), self._known)
-        wanted = self._of_types(roots.values())
-        if (around := self._asked.standing.entities) is not None:
-            ends = facts_of(self._reading, around, self._asked.standing).values()
-            wanted &= {end for pair in ends for end in pair}
+        wanted = self._believed(roots.values())
+        if self._asked.types:
+            wanted &= self._typed
+        if self._asked.standing.entities is not None:
+            wanted &= self._around
         return {key: roots[entity] for key, entity in entities.items() if roots.get(entity) in wanted}
 
-    def _of_types(self, entities: Iterable[int]) -> set[int]:
-        """Those of these entities that are believed in and have one of the types, if any are asked for."""
-        sql = f"SELECT entity, types FROM entity_versions AS e WHERE entity {AMONG} AND {known(self._known, 'e.')}"
-        rows = self._reading.file.all(sql, as_list(set(entities)))
-        types = self._asked.types
-        return {row["entity"] for row in rows if not types or not types.isdisjoint(json.loads(row["types"]))}
+    def _believed(self, entities: Iterable[int]) -> set[int]:
+        sql = f"SELECT entity FROM entity_versions AS e WHERE entity {AMONG} AND {known(self._known, 'e.')}"
+        return {row["entity"] for row in self._reading.file.all(sql, as_list(set(entities)))}
+
+    @cached_property
+    def _around(self) -> set[int]:
+        """The ends of the facts around the entities that are asked for."""
+        facts = facts_of(self._reading, self._asked.standing.entities or (), self._asked.standing)
+        return {end for ends in facts.values() for end in ends}
+
+    @cached_property
+    def _typed(self) -> set[int]:
+        """The entities that have one of the types that are asked for; a group has few sets of types."""
+        own = f"FROM entity_versions AS e WHERE e.key BETWEEN {self._reading.low} AND {self._reading.high}"
+        kinds = [row["types"] for row in self._reading.file.all(f"SELECT DISTINCT types {own}")]
+        wanted = [labels for labels in kinds if not self._asked.types.isdisjoint(json.loads(labels))]
+        sql = f"SELECT entity {own} AND {known(self._known, 'e.')} AND types {AMONG}"
+        return {row["entity"] for row in self._reading.file.all(sql, json.dumps(wanted))}

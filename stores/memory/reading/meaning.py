@@ -7,6 +7,7 @@ written since it last looked, and multiplies: exact, and at 100,000 vectors as f
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -18,7 +19,9 @@ from .hits import Kind
 from .words import Ranked
 
 _KINDS: tuple[Kind, ...] = ("episode", "fact", "entity")
-_ROOM = 1024
+_ROOM = 16
+MOST_BYTES = 512 * 2**20
+"""How much the vectors of all groups that are kept may have: 350,000 of 384 dimensions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +40,21 @@ class Vectors:
     matrix: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
     erasures: int = 0
 
+    @property
+    def bytes(self) -> int:
+        """What they take, with the room for more."""
+        room = self.matrix.base if isinstance(self.matrix.base, np.ndarray) else self.matrix
+        return room.nbytes + self.keys.nbytes + self.kinds.nbytes
+
     def cosines(self, query: NDArray[np.float32]) -> NDArray[np.float32]:
         """The cosine of the query with each vector."""
         return self.matrix @ query if len(self.keys) else np.zeros(0, np.float32)
 
-    def best(self, cosines: NDArray[np.float32], kind: Kind, depth: int) -> Ranked:
-        """The nearest `depth` of a kind."""
+    def best(self, cosines: NDArray[np.float32], kind: Kind, depth: int | None) -> Ranked:
+        """The nearest `depth` of a kind; None: all."""
         rows = np.flatnonzero(self.kinds == _KINDS.index(kind))
         own = cosines[rows]
-        if len(rows) > depth:
+        if depth is not None and len(rows) > depth:
             nearest = np.argpartition(-own, depth)[:depth]
             rows, own = rows[nearest], own[nearest]
         order = np.argsort(-own, kind="stable")
@@ -58,23 +67,60 @@ class Vectors:
         return {key: self.matrix[at] for key, at in found if at < len(self.keys) and self.keys[at] == key}
 
 
-class KeptVectors:
-    """The vectors of groups, kept from one search to the next; safe to use from several threads."""
+@dataclass(slots=True)
+class _Kept:
+    """The vectors of one group, and the generation that they are of."""
 
-    def __init__(self) -> None:
-        """Keep none yet."""
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    generation: int = -1
+    vectors: Vectors = field(default_factory=Vectors)
+
+
+class KeptVectors:
+    """The vectors of groups, kept from one search to the next; safe to use from several threads.
+
+    A group waits for nobody else's vectors to be read. Those of groups that were not searched for longest go first,
+    when all have together more bytes than `most`.
+    """
+
+    def __init__(self, most: int = MOST_BYTES) -> None:
+        """Keep none yet, and never more than so many bytes but of one group."""
+        self._most = most
         self._lock = threading.Lock()
-        self._groups: dict[int, tuple[int, Vectors]] = {}
+        self._groups: OrderedDict[int, _Kept] = OrderedDict()
 
     def of(self, reading: Reading) -> Vectors:
         """The vectors of a group as a reader sees it, and perhaps newer ones."""
         with self._lock:
-            generation, vectors = self._groups.get(reading.group, (-1, Vectors()))
-            if reading.generation > generation:
-                known = vectors if vectors.erasures == reading.erasures else Vectors()
-                vectors = _with_newer(known, reading)
-                self._groups[reading.group] = reading.generation, vectors
-            return vectors
+            kept = self._groups.setdefault(reading.group, _Kept())
+            self._groups.move_to_end(reading.group)
+        with kept.lock:
+            if reading.generation > kept.generation:
+                known = kept.vectors if kept.vectors.erasures == reading.erasures else Vectors()
+                kept.vectors = _with_newer(known, reading)
+                kept.generation = reading.generation
+            vectors = kept.vectors
+        self._make_room()
+        return vectors
+
+    def drop(self, group: int) -> None:
+        """Keep nothing of a group, by its key: what is erased must not live on here."""
+        with self._lock:
+            self._groups.pop(group, None)
+
+    @property
+    def bytes(self) -> int:
+        """How many bytes are kept."""
+        with self._lock:
+            return self._held()
+
+    def _held(self) -> int:
+        return sum(each.vectors.bytes for each in self._groups.values())
+
+    def _make_room(self) -> None:
+        with self._lock:
+            while len(self._groups) > 1 and self._held() > self._most:
+                self._groups.popitem(last=False)
 
 
 def _with_newer(known: Vectors, reading: Reading) -> Vectors:

@@ -34,7 +34,7 @@ def named(reading: Reading, question: str, known: int) -> dict[int, str]:
         for first in range(len(words) - length + 1)
     }
     forms = {span: _forms(text) for span, text in spans.items()}
-    found = by_name(reading, {form for each in forms.values() for form in each})
+    found = by_name(reading, {form for each in forms.values() for form in each}, known)
     taken: set[int] = set()
     entities: dict[int, str] = {}
     for span in sorted(spans, key=lambda span: span[0] - span[1]):
@@ -63,14 +63,15 @@ def canonical(reading: Reading, entities: Iterable[int], known: int) -> dict[int
 
 
 def find_entity(reading: Reading, entity: str | int, known: int) -> int:
-    """The entity of this name or id, or the one that it is taken for.
+    """The entity that had this name or id at a record time, or the one that it was taken for.
 
     Raises:
-        NotInGroupError: there is none in the group.
+        NotInGroupError: there was none in the group.
     """
-    key = by_name(reading, [normal(entity)]).get(normal(entity)) if isinstance(entity, str) else entity
+    key = by_name(reading, [normal(entity)], known).get(normal(entity)) if isinstance(entity, str) else entity
     root = canonical(reading, [key], known).get(key) if key is not None and reading.low <= key <= reading.high else None
-    if root is None or not reading.file.one("SELECT 1 FROM entity_versions WHERE entity = ?", root):
+    begun = "SELECT 1 FROM entity_versions WHERE entity = ? AND recorded_from <= ?"
+    if root is None or not reading.file.one(begun, root, known):
         raise NotInGroupError(f"the group has no entity {entity!r}; search for it with kinds=['entity']")
     return root
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +50,7 @@ class Pool:
         vectors: those of the group.
         named: the entities that the question names, with the words that do.
         time: the one in the question that is used.
+        besides: what a recipe made of the rankings for itself, so that the hits can tell it.
     """
 
     query: str
@@ -60,6 +61,7 @@ class Pool:
     vectors: Vectors
     named: Mapping[int, str]
     time: TimeExpression | None
+    besides: list[Ranking] = field(default_factory=list)
 
     def texts(self, items: Collection[Item]) -> dict[Item, str]:
         """What each item says."""

@@ -30,7 +30,7 @@ def search(reading: Reading, parts: Parts, query: str, options: Options) -> Memo
 def _reasons(pool: Pool, items: Collection[Item]) -> dict[Item, str]:
     """Each item to the ways that found it and its places there."""
     places: dict[Item, list[str]] = {item: [] for item in items}
-    for ranking in pool.rankings:
+    for ranking in (*pool.rankings, *pool.besides):
         wanted = {item.id for item in items if item.kind == ranking.kind}
         for place, (key, _) in enumerate(ranking.items, start=1):
             if key in wanted:

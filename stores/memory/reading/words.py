@@ -1,35 +1,61 @@
-"""Finding by words: BM25 of FTS5, over the rarest terms where there are very many hits.
+"""Finding by words: BM25 over the rarest terms, reckoned from the rows of one group alone.
 
-FTS5 scores every row that has one of the terms, so a question with a word that a tenth of a million facts have would
-take a tenth of a second. The terms are therefore taken from the rarest on, as long as they have together no more than
-`POSTINGS` rows: what a common word adds to a BM25 score is little.
+FTS5's own `bm25()` counts over the whole table, so what other groups write would change the order of what is found
+here, and cost time here. FTS5 therefore only tells which rows of the group have a term, and how long they are; the
+scores are made of that. A term counts once in a row, however often it stands there.
+
+The terms are taken from the rarest on, as long as they have together no more than `POSTINGS` rows: what a common word
+adds to a BM25 score is little.
 """
 
 from __future__ import annotations
 
+import functools
+import math
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Literal
 
 from ..file import Reading
+from .standing import AMONG, as_list
 
 Table = Literal["episode_words", "fact_words", "entity_words"]
 
 POSTINGS = 4_000
+"""Of a single term that more rows have, the newest are looked at."""
+
 MOST_TERMS = 64
 """A longer question is read up to here."""
+
+_K1, _B = 1.2, 0.75
+"""BM25's usual values, those of FTS5: how soon more of a term adds nothing, and how much a row's length counts."""
+
+_LEAST = 1e-6
+"""What a term counts that most rows have, as in FTS5."""
 
 Ranked = list[tuple[int, float]]
 """Keys with scores, best first."""
 
 
-def by_words(reading: Reading, table: Table, terms: Sequence[str], depth: int) -> Ranked:
-    """The best `depth` rows of a full-text table by BM25; `terms` are those of `Words`."""
-    rarest = _rarest(reading, table, list(dict.fromkeys(terms))[:MOST_TERMS])
-    if not rarest:
+def by_words(reading: Reading, table: Table, terms: Sequence[str], depth: int | None) -> Ranked:
+    """The best `depth` rows (None: all) of a full-text table by BM25; `terms` are those of `Words`."""
+    distinct = list(dict.fromkeys(terms))[:MOST_TERMS]
+    rows = {term: _rows(reading, table, term) for term in _rarest(reading, table, distinct)}
+    found = {row for each in rows.values() for row in each}
+    if not found:
         return []
-    sql = f"SELECT rowid, rank FROM {table} WHERE {table} MATCH ? AND rowid BETWEEN ? AND ? ORDER BY rank LIMIT ?"
-    rows = reading.file.all(sql, " OR ".join(map(_quoted, rarest)), reading.low, reading.high, depth)
-    return [(row["rowid"], -row["rank"]) for row in rows]
+    lengths = _lengths(reading, table, found)
+    mean = sum(lengths.values()) / len(lengths)
+    weights: defaultdict[int, float] = defaultdict(float)
+    of_all = max(_keys(reading), len(found))
+    for having in rows.values():
+        rarity = max(math.log((of_all - len(having) + 0.5) / (len(having) + 0.5)), _LEAST)
+        for row in having:
+            weights[row] += rarity
+    scores = {
+        row: weight * (_K1 + 1) / (1 + _K1 * (1 - _B + _B * lengths[row] / mean)) for row, weight in weights.items()
+    }
+    return sorted(scores.items(), key=lambda each: (-each[1], each[0]))[:depth]
 
 
 def with_all_words(reading: Reading, table: Table, terms: Sequence[str], depth: int) -> list[int]:
@@ -43,8 +69,7 @@ def with_all_words(reading: Reading, table: Table, terms: Sequence[str], depth: 
 
 def _rarest(reading: Reading, table: Table, terms: Sequence[str]) -> list[str]:
     """The rarest terms that have together at most `POSTINGS` rows, and at least one; none that no row has."""
-    free = reading.file.one("SELECT next FROM groups WHERE key = ?", reading.group)
-    if free is None or free["next"] - reading.low <= POSTINGS:  # there are no more keys than that, so no more rows
+    if _keys(reading) <= POSTINGS:  # so there are no more rows
         return list(terms)
     count = f"""SELECT count(*) AS n FROM (SELECT 1 FROM {table} WHERE {table} MATCH ?
         AND rowid BETWEEN {reading.low} AND {reading.high} LIMIT {POSTINGS})"""
@@ -57,6 +82,24 @@ def _rarest(reading: Reading, table: Table, terms: Sequence[str]) -> list[str]:
             break
         chosen.append(term)
     return chosen
+
+
+def _keys(reading: Reading) -> int:
+    """How many keys the group has given out: a count of its rows that costs nothing, and is never too small."""
+    row = reading.file.one("SELECT next FROM groups WHERE key = ?", reading.group)
+    return row["next"] - reading.low if row else 0
+
+
+def _rows(reading: Reading, table: Table, term: str) -> list[int]:
+    """The rows of the group that have a term, the newest first."""
+    sql = f"SELECT rowid FROM {table} WHERE {table} MATCH ? AND rowid BETWEEN ? AND ? ORDER BY rowid DESC LIMIT ?"
+    return [row["rowid"] for row in reading.file.all(sql, _quoted(term), reading.low, reading.high, POSTINGS)]
+
+
+def _lengths(reading: Reading, table: Table, rows: set[int]) -> dict[int, int]:
+    """How many terms each row has, as FTS5 keeps it for a table of one column: a big-endian number of 7-bit digits."""
+    found = reading.file.all(f"SELECT id, sz FROM {table}_docsize WHERE id {AMONG}", as_list(rows))
+    return {key: functools.reduce(lambda length, digit: length << 7 | digit & 0x7F, size, 0) for key, size in found}
 
 
 def _quoted(term: str) -> str:
