@@ -241,6 +241,33 @@ def test_a_datasets_documents_are_indexed_once(tmp_path: Path, monkeypatch: pyte
         index_documents(DATASET, tmp_path / "other")
 
 
+def test_the_index_follows_the_datasets_documents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ragloom.stores.corpus_embedder.as_embedder", lambda _given: HashingEmbedder())
+
+    def steals(*documents: Source) -> list[str]:
+        result = evaluate({"a": quick()}, Dataset("own", DATASET.questions[:1], documents), out=tmp_path)
+        return [each.words.strip() for each in result["a"].records[0].documents]
+
+    assert steals(Source("a", "Toad will steal a motor-car."), Source("b", "Toad sings.")) != []
+    assert steals(Source("a", "Toad will steal a bicycle.")) == ["Toad will steal a bicycle."]
+    assert steals(Source("c", "Toad will steal a banana.")) == ["Toad will steal a banana."]
+
+
+def test_a_run_that_failed_is_made_again(tmp_path: Path) -> None:
+    failing = ["Mole"]
+
+    def trip(state: RagState, context: Context) -> None:
+        if any(name in state.question for name in failing):
+            raise ValueError("the server is down")
+
+    tripping, types = {"nodes": {"trip": "trip"}, "flow": ["start -> trip -> end"]}, [cat("trip", trip)]
+    assert evaluate({"a": tripping}, DATASET, types=types, out=tmp_path)["a"].mean("failed") > 0
+    failing.clear()
+    for _ in range(2):
+        assert evaluate({"a": tripping}, DATASET, types=types, out=tmp_path)["a"].mean("failed") == 0
+    assert len((tmp_path / "runs.jsonl").read_text().splitlines()) == len(DATASET) + 1
+
+
 def test_a_wrong_graph_or_measure_is_told_before_anything_runs(willows: Corpus) -> None:
     with pytest.raises(SpecError, match="unknown node type"):
         evaluate({"a": quick(quote={"use": "qoute"})}, DATASET, corpus=willows)
