@@ -142,7 +142,7 @@ class Experiment:
     """
 
     def __init__(self, graphs: Mapping[str, RagGraph], shared: SharedResults, log: RunLog | None = None) -> None:
-        """Run `graphs`, which were opened with `shared` as their cache; what `log` has is not run again, but what failed is."""
+        """Run `graphs`, which were opened with `shared` as their cache; what `log` has is run again only if it failed."""
         self._graphs = graphs
         self._shared = shared
         self._log = log
