@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from asked import DATASET, fill, quick
-from ragloom.rag.evaluate import Dataset, EvaluateError, SpaceError, Tuned, tune
+from ragloom.rag.evaluate import Dataset, EvaluateError, Question, SpaceError, Tuned, tune
 from ragloom.rag.evaluate.tuning.space import read_space
 from ragloom.rag.evaluate.tuning.writing import as_yaml
 from ragloom.rag.graph import RagGraph, load_spec
@@ -77,8 +78,12 @@ def test_what_trials_have_in_common_is_worked_out_once(corpus: Corpus, monkeypat
 
 
 def test_a_question_of_both_parts_is_refused(corpus: Corpus) -> None:
-    with pytest.raises(EvaluateError, match="the question 'toad' is in both train and test"):
-        tune(STRICT, SPACE, TRAIN, TRAIN, measure="F1", seconds=1, corpus=fill(corpus))
+    again = Dataset("again", (Question("another id", "what does Toad  steal?", ("a motor-car",)),))
+    for test in (TRAIN, again):
+        with pytest.raises(EvaluateError, match=r"the question '.* steal\?' is in both train and test"):
+            tune(STRICT, SPACE, TRAIN, test, measure="F1", seconds=1, corpus=fill(corpus))
+    numbered = (Dataset("lines", (replace(each.questions[0], id="2"),)) for each in (TRAIN, TEST))
+    assert tune(STRICT, SPACE, *numbered, measure="F1", seconds=1, trials=1, corpus=corpus).trials
     with pytest.raises(EvaluateError, match="'MAP' cannot be told of this graph"):
         tune(STRICT, SPACE, Dataset("bare", DATASET.questions[2:]), TEST, measure="MAP", seconds=1, corpus=corpus)
 

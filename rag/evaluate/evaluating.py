@@ -142,7 +142,7 @@ class Experiment:
     """
 
     def __init__(self, graphs: Mapping[str, RagGraph], shared: SharedResults, log: RunLog | None = None) -> None:
-        """Run `graphs`, which were opened with `shared` as their cache; what `log` has is run again only if it failed."""
+        """Run `graphs`, opened with `shared` as their cache; of what `log` has, only that is run again which failed."""
         self._graphs = graphs
         self._shared = shared
         self._log = log

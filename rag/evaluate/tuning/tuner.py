@@ -114,8 +114,9 @@ def tune(  # noqa: PLR0913 - what tuning is made of
     """
     spec = load_spec(graph)
     dimensions = read_space(space, spec)
-    if common := {each.id for each in train.questions} & {each.id for each in test.questions}:
-        raise EvaluateError(f"the question {min(common)!r} is in both train and test; test what was not tuned on")
+    asked = {each.plain for each in train.questions}
+    if common := [each.text for each in test.questions if each.plain in asked]:
+        raise EvaluateError(f"the question {common[0]!r} is in both train and test; test what was not tuned on")
     with ExitStack() as closing:
         folder = expand_user(out) if out else Path(closing.enter_context(TemporaryDirectory(prefix="ragloom-")))
         if corpus is None and train.documents:
