@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,30 @@ def test_what_trials_have_in_common_is_worked_out_once(corpus: Corpus, monkeypat
     monkeypatch.setattr(Corpus, "search", count)
     tuned(corpus)
     assert asked == [TRAIN.questions[0].text, TEST.questions[0].text]
+
+
+@pytest.mark.parametrize("measure", ["accuracy", "K-precision"])
+def test_a_setting_that_answers_nothing_is_tried_and_not_chosen(corpus: Corpus, measure: str) -> None:
+    found = tuned(corpus, quick(), {"nodes.quote.min_confidence": [0.0, 1.5, 2.0]}, measure=measure)
+    assert sorted(math.isnan(trial.value) for trial in found.trials) == [False, False, True, True]
+    assert not math.isnan(found.best.value)
+
+
+def test_a_gain_that_cannot_be_told_is_written_so(corpus: Corpus, tmp_path: Path) -> None:
+    train = replace(TRAIN, questions=DATASET.questions)
+    test = Dataset("test", (Question("q", "Qqqq zzzz?", ("x",)),))  # nothing is found for it
+    found = tune(quick(), {"nodes.quote.max_sentences": [2, 3]}, train, test,
+                 measure="accuracy", seconds=60, corpus=fill(corpus))  # fmt: skip
+    written = as_yaml(found, source="x", data="y", folder=tmp_path)
+    assert "accuracy on other questions: cannot be told" in written
+    assert "nan" not in written
+
+
+def test_a_measure_that_the_test_cannot_tell_is_refused_before_the_search(corpus: Corpus) -> None:
+    bare = Dataset("bare", (Question("q", "Who sings?"),))
+    for measure in ("F1", "abstention AUC", "nDCG@10"):
+        with pytest.raises(EvaluateError, match=f"{measure!r} cannot be told of the questions of bare"):
+            tune(STRICT, SPACE, TRAIN, bare, measure=measure, seconds=1, corpus=corpus)
 
 
 def test_a_question_of_both_parts_is_refused(corpus: Corpus) -> None:
