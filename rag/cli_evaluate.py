@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -190,7 +191,7 @@ def _show_tuned(display: Display, tuned: Tuned, file: Path) -> None:
             "measure": tuned.measure,
             "settings": dict(tuned.best.settings),
             "trials": len(tuned.trials),
-            "gains": {name: asdict(gain) for name, gain in gains.items()},
+            "gains": {name: {key: _told(value) for key, value in asdict(gain).items()} for name, gain in gains.items()},
             "test": tuned.test.table(),
             "graph": str(file),
         }
@@ -211,7 +212,12 @@ def _tell_trial(display: Display, trial: Trial, log: Path) -> None:
     told = ", ".join(f"{path.removeprefix('nodes.')} {value}" for path, value in trial.settings.items())
     display.note(f"{trial.value:.4f}  {told or 'as it is written'}")
     with log.open("a", encoding="utf-8") as file:
-        file.write(json.dumps({"value": trial.value, "settings": dict(trial.settings)}) + "\n")
+        file.write(json.dumps({"value": _told(trial.value), "settings": dict(trial.settings)}) + "\n")
+
+
+def _told(value: float) -> float | None:
+    """The same, but JSON has no NaN."""
+    return None if math.isnan(value) else value
 
 
 def _measure(dataset: Dataset) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,12 @@ def test_tune_gives_json(files: Path) -> None:
     told = run("tune", "lexical.yaml", "--space", "space.yaml", "--json").document
     assert (told["measure"], told["trials"], told["graph"]) == ("F1", 3, "out/tuned.yaml")
     assert set(told["gains"]) == {"train", "test"}
+
+
+def test_trials_are_json_where_the_measure_cannot_be_told(files: Path) -> None:
+    assert run("tune", "lexical.yaml", "--space", "space.yaml", "--measure", "K-precision").code == 0
+    trials = [json.loads(line) for line in (files / "out" / "trials.jsonl").read_text().splitlines()]
+    assert {str(each["settings"]): each["value"] for each in trials}["{'nodes.quote.min_confidence': 2.0}"] is None
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from fakes import HashingEmbedder
 from kittens import asks, cat
 from langchain_core.language_models import FakeListChatModel
 from ragloom.rag.evaluate import Dataset, EvaluateError, Progress, Question, Record, Result, evaluate, index_documents
+from ragloom.rag.evaluate.shared import _identity
 from ragloom.rag.graph import Context, NodeType, RagState, SpecError, node
 from ragloom.rag.llm import load
 from ragloom.stores import Corpus
@@ -241,6 +242,33 @@ def test_a_datasets_documents_are_indexed_once(tmp_path: Path, monkeypatch: pyte
         index_documents(DATASET, tmp_path / "other")
 
 
+def test_the_index_follows_the_datasets_documents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ragloom.stores.corpus_embedder.as_embedder", lambda _given: HashingEmbedder())
+
+    def steals(*documents: Source) -> list[str]:
+        result = evaluate({"a": quick()}, Dataset("own", DATASET.questions[:1], documents), out=tmp_path)
+        return [each.words.strip() for each in result["a"].records[0].documents]
+
+    assert steals(Source("a", "Toad will steal a motor-car."), Source("b", "Toad sings.")) != []
+    assert steals(Source("a", "Toad will steal a bicycle.")) == ["Toad will steal a bicycle."]
+    assert steals(Source("c", "Toad will steal a banana.")) == ["Toad will steal a banana."]
+
+
+def test_a_run_that_failed_is_made_again(tmp_path: Path) -> None:
+    failing = ["Mole"]
+
+    def trip(state: RagState, context: Context) -> None:
+        if any(name in state.question for name in failing):
+            raise ValueError("the server is down")
+
+    tripping, types = {"nodes": {"trip": "trip"}, "flow": ["start -> trip -> end"]}, [cat("trip", trip)]
+    assert evaluate({"a": tripping}, DATASET, types=types, out=tmp_path)["a"].mean("failed") > 0
+    failing.clear()
+    for _ in range(2):
+        assert evaluate({"a": tripping}, DATASET, types=types, out=tmp_path)["a"].mean("failed") == 0
+    assert len((tmp_path / "runs.jsonl").read_text().splitlines()) == len(DATASET) + 1
+
+
 def test_a_wrong_graph_or_measure_is_told_before_anything_runs(willows: Corpus) -> None:
     with pytest.raises(SpecError, match="unknown node type"):
         evaluate({"a": quick(quote={"use": "qoute"})}, DATASET, corpus=willows)
@@ -269,6 +297,38 @@ def test_a_paired_interval_is_narrower_than_that_of_either_graph() -> None:
 def answered(graph: str, question: str, words: str) -> Record:
     answer = {"question": "Who?", "statements": [{"text": words}], "citations": [], "how": "cited"}
     return Record.model_validate({"graph": graph, "question": question, "made_with": "", "answer": answer})
+
+
+def test_another_prompt_is_asked_anew(willows: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    evaluate({"a": quick()}, DATASET, corpus=willows, out=tmp_path / "out")
+    monkeypatch.setattr("ragloom.rag.graph.running.caching.prompts_fingerprint", lambda: "others")
+    evaluate({"a": quick()}, DATASET, corpus=willows, out=tmp_path / "out")
+    assert len((tmp_path / "out" / "runs.jsonl").read_text().splitlines()) == 2 * len(DATASET)
+
+
+def test_nodes_of_corpora_in_other_languages_share_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ragloom.stores.corpus_embedder.as_embedder", lambda _given: HashingEmbedder())
+    told: list[str] = []
+
+    def tell(state: RagState, context: Context) -> Any:
+        told.append(context.language)
+        return {"extra": {"language": context.language}}
+
+    graphs = {}
+    for language in ("en", "de"):
+        with Corpus(tmp_path / language, embedder=HashingEmbedder(), language=language) as corpus:
+            fill(corpus)
+        graphs[language] = {"corpus": str(tmp_path / language), **quick()}
+        graphs[language] |= {"nodes": {"tell": "tell", **quick()["nodes"]}}
+        graphs[language] |= {"flow": ["start -> tell -> retrieve -> evidence -> quote -> end"]}
+    one = Dataset("one", DATASET.questions[:1])
+    evaluate(graphs, one, types=[cat("tell", tell, reads=["query"], writes=["extra.language"])])
+    assert told == ["en", "de"]
+
+
+def test_values_of_other_types_are_not_the_same() -> None:
+    values: list[Any] = [True, 1, 1.0, {}, [], (), "1", None]
+    assert len({_identity(value) for value in values}) == len(values)
 
 
 @pytest.mark.model

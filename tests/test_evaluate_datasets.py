@@ -168,6 +168,13 @@ def test_without_splits_train_and_test_are_fixed_halves() -> None:
     assert set(fewer.split("train").questions) <= train
 
 
+def test_neither_ids_nor_case_decide_on_the_half() -> None:
+    moved = Dataset("moved", tuple(Question(f"row {each.id}", each.text.upper()) for each in NUMBERS.questions))
+    for name in ("train", "test"):
+        kept = [each.text.upper() for each in NUMBERS.split(name).questions]
+        assert [each.text for each in moved.split(name).questions] == kept
+
+
 def test_two_questions_of_one_id_are_refused() -> None:
     with pytest.raises(EvaluateError, match="two questions have the id '1'"):
         Dataset("twice", (Question("1", "Who?"), Question("1", "What?")))

@@ -58,6 +58,19 @@ def test_words_are_compared_as_squad_does(answer: str, exact: float, f1: float, 
     assert wording.f1(answer, ["Rat", *golds]) == pytest.approx(f1)
 
 
+@pytest.mark.parametrize(
+    ("answer", "gold"),
+    [("US", "U.S."), ("1000", "1,000"), ("9 am", "9 a.m."), ("motorcar", "a motor-car"), ("an  Apple,", "apple")],
+)
+def test_punctuation_is_deleted_before_articles_are(answer: str, gold: str) -> None:
+    assert wording.exact_match(answer, [gold]) == wording.f1(answer, [gold]) == wording.contains(answer, [gold]) == 1
+
+
+def test_saying_nothing_is_no_right_answer() -> None:
+    assert (wording.exact_match("", ["A"]), wording.contains(" ", ["the"])) == (0, 0)
+    assert wording.exact_match("A", ["A"]) == 1
+
+
 def test_a_part_of_a_word_is_not_the_word() -> None:
     assert wording.contains("the toads sing", ["toad"]) == 0
     assert wording.contains("a toad sings", ["The Toad"]) == 1
@@ -94,6 +107,12 @@ def test_another_measure_may_be_asked_for_and_an_unknown_one_is_refused() -> Non
     assert score([pair], retrieval=["R@1"])[0]["R@1"] == 0.5
     with pytest.raises(EvaluateError, match="unknown measure 'precise'"):
         score([pair], retrieval=["precise"])
+
+
+def test_two_names_of_one_measure_have_the_same_value() -> None:
+    names = ["MRR@10", "RR@10", "MAP", "AP"]
+    got = score([(ASKED, record(found("c.md"), found("a.md")))], retrieval=names)[0]
+    assert [got[name] for name in names] == [0.5, 0.5, 0.25, 0.25]
 
 
 def test_no_answer_to_an_answerable_question_scores_nothing_and_claims_nothing() -> None:

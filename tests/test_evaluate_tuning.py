@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from asked import DATASET, fill, quick
-from ragloom.rag.evaluate import Dataset, EvaluateError, SpaceError, Tuned, tune
+from ragloom.rag.evaluate import Dataset, EvaluateError, Question, SpaceError, Tuned, tune
 from ragloom.rag.evaluate.tuning.space import read_space
 from ragloom.rag.evaluate.tuning.writing import as_yaml
 from ragloom.rag.graph import RagGraph, load_spec
@@ -76,9 +78,37 @@ def test_what_trials_have_in_common_is_worked_out_once(corpus: Corpus, monkeypat
     assert asked == [TRAIN.questions[0].text, TEST.questions[0].text]
 
 
+@pytest.mark.parametrize("measure", ["accuracy", "K-precision"])
+def test_a_setting_that_answers_nothing_is_tried_and_not_chosen(corpus: Corpus, measure: str) -> None:
+    found = tuned(corpus, quick(), {"nodes.quote.min_confidence": [0.0, 1.5, 2.0]}, measure=measure)
+    assert sorted(math.isnan(trial.value) for trial in found.trials) == [False, False, True, True]
+    assert not math.isnan(found.best.value)
+
+
+def test_a_gain_that_cannot_be_told_is_written_so(corpus: Corpus, tmp_path: Path) -> None:
+    train = replace(TRAIN, questions=DATASET.questions)
+    test = Dataset("test", (Question("q", "Qqqq zzzz?", ("x",)),))  # nothing is found for it
+    found = tune(quick(), {"nodes.quote.max_sentences": [2, 3]}, train, test,
+                 measure="accuracy", seconds=60, corpus=fill(corpus))  # fmt: skip
+    written = as_yaml(found, source="x", data="y", folder=tmp_path)
+    assert "accuracy on other questions: cannot be told" in written
+    assert "nan" not in written
+
+
+def test_a_measure_that_the_test_cannot_tell_is_refused_before_the_search(corpus: Corpus) -> None:
+    bare = Dataset("bare", (Question("q", "Who sings?"),))
+    for measure in ("F1", "abstention AUC", "nDCG@10"):
+        with pytest.raises(EvaluateError, match=f"{measure!r} cannot be told of the questions of bare"):
+            tune(STRICT, SPACE, TRAIN, bare, measure=measure, seconds=1, corpus=corpus)
+
+
 def test_a_question_of_both_parts_is_refused(corpus: Corpus) -> None:
-    with pytest.raises(EvaluateError, match="the question 'toad' is in both train and test"):
-        tune(STRICT, SPACE, TRAIN, TRAIN, measure="F1", seconds=1, corpus=fill(corpus))
+    again = Dataset("again", (Question("another id", "what does Toad  steal?", ("a motor-car",)),))
+    for test in (TRAIN, again):
+        with pytest.raises(EvaluateError, match=r"the question '.* steal\?' is in both train and test"):
+            tune(STRICT, SPACE, TRAIN, test, measure="F1", seconds=1, corpus=fill(corpus))
+    numbered = (Dataset("lines", (replace(each.questions[0], id="2"),)) for each in (TRAIN, TEST))
+    assert tune(STRICT, SPACE, *numbered, measure="F1", seconds=1, trials=1, corpus=corpus).trials
     with pytest.raises(EvaluateError, match="'MAP' cannot be told of this graph"):
         tune(STRICT, SPACE, Dataset("bare", DATASET.questions[2:]), TEST, measure="MAP", seconds=1, corpus=corpus)
 

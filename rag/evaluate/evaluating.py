@@ -142,11 +142,12 @@ class Experiment:
     """
 
     def __init__(self, graphs: Mapping[str, RagGraph], shared: SharedResults, log: RunLog | None = None) -> None:
-        """Run `graphs`, which were opened with `shared` as their cache; what `log` has is not run again."""
+        """Run `graphs`, opened with `shared` as their cache; of what `log` has, only that is run again which failed."""
         self._graphs = graphs
         self._shared = shared
         self._log = log
-        self._known = {(each.graph, each.made_with): each for each in (log.records if log else ())}
+        kept = log.records if log else ()
+        self._known = {(each.graph, each.made_with): each for each in kept if not each.error}
         self._made_with = {name: graph.fingerprint() for name, graph in graphs.items()}
         self._fresh = set(graphs)
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from ...stores.clock import Stopwatch
 from ...stores.corpus import Corpus
-from ...stores.types import Chunk
+from ...stores.types import Chunk, Source
+from ..graph.running.caching import digest
 from ..ingest.cut import Cutter
+from ..ingest.split import SPLITTER_VERSION
 from ..ingest.types import Loaded, Section
 from .errors import EvaluateError
 from .types import Dataset
@@ -18,9 +21,10 @@ Tell = Callable[[int, int | None, str], None]
 
 
 def index_documents(dataset: Dataset, folder: str | Path, *, on_progress: Tell | None = None) -> Corpus:
-    """Open the corpus of a dataset's documents in `folder`; what is not in it yet is cut, embedded and added.
+    """Open the corpus of a dataset's documents in `folder`, and bring it up to date with them.
 
-    A document's id becomes that of its source.
+    Documents that are new, or have another text, are cut, embedded and added; what the dataset does not have is
+    deleted. A document's id becomes that of its source.
 
     Raises:
         EvaluateError: the dataset has no documents.
@@ -30,7 +34,10 @@ def index_documents(dataset: Dataset, folder: str | Path, *, on_progress: Tell |
         raise EvaluateError(f"{dataset.name} has questions but no documents; name a corpus to ask them of")
     corpus = Corpus(folder)
     known = corpus.fingerprints()
-    missing = [source for source in dataset.documents if source.id not in known and source.text.strip()]
+    wanted = [_marked(source) for source in dataset.documents if source.text.strip()]
+    if gone := known.keys() - {source.id for source in wanted}:
+        corpus.delete(sources=sorted(gone))
+    missing = [source for source in wanted if known.get(source.id) != source.fingerprint]
     if not missing:
         return corpus
     cutter = Cutter(corpus, None, Stopwatch("embed", "split"))
@@ -42,3 +49,9 @@ def index_documents(dataset: Dataset, folder: str | Path, *, on_progress: Tell |
         chunks, on_progress=on_progress and (lambda event: on_progress(event.done, total, "embedding documents"))
     )
     return corpus
+
+
+def _marked(source: Source) -> Source:
+    """The source with a fingerprint that is another one where it would be cut into other chunks."""
+    mark = digest([SPLITTER_VERSION, source.title, source.text, source.metadata])
+    return replace(source, fingerprint=mark)

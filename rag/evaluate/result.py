@@ -76,13 +76,13 @@ class Outcome:
         return names + [name for name in _COUNTED if any(scores.get(name) for scores in self.scores)]
 
     def values(self, measure: str) -> Floats:
-        """What each question has, shape (questions,); NaN where it cannot be told.
+        """What each question has, shape (questions,); NaN where it cannot be told, as of answers that were not given.
 
         Raises:
             EvaluateError: there is no such measure.
         """
         known = _columns(self.scores)
-        if measure not in known:
+        if measure not in {*known, *ANSWERS, *COSTS, "failed", "confidence"}:
             raise EvaluateError(unknown("measure", measure, known))
         return np.array([scores.get(measure, math.nan) for scores in self.scores])
 

@@ -108,9 +108,9 @@ class SharedResults:
 def _identity(value: Any) -> Hashable:
     """Equal for the very same object, and for equal plain values."""
     if value is None or isinstance(value, str | int | float):
-        return value
+        return type(value), value  # True is not 1
     if isinstance(value, Mapping):
-        return tuple((name, _identity(value[name])) for name in sorted(value))
+        return dict, tuple((name, _identity(value[name])) for name in sorted(value))
     if isinstance(value, list | tuple) and not value:
-        return ()
-    return id(value)
+        return type(value), ()
+    return "at", id(value)

@@ -24,7 +24,7 @@ from .predicates import Predicate
 from .reading import Source
 from .registry import Registry
 from .running.building import build
-from .running.caching import NodeCache, ResultCache, digest, made_with
+from .running.caching import NodeCache, ResultCache, digest, made_with, release
 from .running.resources import GivenLlm, Resources, check_given, lacking
 from .running.session import Session
 from .spec import GraphSpec
@@ -128,11 +128,14 @@ class RagGraph(Runnable[GraphInput, RagState]):
         return self._session.graph
 
     def fingerprint(self) -> str:
-        """Another text where a node, its LLM or its corpus is another, or the flow; corpora and LLMs are opened."""
+        """Another text where a node, its LLM or its corpus is another, the flow, or ragloom with its prompts.
+
+        Corpora and LLMs are opened. It does not know the code of node types of your own, nor what a memory holds.
+        """
         nodes = [made_with(node, self._resources.context_of(name)) for name, node in self._plan.nodes.items()]
         rules = [node.spec.model_dump(mode="json", exclude={"cache"}) for node in self._plan.nodes.values()]
         flow = [item if isinstance(item, str) else item.model_dump(mode="json") for item in self.spec.flow]
-        return digest([nodes, rules, flow])
+        return digest([release(), nodes, rules, flow])
 
     def get_name(self, suffix: str | None = None, *, name: str | None = None) -> str:
         """What traces call it."""

@@ -32,7 +32,9 @@ def score_rankings(
     scores: list[dict[str, float]] = [{} for _ in pairs]
     if not judged:
         return scores
-    measures = {_parsed(name): name for name in names}
+    measures: dict[Measure, list[str]] = {}
+    for name in names:
+        measures.setdefault(_parsed(name), []).append(name)  # MRR@10 and RR@10 are one measure
     qrels = {
         key: {f"relevant {number}": each.grade for number, each in enumerate(question.relevant)}
         for key, (question, _) in judged.items()
@@ -41,7 +43,7 @@ def score_rankings(
     for key in judged:
         scores[int(key)] = dict.fromkeys(names, 0.0)  # an empty ranking is not told of
     for value in _library().iter_calc(list(measures), qrels, runs):
-        scores[int(value.query_id)][measures[value.measure]] = float(value.value)
+        scores[int(value.query_id)] |= dict.fromkeys(measures[value.measure], float(value.value))
     return scores
 
 

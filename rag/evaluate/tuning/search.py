@@ -40,7 +40,7 @@ class Trial:
     Attributes:
         settings: by path; empty for the graph as it is written.
         outcome: on the training questions.
-        value: of the measure that is tuned for.
+        value: of the measure that is tuned for; NaN where it cannot be told, as where nothing was answered.
     """
 
     settings: Settings
@@ -95,7 +95,7 @@ def search(  # noqa: PLR0913 - what a search is made of
                 return
             known[key] = trial.value
             yield trial
-        study.tell(asked, known[key])
+        study.tell(asked, _worst(measure) if math.isnan(known[key]) else known[key])
 
 
 def _tried(spec: GraphSpec, settings: Mapping[str, Any], run: Measure, measure: str, deadline: float) -> Trial | None:
@@ -107,6 +107,10 @@ def _tried(spec: GraphSpec, settings: Mapping[str, Any], run: Measure, measure: 
         _log.info("out of time: %s", settings)
         return None
     return Trial(settings, outcome, outcome.mean(measure))
+
+
+def _worst(measure: str) -> float:
+    return math.inf if measure in LOWER_IS_BETTER else -math.inf
 
 
 def best(trials: Sequence[Trial], measure: str) -> Trial:

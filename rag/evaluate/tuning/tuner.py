@@ -12,14 +12,17 @@ from typing import Any
 
 from ...._paths import expand_user
 from ....stores.corpus import Corpus
+from ...generate.types import Answer, Citation, Statement
 from ...graph.rag_graph import RagGraph
 from ...graph.reading import Source, load_spec
 from ...graph.running.resources import GivenLlm
 from ...graph.spec import GraphSpec
+from ...graph.state import NodeTrace
 from ..errors import EvaluateError
 from ..evaluating import INDEX, Experiment
 from ..graphs import opened
 from ..indexing import index_documents
+from ..record import Record
 from ..result import Estimate, Outcome, Result
 from ..shared import SharedResults
 from ..types import Dataset
@@ -114,8 +117,10 @@ def tune(  # noqa: PLR0913 - what tuning is made of
     """
     spec = load_spec(graph)
     dimensions = read_space(space, spec)
-    if common := {each.id for each in train.questions} & {each.id for each in test.questions}:
-        raise EvaluateError(f"the question {min(common)!r} is in both train and test; test what was not tuned on")
+    asked = {each.plain for each in train.questions}
+    if common := [each.text for each in test.questions if each.plain in asked]:
+        raise EvaluateError(f"the question {common[0]!r} is in both train and test; test what was not tuned on")
+    _check_told(measure, test)
     with ExitStack() as closing:
         folder = expand_user(out) if out else Path(closing.enter_context(TemporaryDirectory(prefix="ragloom-")))
         if corpus is None and train.documents:
@@ -145,3 +150,24 @@ def tune(  # noqa: PLR0913 - what tuning is made of
         tested = {AS_WRITTEN: base} | ({TUNED: other(tuned)} if found.settings else {})
         records = list(Experiment(tested, shared).runs(test.questions))
     return Tuned(tuned, measure, tuple(done), found, Result.of(test, records))
+
+
+def _check_told(measure: str, test: Dataset) -> None:
+    """Refuse a measure that no run can have on these questions, before the budget is spent.
+
+    Raises:
+        EvaluateError: they lack what it is measured by.
+    """
+    node = NodeTrace("any", 1.0, tokens_in=1, tokens_out=1, tokens_reused=1, documents_in=1)
+    runs = [
+        Record(graph=AS_WRITTEN, question=each.id, made_with="", trace=(node,), answer=_any_answer(each.text))
+        for each in test.questions
+    ]
+    told = Result.of(test, runs)[AS_WRITTEN].measures
+    if measure not in {*told, "failed"}:
+        raise EvaluateError(f"{measure!r} cannot be told of the questions of {test.name}; they have: {', '.join(told)}")
+
+
+def _any_answer(question: str) -> Answer:
+    statement, citation = Statement("something"), Citation("any", "any", "", (), 0, 1, "")
+    return Answer(question, (statement,), (citation,), "quoted", 1.0)

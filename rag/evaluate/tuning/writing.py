@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,8 @@ def as_yaml(tuned: Tuned, *, source: str, data: str, folder: Path) -> str:
 
 
 def _said(gain: Estimate) -> str:
+    if math.isnan(gain.value):
+        return "cannot be told, since one of the graphs answers none of them"
     return f"{gain.value:+.3f} (95%: {gain.low:+.3f} to {gain.high:+.3f})"
 
 

@@ -76,7 +76,7 @@ class NodeCache:
         """What the result of `node` depends on."""
         parts = {
             **made_with(node, context),
-            "ragloom": [version("ragloom"), prompts_fingerprint(), context.language],
+            "ragloom": release(),
             "state": state.model_dump(mode="json", include=set(read_fields(node))),
         }
         return digest(parts)
@@ -95,14 +95,20 @@ class NodeCache:
 
 
 def made_with(node: PlannedNode, context: Context) -> dict[str, Any]:
-    """What a node's results depend on besides the state: its type and parameters, its corpora, its LLM."""
+    """What a node's results depend on besides the state and ragloom: type, parameters, corpora, language, LLM."""
     assert node.type is not None and node.params is not None  # noqa: PT018 - a plan without problems has them
     return {
         "node": [context.node, node.type.name, node.params.model_dump(mode="json")],
         "corpus": _corpus(context.corpus) if node.needs_corpus else None,
         "corpora": [_corpus(context.corpus_of(name)) for name in node.named_corpora],
+        "language": context.language,  # of prompts, in nodes that need no corpus, too
         "llm": _llm(context.llm) if node.type.needs_llm else None,
     }
+
+
+def release() -> list[str]:
+    """Ragloom's version and prompts, on which all results depend."""
+    return [version("ragloom"), prompts_fingerprint()]
 
 
 def read_fields(node: PlannedNode) -> frozenset[str]:
