@@ -159,13 +159,29 @@ class _Gathering:
         sql = f"SELECT key, entity FROM aliases WHERE key {AMONG} AND recorded_from <= {self._known}"
         entities = {row["key"]: row["entity"] for row in self._reading.file.all(sql, as_list(keys))}
         entities |= {key: key for key in keys if key not in entities}
+        narrowed = self._narrowed
+        if narrowed is not None:
+            merged = self._merged
+            entities = {key: each for key, each in entities.items() if each in narrowed or each in merged}
         roots = canonical(self._reading, set(entities.values()), self._known)
         wanted = self._believed(roots.values())
-        if self._asked.types:
-            wanted &= self._typed
-        if self._asked.standing.entities is not None:
-            wanted &= self._around
+        if narrowed is not None:
+            wanted &= narrowed
         return {key: roots[entity] for key, entity in entities.items() if roots.get(entity) in wanted}
+
+    @cached_property
+    def _narrowed(self) -> set[int] | None:
+        """The entities to which types or an entity narrow the search; None: neither is given."""
+        around = self._around if self._asked.standing.entities is not None else None
+        if not self._asked.types:
+            return around
+        return self._typed if around is None else self._typed & around
+
+    @cached_property
+    def _merged(self) -> set[int]:
+        """The entities that were ever taken for others."""
+        sql = "SELECT entity FROM merges WHERE key BETWEEN ? AND ?"
+        return {row["entity"] for row in self._reading.file.all(sql, self._reading.low, self._reading.high)}
 
     def _believed(self, entities: Iterable[int]) -> set[int]:
         sql = f"SELECT entity FROM entity_versions AS e WHERE entity {AMONG} AND {known(self._known, 'e.')}"
