@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from ragloom.rag.evaluate import EvaluateError, Found, Question, Record, Relevant
-from ragloom.rag.evaluate.bootstrap import auc, draws, interval, mean
+from ragloom.rag.evaluate.bootstrap import auc, draws, interval, mean, once, percentile
 from ragloom.rag.evaluate.measures import score, wording
 from ragloom.rag.generate.types import Answer, Citation, Statement, unknown
 from ragloom.rag.graph import NodeTrace
@@ -161,12 +161,31 @@ def test_a_failed_run_found_and_said_nothing() -> None:
 def test_auc_is_the_share_of_pairs_in_the_right_order() -> None:
     confidences, answerable = np.array([0.9, 0.5, 0.5, 0.1, math.nan]), np.array([True, True, False, False, True])
     pairs = [(0.9, 0.5), (0.9, 0.1), (0.5, 0.5), (0.5, 0.1)]
-    assert auc(confidences, answerable) == np.mean([(yes > no) + 0.5 * (yes == no) for yes, no in pairs])
-    assert math.isnan(auc(confidences, np.ones(5, bool)))
+    expected = np.mean([(yes > no) + 0.5 * (yes == no) for yes, no in pairs])
+    assert auc(confidences, answerable, once(5)) == [expected]
+    assert np.isnan(auc(confidences, np.ones(5, bool), once(5))).all()
+
+
+MAYBE = st.one_of(st.just(math.nan), st.integers(0, 5).map(float))
+
+
+@given(
+    st.lists(st.tuples(MAYBE, st.booleans(), st.integers(0, 3)), min_size=1, max_size=12), st.sampled_from([5, 50, 95])
+)
+def test_what_was_drawn_twice_counts_as_two_questions(rows: list[tuple[float, bool, int]], percent: int) -> None:
+    values, kinds, times = (np.array(column) for column in zip(*rows, strict=True))
+    drawn, kind = np.repeat(values, times), np.repeat(kinds, times)
+    known = drawn[~np.isnan(drawn)]
+    expected = np.percentile(known, percent) if len(known) else math.nan
+    row = times[None].astype(float)
+    assert percentile(percent)(values, row)[0] == pytest.approx(expected, nan_ok=True)
+    assert mean(values, row)[0] == pytest.approx(known.mean() if len(known) else math.nan, nan_ok=True)
+    alone = auc(drawn, kind, once(len(drawn)))[0]
+    assert auc(values, kinds, row)[0] == pytest.approx(alone, nan_ok=True)
 
 
 def test_the_interval_of_a_mean_is_about_two_standard_errors_around_it() -> None:
     values = np.random.default_rng(1).normal(size=400)
-    low, high = interval(mean(values[draws(400)]))
+    low, high = interval(mean(values, draws(400)))
     error = values.std() / 20
     assert (low, high) == pytest.approx((values.mean() - 1.96 * error, values.mean() + 1.96 * error), abs=0.02)

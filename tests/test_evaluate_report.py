@@ -101,3 +101,10 @@ def test_text_is_escaped_and_markup_is_not() -> None:
     assert element("p", "<b>", Markup("<i>x</i>"), 3) == "<p>&lt;b&gt;<i>x</i>3</p>"
     assert element("p", title='"') == '<p title="&quot;"></p>'
     assert table(["<"], [["&"]]).count("&lt;") == 1
+
+
+def test_intervals_are_worked_out_once(result: Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = result.table()
+    monkeypatch.setattr("ragloom.rag.evaluate.result.draws", lambda _questions: pytest.fail("drawn again"))
+    assert result.table() == table
+    result.write_report(tmp_path / "report.html")

@@ -7,43 +7,63 @@ for both does not blur the difference (Sakai, "Evaluating evaluation metrics bas
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-Statistic = Callable[[Floats], Floats]
-"""A figure of values along their last axis, shape (..., questions) -> (...)."""
+Statistic = Callable[[Floats, Floats], Floats]
+"""A figure of values, shape (questions,), for each of `draws`, shape (draws, questions) -> (draws,)."""
 
 ROUNDS = 2000
 
 
-def draws(questions: int, *, seed: int = 0, rounds: int = ROUNDS) -> NDArray[np.int64]:
-    """Questions drawn with replacement: indexes, shape (rounds, questions)."""
-    return np.random.default_rng(seed).integers(0, questions, (rounds, questions))
+@lru_cache(maxsize=1)  # figures of one evaluation all have the same
+def draws(questions: int) -> Floats:
+    """How often each question is drawn, with replacement: shape (ROUNDS, questions)."""
+    times = np.random.default_rng(0).multinomial(questions, np.full(questions, 1 / questions), ROUNDS).astype(float)
+    times.setflags(write=False)
+    return times
 
 
-def mean(values: Floats) -> Floats:
+def once(questions: int) -> Floats:
+    """Each question once, in the form of `draws`: shape (1, questions)."""
+    return np.ones((1, questions))
+
+
+def mean(values: Floats, times: Floats) -> Floats:
     """The mean of what is known; NaN where nothing is."""
     known = ~np.isnan(values)
-    counts = known.sum(axis=-1)
-    sums = np.where(known, values, 0.0).sum(axis=-1)
-    means: Floats = np.divide(sums, counts, out=np.full(np.shape(counts), np.nan), where=counts > 0)
-    return means
+    return _ratio(times @ np.where(known, values, 0.0), times @ known.astype(float))
 
 
 def percentile(percent: float) -> Statistic:
-    """The percentile of what is known."""
+    """The percentile of what is known, between two values in proportion; NaN where nothing is known."""
 
-    def of_row(row: Floats) -> float:
-        known = row[~np.isnan(row)]
-        return float(np.percentile(known, percent)) if len(known) else float("nan")
-
-    def of(values: Floats) -> Floats:
-        found: Floats = np.apply_along_axis(of_row, -1, values)
-        return found
+    def of(values: Floats, times: Floats) -> Floats:
+        order = np.argsort(values)[: np.count_nonzero(~np.isnan(values))]  # NaN is sorted last
+        if not len(order):
+            return np.full(len(times), np.nan)
+        passed = times[:, order].cumsum(axis=1)
+        place = np.maximum(passed[:, -1] - 1, 0) * percent / 100
+        below, above = (values[order[_first_past(passed, at)]] for at in (np.floor(place), np.ceil(place)))
+        found: Floats = below + (above - below) * (place % 1)
+        return np.where(passed[:, -1] > 0, found, np.nan)
 
     return of
+
+
+def auc(confidences: Floats, answerable: NDArray[np.bool_], times: Floats) -> Floats:
+    """How often an answerable question has the higher confidence of a pair, one answerable, one not; ties are half.
+
+    The area under the ROC curve, as the Mann-Whitney statistic: 0.5 for guessing. NaN without both kinds.
+    """
+    known = ~np.isnan(confidences)
+    yes, no = known & answerable, known & ~answerable
+    higher = np.sign(confidences[yes, None] - confidences[no]) / 2 + 0.5
+    right = ((times[:, yes] @ higher) * times[:, no]).sum(axis=1)
+    return _ratio(right, times[:, yes].sum(axis=1) * times[:, no].sum(axis=1))
 
 
 def interval(figures: Floats) -> tuple[float, float]:
@@ -55,14 +75,12 @@ def interval(figures: Floats) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def auc(confidences: Floats, answerable: NDArray[np.bool_]) -> float:
-    """How often an answerable question has the higher confidence of a pair, one answerable, one not; ties are half.
+def _ratio(parts: Floats, wholes: Floats) -> Floats:
+    found: Floats = np.divide(parts, wholes, out=np.full(len(wholes), np.nan), where=wholes > 0)
+    return found
 
-    The area under the ROC curve, as the Mann-Whitney statistic: 0.5 for guessing. NaN without both kinds.
-    """
-    known = ~np.isnan(confidences)
-    yes, no = confidences[known & answerable], np.sort(confidences[known & ~answerable])
-    if not len(yes) or not len(no):
-        return float("nan")
-    below, not_above = np.searchsorted(no, yes, "left"), np.searchsorted(no, yes, "right")
-    return float(np.mean((below + not_above) / 2) / len(no))
+
+def _first_past(passed: Floats, place: Floats) -> NDArray[np.int64]:
+    """In which column more than `place` have passed, for each row; the last one where nothing has."""
+    found: NDArray[np.int64] = np.minimum((passed <= place[:, None]).sum(axis=1), passed.shape[1] - 1)
+    return found

@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..._explain import unknown
 from ...errors import MissingExtraError
-from .bootstrap import Floats, auc, draws, interval, mean, percentile
+from .bootstrap import Floats, auc, draws, interval, mean, once, percentile
 from .errors import EvaluateError
 from .measures import score
 from .measures.answering import ANSWERS
@@ -49,7 +49,7 @@ class Estimate:
         return self.low > 0 or self.high < 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Outcome:
     """What came of one graph.
 
@@ -68,7 +68,7 @@ class Outcome:
     @property
     def measures(self) -> list[str]:
         """What can be told of it, in the order of tables; of costs and failures, those that there were."""
-        found = _columns(self.scores)
+        found = self._columns
         names = [name for name in found if name not in {*ANSWERS, *COSTS, "failed", "confidence"}]
         names += [name for name in ANSWERS if name in found]
         names += [] if math.isnan(self.mean(AUC)) else [AUC]
@@ -81,7 +81,7 @@ class Outcome:
         Raises:
             EvaluateError: there is no such measure.
         """
-        known = _columns(self.scores)
+        known = self._columns
         if measure not in {*known, *ANSWERS, *COSTS, "failed", "confidence"}:
             raise EvaluateError(unknown("measure", measure, known))
         return np.array([scores.get(measure, math.nan) for scores in self.scores])
@@ -92,7 +92,7 @@ class Outcome:
         Raises:
             EvaluateError: there is no such measure.
         """
-        return float(self._figures(measure, np.arange(len(self.questions))[None])[0])
+        return float(self._figures(measure, once(len(self.questions)))[0])
 
     def estimate(self, measure: str) -> Estimate:
         """The figure with its interval, by the bootstrap over questions.
@@ -100,7 +100,7 @@ class Outcome:
         Raises:
             EvaluateError: there is no such measure.
         """
-        return Estimate(self.mean(measure), *interval(self._figures(measure, draws(len(self.questions)))))
+        return Estimate(self.mean(measure), *interval(self._drawn(measure)))
 
     def less(self, other: Outcome, measure: str) -> Estimate:
         """How much higher the figure is than another graph's, by the paired bootstrap.
@@ -110,26 +110,38 @@ class Outcome:
         """
         if [each.id for each in self.questions] != [each.id for each in other.questions]:
             raise EvaluateError(f"{self.name} and {other.name} were not asked the same questions")
-        picks = draws(len(self.questions))
-        differences = self._figures(measure, picks) - other._figures(measure, picks)
+        differences = self._drawn(measure) - other._drawn(measure)
         return Estimate(self.mean(measure) - other.mean(measure), *interval(differences))
 
     def nodes(self) -> list[dict[str, Any]]:
         """What each node cost: a row with `node`, `runs`, `ms p50`, `ms p95` and mean tokens."""
         return node_costs(self.records)
 
-    def _figures(self, measure: str, picks: NDArray[np.int64]) -> Floats:
+    @cached_property
+    def _columns(self) -> list[str]:
+        return list(dict.fromkeys(name for each in self.scores for name in each))
+
+    @cached_property
+    def _figures_drawn(self) -> dict[str, Floats]:
+        return {}
+
+    def _drawn(self, measure: str) -> Floats:
+        """The figure for each draw of questions, shape (draws,), worked out once."""
+        if measure not in self._figures_drawn:
+            self._figures_drawn[measure] = self._figures(measure, draws(len(self.questions)))
+        return self._figures_drawn[measure]
+
+    def _figures(self, measure: str, times: Floats) -> Floats:
         """The figure for each draw of questions, shape (draws,)."""
         if measure == AUC:
             answerable = np.array([question.answerable for question in self.questions])
-            confidences = np.array([scores.get("confidence", math.nan) for scores in self.scores])
-            return np.array([auc(confidences[pick], answerable[pick]) for pick in picks])
+            return auc(self.values("confidence"), answerable, times)
         if measure in _PERCENTILES:
-            return _PERCENTILES[measure](self.values("ms")[picks])
-        return mean(self.values(measure)[picks])
+            return _PERCENTILES[measure](self.values("ms"), times)
+        return mean(self.values(measure), times)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Result(Mapping[str, Outcome]):
     """Outcomes by the graphs' names; the first graph is what the others are compared with.
 
@@ -184,6 +196,10 @@ class Result(Mapping[str, Outcome]):
 
     def table(self) -> list[dict[str, Any]]:
         """A row for each measure and graph: its figure and interval, and how far it is from the first graph's."""
+        return [dict(row) for row in self._table]
+
+    @cached_property
+    def _table(self) -> list[dict[str, Any]]:
         rows = []
         for measure in self.measures:
             for outcome in self.outcomes.values():
@@ -227,7 +243,3 @@ class Result(Mapping[str, Outcome]):
         from .report.page import write
 
         return write(self, file)
-
-
-def _columns(scores: Sequence[Mapping[str, float]]) -> list[str]:
-    return list(dict.fromkeys(name for each in scores for name in each))
