@@ -191,7 +191,7 @@ async def test_scores_keep_to_the_timeout() -> None:
 
 
 def test_a_local_model_can_be_looked_into(llm: ChatLocal) -> None:
-    assert llm.gives == {"logits", "attention"}
+    assert llm.gives == {"logprobs", "logits", "attention"}
 
 
 TURNS = "{% for m in messages %}{{ m.content }}\n{% endfor %}{# <think> #}"

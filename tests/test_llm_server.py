@@ -191,7 +191,7 @@ def test_a_server_has_no_attention() -> None:
     with pytest.raises(AttentionUnavailable, match="of default at http://host/v1: a server does not show it"):
         _ = llm.engine
     assert llm.gives == {"logprobs"}
-    assert load("http://host/v1", continues=True).gives == {"logits"}
+    assert load("http://host/v1", continues=True).gives == {"logprobs", "logits"}
 
 
 def test_options_that_openai_does_not_know_are_sent_if_they_are_asked_for(server: Server) -> None:
