@@ -108,3 +108,11 @@ def test_intervals_are_worked_out_once(result: Result, tmp_path: Path, monkeypat
     monkeypatch.setattr("ragloom.rag.evaluate.result.draws", lambda _questions: pytest.fail("drawn again"))
     assert result.table() == table
     result.write_report(tmp_path / "report.html")
+
+
+def test_a_page_without_any_measure_of_quality_has_the_costs(tmp_path: Path) -> None:
+    graph = {"nodes": {"rest": "rest"}, "flow": ["start -> rest -> end"]}
+    result = evaluate({"a": graph}, DATASET, types=[cat("rest", lambda _state, _context: None)])
+    shown = Page(result.write_report(tmp_path / "report.html").read_text("utf-8"))
+    assert "What nodes cost" in shown.text
+    assert "Worst cases" not in shown.text

@@ -48,15 +48,10 @@ def page(result: Result) -> str:
         element("p", f"{', '.join(result)}; {datetime.now(UTC):%Y-%m-%d %H:%M} UTC. Intervals: 95%, by the bootstrap."),
         element("h2", "Figures"),
         _figures(result),
-        element("h2", "Quality against latency"),
-        *(quality_and_latency(result, measure) for measure in main),
-        element("h2", "Scores"),
-        distributions(result, main),
-        *_compared(result, main),
+        *(_plots(result, main) if main else ()),
         element("h2", "What nodes cost"),
         *(_nodes(outcome) for outcome in result.values()),
-        element("h2", "Worst cases"),
-        *(worst_cases(outcome, main[-1]) for outcome in result.values() if main[-1] in outcome.measures),
+        *(_worst(result, main[-1]) if main else ()),
     ]
     head = element("head", Markup('<meta charset="utf-8">'), element("title", title), element("style", _STYLE))
     return f"<!DOCTYPE html>\n{element('html', head, element('body', *parts), lang='en')}\n"
@@ -68,6 +63,21 @@ def main_measures(result: Result) -> list[str]:
     ranks = [name for name in known if name not in {*ANSWERS, *COSTS, AUC, "ms p50", "ms p95", "failed"}]
     answers = [name for name in ("F1", "answered", "declined") if name in known]
     return [*ranks[:1], *answers[:1]]
+
+
+def _plots(result: Result, measures: list[str]) -> list[Markup]:
+    return [
+        element("h2", "Quality against latency"),
+        *(quality_and_latency(result, measure) for measure in measures),
+        element("h2", "Scores"),
+        distributions(result, measures),
+        *_compared(result, measures),
+    ]
+
+
+def _worst(result: Result, measure: str) -> list[Markup]:
+    cases = [worst_cases(outcome, measure) for outcome in result.values() if measure in outcome.measures]
+    return [element("h2", "Worst cases"), *cases]
 
 
 def _compared(result: Result, measures: list[str]) -> list[Markup]:
