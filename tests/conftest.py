@@ -12,8 +12,6 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 os.environ["HF_HUB_OFFLINE"] = "1"
-# Threads that wait for each other by spinning, as OpenMP's do, starve each other where tests have to share the cores.
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 sys.path.append(str(Path(__file__).parent))  # `fakes` is importable whatever folder pytest is started in
 
 from command import AS_EMBEDDER, here
