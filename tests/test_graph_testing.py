@@ -6,6 +6,7 @@ import asyncio
 import random
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -331,6 +332,11 @@ def test_the_kit_says_what_it_lacks(corpus: Corpus) -> None:
 
 def lambda_with_doc(state: RagState, context: Context) -> None:
     """Do nothing."""
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # where nodes open a memory that is not named
 
 
 TEXTS = ["Toad steals a motor-car and is sent to prison.", "Mole meets Rat at the river.", "Badger sleeps all winter."]
