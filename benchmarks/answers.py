@@ -7,6 +7,7 @@ report. Gold sentences are the first annotator's; token recall is against the be
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import data
@@ -20,7 +21,7 @@ from ragloom.rag.generate.evidence import MIN_CONFIDENCE
 from ragloom.rag.generate.support import ContentTerms
 from ragloom.rag.generate.types import unknown
 from ragloom.rag.llm import ChatModel, load
-from report import interval, write
+from report import interval, table, write
 
 
 def main() -> None:
@@ -39,11 +40,12 @@ def main() -> None:
     evidence = [evidence_of(row, encoder) for row in answerable]
     none = [evidence_of(row, encoder) for row in unanswerable]
     chosen = {"rows": "1-100" if options.tune else "101-300", "limit": options.limit, "model": options.model}
+    tell = partial(write, options=chosen) if not options.limit else lambda _, rows: print(table(rows))
     with load(options.model) as llm:
-        write(f"quotes{suffix}", _quotes(answerable, evidence, encoder, llm), options=chosen)
-        write(f"abstention{suffix}", _abstention(evidence, none), options=chosen)
+        tell(f"quotes{suffix}", _quotes(answerable, evidence, encoder, llm))
+        tell(f"abstention{suffix}", _abstention(evidence, none))
         if not options.quote:
-            write(f"grounding{suffix}", _grounding(answerable, evidence, encoder, llm), options=chosen)
+            tell(f"grounding{suffix}", _grounding(answerable, evidence, encoder, llm))
 
 
 def _quotes(
