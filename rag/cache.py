@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from .._paths import expand_user
 from ..settings import read_settings
 from ..stores.errors import CorpusVersionError
+from ..stores.exported import exported_files
 from ..stores.layout import corpus_files, is_corpus
 from .llm.quantize import prepared_files
 
@@ -80,7 +81,7 @@ def open_index(path: Path) -> Corpus:
 def entries() -> list[Entry]:
     """What is in the cache, by name; the small files that go with a model are left out."""
     root = folder()
-    found = {path: path.stat().st_size for path in _models(root) if path.suffix == ".gguf"}
+    found = {path: path.stat().st_size for path in _prepared(root) if path.suffix in {".gguf", ".onnx"}}
     found |= {index: sum(map(_size, corpus_files(index))) for index in _indexes(root)}
     found |= {root / name: sum(map(_size, files)) for name in _KEPT if (files := _kept(root, name))}
     return [Entry(path.relative_to(root).as_posix(), size) for path, size in sorted(found.items())]
@@ -94,11 +95,11 @@ def clear() -> int:
     """
     root = folder()
     indexes = list(_indexes(root))
-    own = [*_models(root), *(path for index in indexes for path in corpus_files(index))]
+    own = [*_prepared(root), *(path for index in indexes for path in corpus_files(index))]
     own += [path for name in _KEPT for path in _kept(root, name)]
     freed = sum(map(_size, own))
     _delete(own)
-    folders = ("models", *_INDEXES, "documents", "graphs/runs", "graphs")
+    folders = ("models", "embedders", *_INDEXES, "documents", "graphs/runs", "graphs")
     for left in (*indexes, *(root / name for name in folders)):
         if _is_folder(left) and not any(left.iterdir()):
             left.rmdir()
@@ -110,8 +111,10 @@ def _delete(paths: Iterable[Path]) -> None:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def _models(root: Path) -> list[Path]:
-    return prepared_files(root / "models") if _is_folder(root / "models") else []
+def _prepared(root: Path) -> list[Path]:
+    """Models of both kinds, and the small files that go with them."""
+    found = {root / "models": prepared_files, root / "embedders": exported_files}
+    return [path for place, files in found.items() if _is_folder(place) for path in files(place)]
 
 
 def _indexes(root: Path) -> Iterator[Path]:

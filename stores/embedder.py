@@ -1,8 +1,9 @@
 """The embedder: texts to unit vectors, with a fingerprint that tells models apart.
 
 A sentence-transformers model behind LangChain's `Embeddings` interface. It is loaded on first use, so opening a corpus
-costs nothing, and in bfloat16 where the CPU multiplies bfloat16 natively (about 1.9 times as many documents a second,
-the same vectors to 1e-3); the fingerprint therefore leaves the number type out.
+costs nothing. On a CPU, few texts are embedded by its export (`exported`), many by sentence-transformers itself, in
+bfloat16 where the CPU multiplies bfloat16 natively (about 1.9 times as many documents a second, the same vectors to
+1e-3); the fingerprint therefore leaves the number type out.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from langchain_core.embeddings import Embeddings
 from ..errors import MissingExtraError
 from ..settings import read_settings
 from .errors import EmbedderError
+from .exported import ExportedModel, export, exported_path, open_exported, plain_tokenizer
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
 
 EMBEDDED = "all-MiniLM-L6-v2"
 DTYPES = ("auto", "float32", "bfloat16")
+
+_FEW = 64
+"""Texts that the export embeds at once; of more, sentence-transformers embeds as many a second or more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +124,7 @@ class Embedder(Embeddings):
         if self.dtype not in DTYPES:
             raise EmbedderError(f"unknown dtype {dtype!r}; use one of {', '.join(DTYPES)}")
         self.batch_size = batch_size
-        self._loading = threading.Lock()
+        self._loading = threading.RLock()
         self._loaded: SentenceTransformer | None = None
 
     @property
@@ -130,35 +135,26 @@ class Embedder(Embeddings):
     @cached_property
     def fingerprint(self) -> Fingerprint:
         """Name, dimension and hash of the weights, rounded to bfloat16 so that the number type makes no difference."""
-        import torch
-
-        digest = hashlib.sha256()
-        for tensor in self.load().state_dict().values():
-            digest.update(tensor.cpu().to(torch.bfloat16).contiguous().view(torch.int16).numpy())
-        return Fingerprint(self.name, self.load().get_embedding_dimension() or 0, digest.hexdigest())
+        if self._exported:
+            return Fingerprint(self.name, self._exported.card.dimension, self._exported.card.sha256)
+        return Fingerprint(self.name, self.load().get_embedding_dimension() or 0, _digest(self.load()))
 
     @property
     def max_tokens(self) -> int:
         """Tokens of a text that the model reads, special tokens included."""
-        return int(self.load().max_seq_length or 512)
+        return self._exported.card.max_tokens if self._exported else int(self.load().max_seq_length or 512)
 
     @cached_property
     def tokenizer(self) -> Tokenizer | None:
         """A copy of the model's tokenizer that neither truncates nor pads."""
-        from tokenizers import Tokenizer
-
-        backend = getattr(self.load().tokenizer, "backend_tokenizer", None)
-        if backend is None:
-            return None
-        copy: Tokenizer = Tokenizer.from_str(backend.to_str())
-        copy.no_truncation()
-        copy.no_padding()
-        return copy
+        return self._exported.tokenizer if self._exported else plain_tokenizer(self.load())
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Embed documents: shape (texts, dimension), each row of length 1."""
         if not texts:
             return np.zeros((0, self.fingerprint.dimension), np.float32)
+        if len(texts) <= _FEW and self._exported:
+            return _unit(self._exported.encode(texts))
         vectors = self.load().encode_document(
             list(texts), batch_size=self.batch_size, show_progress_bar=False, convert_to_tensor=True
         )
@@ -166,8 +162,13 @@ class Embedder(Embeddings):
 
     def encode_query(self, text: str) -> NDArray[np.float32]:
         """Embed a query: shape (dimension,), length 1."""
-        vector = self.load().encode_query(text, show_progress_bar=False, convert_to_tensor=True)
-        unit: NDArray[np.float32] = _unit(vector.float().cpu().numpy()[None])[0]
+        if self._exported:
+            vector = self._exported.encode_query(text)
+        else:
+            vector = (
+                self.load().encode_query(text, show_progress_bar=False, convert_to_tensor=True).float().cpu().numpy()
+            )
+        unit: NDArray[np.float32] = _unit(vector[None])[0]
         return unit
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
@@ -179,7 +180,7 @@ class Embedder(Embeddings):
         return [float(x) for x in self.encode_query(text)]
 
     def load(self) -> SentenceTransformer:
-        """Load the model now, once.
+        """Load sentence-transformers' model now, once.
 
         Raises:
             EmbedderError: there is no such model.
@@ -190,6 +191,24 @@ class Embedder(Embeddings):
                 self._loaded = self._load()
             return self._loaded
 
+    @cached_property
+    def _exported(self) -> ExportedModel | None:
+        """The model's export, made the first time; None where the model itself is to be run."""
+        folder = self._export_from()
+        if folder is None:
+            return None
+        with self._loading:
+            path = exported_path(folder)
+            exported = open_exported(path)
+            if exported is None:
+                self.load()
+                exported = open_exported(path)
+            return exported
+
+    def _export_from(self) -> Path | None:
+        """The folder of a model that may be exported: one that runs on the CPU, in float32 or in what is fastest."""
+        return _model_folder(self.model) if self.device == "cpu" and self.dtype != "bfloat16" else None
+
     def _load(self) -> SentenceTransformer:
         folder = _model_folder(self.model)
         from sentence_transformers import SentenceTransformer
@@ -197,15 +216,17 @@ class Embedder(Embeddings):
 
         logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         try:
-            model = SentenceTransformer(str(folder or self.model), device=self.device)
+            model = SentenceTransformer(str(folder or self.model), device=self.device).eval()
         except (OSError, ValueError) as error:
             reason = str(error).splitlines()[0]
             raise EmbedderError(
                 f"cannot load the embedder {self.model!r}: {reason}; give a sentence-transformers folder or 'embedded'"
             ) from error
+        if exported_from := self._export_from():
+            export(model, _digest(model), exported_path(exported_from))
         if self.dtype == "bfloat16" or (self.dtype == "auto" and self.device == "cpu" and cpu_has_bfloat16()):
             model.bfloat16()
-        return model.eval()
+        return model
 
 
 class LangChainEmbedder:
@@ -280,6 +301,16 @@ def _model_folder(model: str) -> Path | None:
     if found is None or found.origin is None:
         raise MissingExtraError(f"the embedded embedder {EMBEDDED}", "embedded")
     return Path(found.origin).parent / "model"
+
+
+def _digest(model: SentenceTransformer) -> str:
+    """Hash of the weights as bfloat16."""
+    import torch
+
+    digest = hashlib.sha256()
+    for tensor in model.state_dict().values():
+        digest.update(tensor.cpu().to(torch.bfloat16).contiguous().view(torch.int16).numpy())
+    return digest.hexdigest()
 
 
 def cpu_has_bfloat16() -> bool:

@@ -13,17 +13,21 @@ from ragloom.rag import cache
 from ragloom.stores import Corpus
 
 MODEL = "SmolLM2-135M-Instruct-0123456789ab-Q8_0.gguf"
+EMBEDDER = "all-MiniLM-L6-v2-0123456789ab.onnx"
 
 
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache with a model and an index over a folder."""
+    """A cache with an LLM, an embedder and an index over a folder."""
     folder = tmp_path / "cache"
     monkeypatch.setenv("RAGLOOM_CACHE", str(folder))
     (folder / "models").mkdir(parents=True)
     (folder / "models" / MODEL).write_bytes(b"x" * 1_000_000)
     (folder / "models" / ".lock").touch()
     (folder / "models" / "0123456789abcdef.sha256").write_text("0" * 64)
+    (folder / "embedders").mkdir()
+    (folder / "embedders" / EMBEDDER).write_bytes(b"x" * 500_000)
+    (folder / "embedders" / "other-0123456789ab.refused").touch()
     with Corpus(cache.index_over(tmp_path / "docs"), embedder=HashingEmbedder()) as corpus:
         corpus.add(["A text."])
     return folder
@@ -34,8 +38,9 @@ def test_info_lists_models_and_indexes_with_their_sizes(root: Path, tmp_path: Pa
     sizes = {entry["name"]: entry["bytes"] for entry in document["entries"]}
     over = cache.index_over(tmp_path / "docs").relative_to(root).as_posix()
     assert document["folder"] == str(root)
-    assert sizes.keys() == {f"models/{MODEL}", over}
+    assert sizes.keys() == {f"models/{MODEL}", f"embedders/{EMBEDDER}", over}
     assert sizes[f"models/{MODEL}"] == 1_000_000
+    assert sizes[f"embedders/{EMBEDDER}"] == 500_000
     assert sizes[over] > 10_000
 
 
@@ -64,6 +69,7 @@ def test_clear_never_deletes_what_ragloom_did_not_make(root: Path, tmp_path: Pat
     own = [
         root / "models" / "mine.gguf",
         root / "models" / "thesis.tex",
+        root / "embedders" / "mine.onnx",
         root / "demo" / "slides.txt",
         root / "demo" / "python-course" / "lesson.txt",
         root / "over" / "notes-0123456789" / "corpus.txt",
