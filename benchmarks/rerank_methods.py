@@ -32,7 +32,7 @@ CHOSEN: dict[str, dict[str, int]] = {
 }
 """Which heads and layers: what ranked best on train (`rerank.py --split train`)."""
 
-WEIGHTS = dict.fromkeys((GENERATION, FIRST, *CHOSEN, CROSS), 0.5)
+WEIGHTS = {GENERATION: 0.5, FIRST: 0.5, ICR: 0.1, HEADS: 0.3, LAYERS: 0.3, CACHED: 0.7, CROSS: 0.5}
 """Of the first stage, where it is fused with a method: what ranked best on train."""
 
 GRID = [{"heads": k, **({"layers": n} if n else {})} for k in (1, 2, 4, 8, 16, 32) for n in (None, 19, 10)]
