@@ -6,18 +6,23 @@ a bare answer; ours cites the documents, as `cited` does, so that the answer can
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from langchain_core.documents import Document
 from langchain_core.language_models import BaseChatModel
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from ..rag.generate.citing import MAX_ANSWER_TOKENS, MAX_PROMPT_TOKENS, cited
 from ..rag.generate.types import Answer
+from ..rag.llm.step import Step
 
 
-class FinalPredictor(BaseModel):
+class FinalPredictor(Step[Mapping[str, Any], Answer]):
     """Answers a question from the documents that a filter kept.
+
+    It is `cited`, under its name in the paper, as a LangChain Runnable of `{"question": ..., "documents": [...]}`.
 
     ```python
     from ragloom import load
@@ -37,17 +42,26 @@ class FinalPredictor(BaseModel):
         language: how sentences are told apart.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
-
     llm: BaseChatModel
     max_prompt_tokens: int = Field(default=MAX_PROMPT_TOKENS, ge=1)
     max_answer_tokens: int = Field(default=MAX_ANSWER_TOKENS, ge=1)
     language: str = "en"
 
-    def answer(self, question: str, documents: Sequence[Document]) -> Answer:
+    def _make(self, asked: Mapping[str, Any], cancelled: threading.Event) -> Answer:
+        return self.answer(asked["question"], asked["documents"], cancelled=cancelled)
+
+    def answer(
+        self, question: str, documents: Sequence[Document], *, cancelled: threading.Event | None = None
+    ) -> Answer:
         """The answer, whose `how` is `cited`, or `unknown` if the model declines or there are no documents.
 
+        Args:
+            question: what to answer.
+            documents: best first.
+            cancelled: may be set from any thread when nobody waits any longer, which ends what the LLM writes.
+
         Raises:
+            Cancelled: `cancelled` was set.
             GenerateError: the question is empty, or there is no room for a single document.
             ModelError: the model failed.
         """
@@ -58,4 +72,5 @@ class FinalPredictor(BaseModel):
             max_prompt_tokens=self.max_prompt_tokens,
             max_answer_tokens=self.max_answer_tokens,
             language=self.language,
+            cancelled=cancelled,
         )

@@ -265,9 +265,9 @@ def test_a_document_of_which_a_server_tells_neither_word_is_dropped_and_does_not
         "Trai": top(("Yes", -4.0), ("No", -1)),
     }
 
-    def judge(self: Judge, question: str, document: str, prediction: str) -> Judgement:
+    def judge(self: Judge, question: str, document: str, prediction: str, **rest: Any) -> Judgement:
         server.logprobs = told[document[:4]]
-        return asked(self, question, document, prediction)
+        return asked(self, question, document, prediction, **rest)
 
     asked = Judge.judge
     monkeypatch.setattr(Judge, "judge", judge)

@@ -11,7 +11,7 @@ from langchain_core.documents import Document
 from langchain_core.language_models import FakeListChatModel, SimpleChatModel
 from langchain_core.messages import BaseMessage
 from ragloom import load
-from ragloom.rag.generate import GenerateError, noted, take_notes
+from ragloom.rag.generate import Answer, ChainOfNote, GenerateError, take_notes
 from ragloom.rag.graph import Context, RagState, Registry
 from ragloom.rag.graph.testing import check_node
 from ragloom.rag.llm import ChatModel
@@ -25,6 +25,10 @@ CART = Document("A cart was stolen, too.", metadata={"source": "cart"})
 
 
 NOTES = {"Toad": "Toad stole a motor-car.", "Mole": "Nothing.", "A cart": "A cart was stolen."}
+
+
+def noted(question: str, documents: list[Document], llm: Any, *, cancelled: Any = None, **options: Any) -> Answer:
+    return ChainOfNote(llm=llm, **options).answer(question, documents, cancelled=cancelled)
 
 
 class Scripted(SimpleChatModel):

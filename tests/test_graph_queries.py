@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import closing
 from typing import Any
 
 import numpy as np
 import pytest
+from engines import idle
 from fakes import HashingEmbedder
 from langchain_core.language_models import BaseChatModel, FakeListChatModel
 from ragloom import Corpus, RagGraph, RagState
-from ragloom.rag.graph import Context, NodeError, Registry, Turn, check, node
+from ragloom.rag.graph import Context, NodeError, NodeStarted, Registry, Turn, check, node
 from ragloom.rag.graph.testing import check_node
+from ragloom.rag.llm import ChatLocal
 from ragloom.rag.retrieve import Hyde, Rocchio
 from ragloom.stores.types import Hit
 
@@ -297,3 +300,28 @@ def test_a_graph_that_is_left_ends_the_imagining(full: Corpus) -> None:
     with pytest.raises(NodeError, match=r"did not end within 0\.2 s"):
         asyncio.run(graph.ainvoke(QUESTION))
     assert llm.ended == ["cancelled", "cancelled"]
+
+
+@pytest.mark.model
+@pytest.mark.parametrize(
+    ("nodes", "flow"),
+    [
+        (
+            {"find": {"use": "hybrid"}, "draft": {"use": "cited", "max_answer_tokens": 400}},
+            ["start -> find -> draft -> end"],
+        ),
+        ({"draft": {"use": "decompose", "most": 9}, "find": "hybrid"}, ["start -> draft -> find -> end"]),
+        ({"draft": {"use": "rewrite"}, "find": "hybrid"}, ["start -> draft -> find -> end"]),
+    ],
+    ids=["cited", "decompose", "rewrite"],
+)
+def test_an_answer_that_is_left_is_not_written_to_its_end(nodes: Any, flow: Any, full: Corpus) -> None:
+    history = [Turn("user", "Who is Toad? " * 20), Turn("assistant", "A toad.")]
+    with ChatLocal(n_ctx=1024) as llm, RagGraph({"nodes": nodes, "flow": flow}, corpus=full, llm=llm) as graph:
+        with closing(graph.stream({"question": QUESTION, "history": history})) as events:
+            while next(events) != NodeStarted("draft"):
+                pass
+            while not llm.engine.stats().running:
+                pass
+        assert idle(llm.engine)
+        assert llm.engine.stats().decoded < 40

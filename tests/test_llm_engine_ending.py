@@ -99,6 +99,29 @@ async def test_scoring_that_is_cancelled_frees_its_sequences() -> None:
         assert engine.stats().prefilled < sum(len(engine.tokenize(prompt)) for prompt in prompts) / 2
 
 
+@pytest.mark.parametrize("what", ["scores", "an answer"])
+def test_an_event_ends_what_is_under_way_with_the_next_step(what: str) -> None:
+    with LlamaEngine(n_ctx=1024, n_seqs=2) as engine:
+        prompts = [f"{number}: {'Once upon a time ' * 10}" for number in range(40)]
+        cancelled, ended = threading.Event(), threading.Event()
+
+        def ask() -> None:
+            with pytest.raises(Cancelled):
+                if what == "scores":
+                    engine.score_next(prompts, [1], cancelled=cancelled)
+                else:
+                    engine.generate([replace(ENDLESS, cancelled=cancelled)])
+            ended.set()
+
+        threading.Thread(target=ask, daemon=True).start()
+        while not engine.stats().running:
+            pass
+        cancelled.set()
+        assert ended.wait(60)
+        assert idle(engine)
+        assert engine.stats().prefilled < sum(len(engine.tokenize(prompt)) for prompt in prompts) / 2
+
+
 async def test_scores_and_attention_have_a_deadline() -> None:
     with LlamaEngine(n_ctx=1024) as engine:
         with pytest.raises(DeadlineExceeded, match=r"longer than the timeout of 0\.001 s"):

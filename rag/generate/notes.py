@@ -14,22 +14,22 @@ import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
 from langchain_core.documents import Document
+from langchain_core.language_models import BaseChatModel
+from pydantic import Field
 
 from ..._explain import count
 from ...prompts import load_prompt
 from ..llm.cutting import beginning
 from ..llm.inert import inert
 from ..llm.replying import at_once, reply
+from ..llm.step import Step
 from .citing import MAX_ANSWER_TOKENS, MAX_PROMPT_TOKENS, declines, read_cited, room_beside, token_counter
 from .errors import GenerateError
-from .passages import pack
+from .passages import Packed, pack
 from .types import Answer, unknown
-
-if TYPE_CHECKING:
-    from langchain_core.language_models import BaseChatModel
 
 MAX_NOTE_TOKENS = 48
 """Where a note is cut off: two sentences."""
@@ -95,63 +95,77 @@ def take_notes(
     return at_once(take, documents, cancelled=cancelled)
 
 
-def noted(  # noqa: PLR0913 - all but three have a default
-    question: str,
-    documents: Sequence[Document],
-    llm: BaseChatModel,
-    *,
-    max_note_tokens: int = MAX_NOTE_TOKENS,
-    max_prompt_tokens: int = MAX_PROMPT_TOKENS,
-    max_answer_tokens: int = MAX_ANSWER_TOKENS,
-    language: str = "en",
-    cancelled: threading.Event | None = None,
-) -> Answer:
-    """Ask `llm` to answer from its notes on the documents, which it cites; `how` is `cited`, or `unknown`.
+class ChainOfNote(Step[Mapping[str, Any], Answer]):
+    """Answers from an LLM's notes on documents, which it cites; a LangChain Runnable.
+
+    It is asked `{"question": ..., "documents": [...]}`; the answer's `how` is `cited`, or `unknown`.
 
     ```python
     from langchain_core.documents import Document
     from ragloom import load
-    from ragloom.rag.generate import noted
+    from ragloom.rag.generate import ChainOfNote
 
     documents = [Document("Toad lives at Toad Hall."), Document("Rain is wet.")]
     with load("embedded", n_ctx=1024) as llm:
-        print(noted("Where does Toad live?", documents, llm).how in {"cited", "unknown"})  # -> True
+        answer = ChainOfNote(llm=llm).answer("Where does Toad live?", documents)
+    print(answer.how in {"cited", "unknown"})  # -> True
     ```
 
-    Args:
-        question: what to answer.
-        documents: passages, best first.
+    Attributes:
         llm: any LangChain chat model.
         max_note_tokens: where a note is cut off.
         max_prompt_tokens: budget for the notes; those that do not fit are left out, and a note of the answer says so.
         max_answer_tokens: where the answer is cut off.
         language: how sentences are told apart.
-        cancelled: may be set from any thread when nobody waits any longer, which ends what the LLM writes.
-
-    Raises:
-        Cancelled: `cancelled` was set.
-        GenerateError: the question is empty, or leaves no room for a document.
-        ModelError: the model failed.
     """
-    if not documents:
-        return unknown(question, "no passages were found")
-    taken = take_notes(question, documents, llm, max_note_tokens=max_note_tokens, cancelled=cancelled)
-    telling = [note for note in taken if note.text]
-    usage = [note.usage for note in taken]
-    remarks = list(_remarks(taken))
-    if not telling:
-        return unknown(question, *remarks, usage=_sum(usage))
-    prompt = load_prompt("notes_answer")
-    room = room_beside(prompt.render(notes="", question=question), question, llm, max_answer_tokens)
-    budget = max_prompt_tokens if room is None else min(room, max_prompt_tokens)
-    packed = pack([Document(note.text) for note in telling], token_counter(llm), budget, room=room)
-    if packed.left_out:
-        remarks.append(f"{len(packed.left_out)} of {count(len(telling), 'note')} did not fit")
-    messages = prompt.render(notes=packed.text, question=question)
-    written = reply(llm, messages, max_tokens=max_answer_tokens, cancelled=cancelled)
-    sources = [note.document for note in telling[: len(packed.documents)]]
-    whole = _sum([*usage, written.usage])
-    return read_cited(question, written.text, sources, notes=tuple(remarks), usage=whole, language=language)
+
+    llm: BaseChatModel
+    max_note_tokens: int = Field(default=MAX_NOTE_TOKENS, ge=1)
+    max_prompt_tokens: int = Field(default=MAX_PROMPT_TOKENS, ge=1)
+    max_answer_tokens: int = Field(default=MAX_ANSWER_TOKENS, ge=1)
+    language: str = "en"
+
+    def _make(self, asked: Mapping[str, Any], cancelled: threading.Event) -> Answer:
+        return self.answer(asked["question"], asked["documents"], cancelled=cancelled)
+
+    def answer(
+        self, question: str, documents: Sequence[Document], *, cancelled: threading.Event | None = None
+    ) -> Answer:
+        """Take notes and answer from them.
+
+        Args:
+            question: what to answer.
+            documents: passages, best first.
+            cancelled: may be set from any thread when nobody waits any longer, which ends what the LLM writes.
+
+        Raises:
+            Cancelled: `cancelled` was set.
+            GenerateError: the question is empty, or leaves no room for a document.
+            ModelError: the model failed.
+        """
+        if not documents:
+            return unknown(question, "no passages were found")
+        taken = take_notes(question, documents, self.llm, max_note_tokens=self.max_note_tokens, cancelled=cancelled)
+        telling = [note for note in taken if note.text]
+        usage = [note.usage for note in taken]
+        remarks = list(_remarks(taken))
+        if not telling:
+            return unknown(question, *remarks, usage=_sum(usage))
+        packed = self._packed(question, telling)
+        if packed.left_out:
+            remarks.append(f"{len(packed.left_out)} of {count(len(telling), 'note')} did not fit")
+        messages = load_prompt("notes_answer").render(notes=packed.text, question=question)
+        limit = self.max_answer_tokens
+        written = reply(self.llm, messages, max_tokens=limit, cancelled=cancelled, is_shown=True)
+        sources = [note.document for note in telling[: len(packed.documents)]]
+        whole = _sum([*usage, written.usage])
+        return read_cited(question, written.text, sources, notes=tuple(remarks), usage=whole, language=self.language)
+
+    def _packed(self, question: str, telling: Sequence[Note]) -> Packed:
+        asked = load_prompt("notes_answer").render(notes="", question=question)
+        room = room_beside(asked, question, self.llm, self.max_answer_tokens)
+        budget = self.max_prompt_tokens if room is None else min(room, self.max_prompt_tokens)
+        return pack([Document(note.text) for note in telling], token_counter(self.llm), budget, room=room)
 
 
 def _remarks(taken: Sequence[Note]) -> Iterator[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Never
@@ -30,6 +31,7 @@ from .base import ChatModel
 from .errors import AnswerCutOff, AttentionUnavailable, DeadlineExceeded, ModelError
 from .sampling import Sampling
 from .tools import as_openai_tool
+from .waiting import until
 
 _ASSUMED_CONTEXT = 8192  # tokens; the protocol has no way to ask
 _MOST_LOGPROBS = 20  # more are refused
@@ -73,7 +75,12 @@ class ChatServer(ChatOpenAI, ChatModel):
         raise AttentionUnavailable(f"{self.model_name} at {self.openai_api_base}", "a server does not show it")
 
     def score_next(
-        self, conversations: Sequence[Sequence[BaseMessage]], candidates: Sequence[str], *, prefix: str = ""
+        self,
+        conversations: Sequence[Sequence[BaseMessage]],
+        candidates: Sequence[str],
+        *,
+        prefix: str = "",
+        cancelled: threading.Event | None = None,
     ) -> NDArray[np.float32]:
         """How likely each candidate is as the next token of the answer: `[n_conversations, n_candidates]`.
 
@@ -84,7 +91,8 @@ class ChatServer(ChatOpenAI, ChatModel):
             ModelError: the server tells none, or there is a `prefix` and the server is not known to continue it.
         """
         scorer, asked = self._scoring(conversations, prefix)
-        return self._scores(scorer.batch(asked), candidates)
+        (answers,) = until(cancelled, lambda: [scorer.batch(asked)])
+        return self._scores(answers, candidates)
 
     async def ascore_next(
         self, conversations: Sequence[Sequence[BaseMessage]], candidates: Sequence[str], *, prefix: str = ""
@@ -144,6 +152,8 @@ class ChatServer(ChatOpenAI, ChatModel):
     def _get_request_payload(
         self, input_: LanguageModelInput, *, stop: list[str] | None = None, **kwargs: Any
     ) -> dict[str, Any]:
+        for ours in ("cancelled", "thinking"):  # how a server is kept from thinking, each says otherwise
+            kwargs.pop(ours, None)
         payload: dict[str, Any] = super()._get_request_payload(input_, stop=stop, **kwargs)
         if "max_completion_tokens" in payload and _host(self.openai_api_base) != "api.openai.com":
             payload["max_tokens"] = payload.pop("max_completion_tokens")
@@ -152,12 +162,15 @@ class ChatServer(ChatOpenAI, ChatModel):
         return payload
 
     def _generate(self, *args: Any, **kwargs: Any) -> ChatResult:
+        cancelled, generate = kwargs.pop("cancelled", None), super()._generate
         with self._explained():
-            return super()._generate(*args, **kwargs)
+            (result,) = until(cancelled, lambda: [generate(*args, **kwargs)])
+            return result
 
     def _stream(self, *args: Any, **kwargs: Any) -> Iterator[ChatGenerationChunk]:
+        cancelled, stream = kwargs.pop("cancelled", None), super()._stream
         with self._explained():
-            yield from super()._stream(*args, **kwargs)
+            yield from until(cancelled, lambda: stream(*args, **kwargs))
 
     async def _agenerate(self, *args: Any, **kwargs: Any) -> ChatResult:
         with self._explained():

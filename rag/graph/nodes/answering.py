@@ -98,6 +98,7 @@ def cited(
             max_prompt_tokens=max_prompt_tokens,
             max_answer_tokens=max_answer_tokens,
             language=context.language,
+            cancelled=context.cancelled,
         )
     except PassageTooLongError as error:
         answer = unknown(question, str(error))
@@ -120,16 +121,13 @@ def notes(
         max_note_tokens: where a note is cut off.
         max_answer_tokens: where the answer is cut off.
     """
-    context.check_cancelled()
-    answer = noting.noted(
-        state.question,
-        [hit.document for hit in state.documents],
-        context.llm,
+    chain = noting.ChainOfNote(
+        llm=context.llm,
         max_note_tokens=max_note_tokens,
         max_answer_tokens=max_answer_tokens,
         language=context.language,
-        cancelled=context.cancelled,
     )
+    answer = chain.answer(state.question, [hit.document for hit in state.documents], cancelled=context.cancelled)
     for note in answer.notes:
         context.note(note)
     return {"answer": answer}
