@@ -6,6 +6,7 @@ import asyncio
 import gc
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
@@ -105,15 +106,17 @@ def test_an_event_ends_what_is_under_way_with_the_next_step(what: str) -> None:
         prompts = [f"{number}: {'Once upon a time ' * 10}" for number in range(40)]
         cancelled, ended = threading.Event(), threading.Event()
 
-        def ask() -> None:
+        ask: dict[str, Callable[[], object]] = {
+            "scores": lambda: engine.score_next(prompts, [1], cancelled=cancelled),
+            "an answer": lambda: engine.generate([replace(ENDLESS, cancelled=cancelled)]),
+        }
+
+        def until_the_end() -> None:
             with pytest.raises(Cancelled):
-                if what == "scores":
-                    engine.score_next(prompts, [1], cancelled=cancelled)
-                else:
-                    engine.generate([replace(ENDLESS, cancelled=cancelled)])
+                ask[what]()
             ended.set()
 
-        threading.Thread(target=ask, daemon=True).start()
+        threading.Thread(target=until_the_end, daemon=True).start()
         while not engine.stats().running:
             pass
         cancelled.set()

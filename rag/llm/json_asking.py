@@ -37,6 +37,7 @@ def ask_json(
 
     from .base import ChatModel
     from .errors import AnswerCutOff
+    from .inert import as_text
     from .waiting import until
 
     if isinstance(llm, ChatModel):
@@ -50,5 +51,5 @@ def ask_json(
         asked = llm.with_structured_output(schema)
     except NotImplementedError:
         asked, options = llm | JsonOutputParser(), {"max_tokens": max_tokens}
-    (answer,) = until(cancelled, lambda: [asked.invoke(list(prompt), **options)])
+    (answer,) = until(cancelled, lambda: [asked.invoke(as_text(prompt), **options)])
     return answer

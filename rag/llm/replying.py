@@ -21,6 +21,7 @@ from langgraph.constants import TAG_NOSTREAM
 
 from .base import ChatModel
 from .errors import Cancelled, DeadlineExceeded
+from .inert import as_text
 from .thinking import after_thinking
 from .waiting import until
 
@@ -86,7 +87,7 @@ def reply(
         parts = llm.stream(asked, config, stop=stops, **own)
     else:
         limit = {"max_tokens": max_tokens} if hasattr(llm, "max_tokens") else {}
-        parts = until(ended, lambda: [llm.invoke(asked, config, stop=stops, **limit)])
+        parts = until(ended, lambda: [llm.invoke(as_text(asked), config, stop=stops, **limit)])
     text, usage = "", {}
     for part in parts:
         text += part.text

@@ -29,6 +29,7 @@ from ...settings import read_settings
 from .answer_options import AnswerOptions
 from .base import ChatModel
 from .errors import AnswerCutOff, AttentionUnavailable, DeadlineExceeded, ModelError
+from .inert import without_control_tokens
 from .sampling import Sampling
 from .tools import as_openai_tool
 from .waiting import until
@@ -45,6 +46,9 @@ class ChatServer(ChatOpenAI, ChatModel):
 
     `score_next` works where the server tells log-probabilities, and only of its 20 likeliest tokens. Whether it does is
     found out when it is asked, so a graph that is checked before believes that it does, and `continues` what it says.
+
+    What looks like a control token in a message, such as `<|im_end|>`, gets a blank and is text: many servers would
+    take it for the token, and then a document could speak as the system. See `inert`.
 
     Attributes:
         n_ctx: room for prompt and answer together, in tokens; nobody checks that the server has it.
@@ -159,6 +163,8 @@ class ChatServer(ChatOpenAI, ChatModel):
             payload["max_tokens"] = payload.pop("max_completion_tokens")
         if own := {name: payload.pop(name) for name in _NOT_OPENAIS if name in payload}:
             payload["extra_body"] = (payload.get("extra_body") or {}) | own
+        for message in payload.get("messages", ()):
+            message["content"] = _as_text(message.get("content"))
         return payload
 
     def _generate(self, *args: Any, **kwargs: Any) -> ChatResult:
@@ -239,6 +245,15 @@ def _options(sampling: Sampling) -> dict[str, Any]:
         whole = all(bias.is_integer() for bias in biases.values())  # OpenAI takes no others
         (told if whole else asked)["logit_bias"] = biases
     return told | ({"extra_body": asked} if asked else {})
+
+
+def _as_text(content: Any) -> Any:
+    """What a message says, whole or in parts, without control tokens."""
+    if isinstance(content, str):
+        return without_control_tokens(content)
+    if isinstance(content, list):
+        return [part | {"text": _as_text(part["text"])} if "text" in part else part for part in content]
+    return content
 
 
 def _has_valid_port(parts: SplitResult) -> bool:
