@@ -147,6 +147,8 @@ class Chat:
         if drafted:
             display.line()
             display.note("" if stands else "That was a draft. What stands:")
+        if state.query != state.question:
+            display.note(f"understood as: {state.query}")
         display.state(state, without_text=stands)
         if self._with_trace:
             display.trace(state.trace, milliseconds=sum(step.milliseconds for step in state.trace))

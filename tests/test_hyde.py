@@ -113,6 +113,13 @@ def test_a_prompt_is_that_of_the_paper_in_english_and_names_another_language(tas
         assert told in message.text
 
 
+def test_a_language_keeps_its_name_and_a_code_that_is_not_known_is_refused() -> None:
+    (message,) = scripted("Toad.", language="Brazilian Portuguese")._prompt(QUERY)
+    assert " in Brazilian Portuguese" in message.text
+    with pytest.raises(ValidationError, match="'ja' is no code that is known here; write the language's name"):
+        scripted("Toad.", language="ja")
+
+
 def test_a_prompt_of_one_s_own_must_have_the_query() -> None:
     own = Prompt(name="own", description="d", user="A poem about $query")
     assert scripted("Toad.", task=own)._prompt("cats")[0].text == "A poem about cats"

@@ -34,7 +34,19 @@ from .types import Answer, unknown
 MAX_NOTE_TOKENS = 48
 """Where a note is cut off: two sentences."""
 
-_SAYS_NOTHING = re.compile(r"\W*(nothing|none|no information|n/a)\W*", re.IGNORECASE)
+_IS_NOTHING = r"nothing|none|no|n/a|no (relevant |specific )?information"
+_NOT_SAID = (
+    r"(it|(the|this) (document|text|passage|article)) ("
+    r"((does|did) not|doesn.t|didn.t) "
+    r"(say|mention|state|specify|provide|give|contain|include|tell|address|discuss|answer)"
+    r"|(says|mentions|states|contains|provides|gives) (nothing|no))\b"
+    r"|(there is|there.s) no (mention|information|answer|indication)\b"
+    r"|no (relevant |specific )?(information|mention|answer) (is|was|about|on|of)\b"
+    r"|nothing (is|was|about|on)\b"
+)
+_AND_YET = r"(?!.*\b(but|however|only|except|although|though|instead|rather)\b)"
+_SAYS_NOTHING = re.compile(rf"\W*(({_IS_NOTHING})\W*|{_AND_YET}({_NOT_SAID})[^.!?]*\W*)", re.IGNORECASE | re.DOTALL)
+"""One sentence by which an LLM says in its own way that there is nothing to note."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +101,22 @@ def take_notes(
             text = beginning(text, room, tokens)
         messages = prompt.render(question=asked, document=text)
         written = reply(llm, messages, max_tokens=max_note_tokens, cancelled=ended)
-        is_empty = declines(written.text) or _SAYS_NOTHING.fullmatch(written.text)
-        return Note(document, "" if is_empty else written.text, is_cut, written.usage)
+        return Note(document, "" if says_nothing(written.text) else written.text, is_cut, written.usage)
 
     return at_once(take, documents, cancelled=cancelled)
+
+
+def says_nothing(note: str) -> bool:
+    """Whether a note says no more than that there is nothing to note.
+
+    ```python
+    from ragloom.rag.generate.notes import says_nothing
+
+    print(says_nothing("Nothing."), says_nothing("The document does not mention what was stolen."))  # -> True True
+    print(says_nothing("The document does not mention when, but says where."))                       # -> False
+    ```
+    """
+    return declines(note) or _SAYS_NOTHING.fullmatch(note) is not None
 
 
 class ChainOfNote(Step[Mapping[str, Any], Answer]):

@@ -1,11 +1,11 @@
 """Documents within a prompt: what they say is text, and stays within its place.
 
-A document that closed the delimiter of our own prompts, `<document>`, could go on as if it were us; so `inert` takes its
-angle brackets away. One that held a control token of the model could end its turn and speak as the system. For a model
-of this machine `template` makes text of every such token. A server tokenises what it is sent by itself, and llama-server
-and vLLM take `<|im_end|>` in a message for the token; so what is sent to a server, or to another's model, goes through
-`without_control_tokens`. That knows the forms of the common models; of a model with other forms nobody here can know,
-and there it is the server's affair.
+A document that closed the delimiter of our own prompts, `<document>`, could go on as if it were us; so `inert` takes
+its angle brackets away. One that held a control token of the model could end its turn and speak as the system. For a
+model of this machine `template` makes text of every such token. A server tokenises what it is sent by itself, and
+llama-server and vLLM take `<|im_end|>` in a message for the token; so what is sent to a server, or to another's model,
+goes through `without_control_tokens`. That knows the forms of the common models; of a model with other forms nobody
+here can know, and there it is the server's affair.
 """
 
 from __future__ import annotations

@@ -50,6 +50,12 @@ def _with_query(task: str | Prompt) -> str | Prompt:
     return task
 
 
+def _with_name(language: str) -> str:
+    if len(language) == 2 and language not in STEMMERS:
+        raise ValueError(f"{language!r} is no code that is known here; write the language's name in English")
+    return language
+
+
 class Hyde(Step[str, QueryVector]):
     """Makes the vector of a query from passages that an LLM imagines; a LangChain Runnable.
 
@@ -87,7 +93,7 @@ class Hyde(Step[str, QueryVector]):
     embedder: Annotated[SkipValidation[TextEmbedder], BeforeValidator(as_embedder)]
     n: int = Field(default=N, ge=1)
     task: Annotated[Task | Prompt, AfterValidator(_with_query)] = "web"
-    language: str = "en"
+    language: Annotated[str, AfterValidator(_with_name)] = "en"
     temperature: float = Field(default=TEMPERATURE, ge=0)
     max_tokens: int = Field(default=MAX_TOKENS, ge=1)
     seed: int = Field(default=0, ge=0)
@@ -137,4 +143,5 @@ class Hyde(Step[str, QueryVector]):
 
 
 def _in_language(language: str) -> str:
-    return "" if language in ("en", UNSTEMMED) else f" in {STEMMERS.get(language, language).capitalize()}"
+    name = STEMMERS.get(language, language)
+    return "" if language in ("en", UNSTEMMED) else f" in {name[:1].upper()}{name[1:]}"

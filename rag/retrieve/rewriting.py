@@ -89,7 +89,13 @@ class Rewriter(Step[Mapping[str, Any], Rewritten]):
         if not talk:
             return Rewritten(question, ("nothing was said before",))
         prompt = load_prompt("rewrite").render(conversation=talk, question=question)
-        said = reply(self.llm, prompt, max_tokens=MAX_TOKENS, stop=["\n"], cancelled=cancelled).text
+        try:
+            said = reply(self.llm, prompt, max_tokens=MAX_TOKENS, stop=["\n"], cancelled=cancelled).text
+        except Exception as error:  # whatever the LLM may raise, the question can be asked as it is
+            if cancelled.is_set():
+                raise
+            why = " ".join(str(error).split()) or type(error).__name__
+            return Rewritten(question, (f"the LLM failed ({why}): the question as it is",))
         written = first_line(said, labels=LABELS)
         if not written:
             return Rewritten(question, ("the LLM wrote nothing: the question as it is",))

@@ -16,9 +16,7 @@ from ...generate.types import unknown
 from ..context import Context
 from ..node_type import node
 from ..state import RagState, Update, written
-from .retrieving import HowMany
-
-Count = Annotated[int, Field(ge=0)]
+from .retrieving import Count, HowMany
 
 Asked = Literal["question", "query"]
 """What is answered: the question as it was asked, or as a node has rewritten it."""
