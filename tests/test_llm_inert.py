@@ -15,7 +15,7 @@ from langchain_core.documents import Document
 from langchain_core.language_models import FakeListChatModel
 from langchain_core.messages import BaseMessage, HumanMessage
 from pydantic import Field
-from ragloom.agents import MainRagFilter
+from ragloom.agents import EntitySummarizer, MainRagFilter
 from ragloom.rag.generate import ChainOfNote, cited
 from ragloom.rag.llm import ChatLocal, load
 from ragloom.rag.llm.inert import without_control_tokens
@@ -122,6 +122,7 @@ def test_thoughts_come_into_no_answer_no_note_and_no_question() -> None:
     asked = {"question": "Where is the car?", "history": TALK}
     again = Rewriter(llm=thinking("<think>\nOkay.\n</think>\n\nWhere is the car of Toad?")).invoke(asked)
     assert again.query == "Where is the car of Toad?"
+    assert EntitySummarizer(thinking("<think>Who?</think>Ann is kind.")).summarize("Ann", ["Ann"]) == "Ann is kind."
 
 
 def test_a_model_of_this_machine_that_would_think_begins_with_its_answer(

@@ -14,7 +14,6 @@ import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from langchain_core.documents import Document
 from langchain_core.language_models import BaseChatModel
@@ -25,8 +24,8 @@ from ...prompts import load_prompt
 from ..llm.cutting import beginning
 from ..llm.inert import inert
 from ..llm.replying import at_once, reply
-from ..llm.step import Step
-from .citing import MAX_ANSWER_TOKENS, MAX_PROMPT_TOKENS, declines, read_cited, room_beside, token_counter
+from .answerer import Answerer
+from .citing import declines, read_cited, room_beside, token_counter
 from .errors import GenerateError
 from .passages import Packed, pack
 from .types import Answer, unknown
@@ -119,7 +118,7 @@ def says_nothing(note: str) -> bool:
     return declines(note) or _SAYS_NOTHING.fullmatch(note) is not None
 
 
-class ChainOfNote(Step[Mapping[str, Any], Answer]):
+class ChainOfNote(Answerer):
     """Answers from an LLM's notes on documents, which it cites; a LangChain Runnable.
 
     It is asked `{"question": ..., "documents": [...]}`; the answer's `how` is `cited`, or `unknown`.
@@ -135,38 +134,15 @@ class ChainOfNote(Step[Mapping[str, Any], Answer]):
     print(answer.how in {"cited", "unknown"})  # -> True
     ```
 
+    `max_prompt_tokens` is the budget for the notes; the other attributes are those of `Answerer`, and
+
     Attributes:
-        llm: any LangChain chat model.
         max_note_tokens: where a note is cut off.
-        max_prompt_tokens: budget for the notes; those that do not fit are left out, and a note of the answer says so.
-        max_answer_tokens: where the answer is cut off.
-        language: how sentences are told apart.
     """
 
-    llm: BaseChatModel
     max_note_tokens: int = Field(default=MAX_NOTE_TOKENS, ge=1)
-    max_prompt_tokens: int = Field(default=MAX_PROMPT_TOKENS, ge=1)
-    max_answer_tokens: int = Field(default=MAX_ANSWER_TOKENS, ge=1)
-    language: str = "en"
 
-    def _make(self, asked: Mapping[str, Any], cancelled: threading.Event) -> Answer:
-        return self.answer(asked["question"], asked["documents"], cancelled=cancelled)
-
-    def answer(
-        self, question: str, documents: Sequence[Document], *, cancelled: threading.Event | None = None
-    ) -> Answer:
-        """Take notes and answer from them.
-
-        Args:
-            question: what to answer.
-            documents: passages, best first.
-            cancelled: may be set from any thread when nobody waits any longer, which ends what the LLM writes.
-
-        Raises:
-            Cancelled: `cancelled` was set.
-            GenerateError: the question is empty, or leaves no room for a document.
-            ModelError: the model failed.
-        """
+    def _answer(self, question: str, documents: Sequence[Document], cancelled: threading.Event) -> Answer:
         if not documents:
             return unknown(question, "no passages were found")
         taken = take_notes(question, documents, self.llm, max_note_tokens=self.max_note_tokens, cancelled=cancelled)
