@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..prompts import load_prompt
+from ..rag.llm.thinking import after_thinking
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -32,4 +33,4 @@ class EntitySummarizer:
     def summarize(self, name: str, statements: Sequence[str]) -> str:
         """A few sentences about `name`, by what is known of it."""
         shown = "\n".join(f"- {statement}" for statement in statements[:_MOST_STATEMENTS])
-        return self.llm.invoke(load_prompt("summarize_entity").render(name=name, facts=shown)).text.strip()
+        return after_thinking(self.llm.invoke(load_prompt("summarize_entity").render(name=name, facts=shown)).text)

@@ -6,18 +6,20 @@ a bare answer; ours cites the documents, as `cited` does, so that the answer can
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 
 from langchain_core.documents import Document
-from langchain_core.language_models import BaseChatModel
-from pydantic import BaseModel, ConfigDict, Field
 
-from ..rag.generate.citing import MAX_ANSWER_TOKENS, MAX_PROMPT_TOKENS, cited
+from ..rag.generate.answerer import Answerer
+from ..rag.generate.citing import cited
 from ..rag.generate.types import Answer
 
 
-class FinalPredictor(BaseModel):
+class FinalPredictor(Answerer):
     """Answers a question from the documents that a filter kept.
+
+    It is `cited`, under its name in the paper, as a LangChain Runnable of `{"question": ..., "documents": [...]}`.
 
     ```python
     from ragloom import load
@@ -30,27 +32,10 @@ class FinalPredictor(BaseModel):
         print(FinalPredictor(llm=llm).answer("Where does Toad live?", kept).how in {"cited", "unknown"})  # -> True
     ```
 
-    Attributes:
-        llm: any LangChain chat model.
-        max_prompt_tokens: budget for the documents; those that do not fit are left out, and a note says how many.
-        max_answer_tokens: where the answer is cut off.
-        language: how sentences are told apart.
+    Its attributes are those of `Answerer`.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
-
-    llm: BaseChatModel
-    max_prompt_tokens: int = Field(default=MAX_PROMPT_TOKENS, ge=1)
-    max_answer_tokens: int = Field(default=MAX_ANSWER_TOKENS, ge=1)
-    language: str = "en"
-
-    def answer(self, question: str, documents: Sequence[Document]) -> Answer:
-        """The answer, whose `how` is `cited`, or `unknown` if the model declines or there are no documents.
-
-        Raises:
-            GenerateError: the question is empty, or there is no room for a single document.
-            ModelError: the model failed.
-        """
+    def _answer(self, question: str, documents: Sequence[Document], cancelled: threading.Event) -> Answer:
         return cited(
             question,
             documents,
@@ -58,4 +43,5 @@ class FinalPredictor(BaseModel):
             max_prompt_tokens=self.max_prompt_tokens,
             max_answer_tokens=self.max_answer_tokens,
             language=self.language,
+            cancelled=cancelled,
         )

@@ -16,26 +16,31 @@ and Judge are the same, so the document's KV is there when the Judge comes to it
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Mapping
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from langchain_core.messages import AIMessage, BaseMessage
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 
 from ..prompts import Prompt, load_prompt
 from ..rag.llm.base import ChatModel
 from ..rag.llm.inert import inert
+from ..rag.llm.step import Step
 from .errors import AgentError
-from .predictor import Predictor
+from .predictor import Predictor, text_of
 from .types import Judgement, Way
 
 NOTHING = "I don't know."
 """What the Judge is told that the Predictor answered where it answered nothing."""
 
 
-class Judge(BaseModel):
+class Judge(Step[Mapping[str, Any], Judgement]):
     """Judges whether a document supports the answer that was made from it.
+
+    A LangChain Runnable of `{"question": ..., "document": ..., "prediction": ...}`.
 
     ```python
     from ragloom import load
@@ -50,8 +55,6 @@ class Judge(BaseModel):
         llm: any model that `ragloom.load` loads; a server has to tell `top_logprobs`.
         way: `separate` asks in a prompt of its own, `continuation` goes on with the Predictor's conversation.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
     llm: ChatModel
     way: Way = "separate"
@@ -72,6 +75,10 @@ class Judge(BaseModel):
             raise AgentError("the model has no single token for Yes or for No, by which the Judge speaks; take another")
         return yes, no
 
+    def _make(self, asked: Mapping[str, Any], cancelled: threading.Event) -> Judgement:
+        document = text_of(asked["document"])
+        return self.judge(asked["question"], document, asked["prediction"], cancelled=cancelled)
+
     def messages(self, question: str, document: str, prediction: str) -> list[BaseMessage]:
         """What the model is asked."""
         answer = " ".join(prediction.split()) or NOTHING  # on one line, so that it cannot go on as if it were us
@@ -79,17 +86,26 @@ class Judge(BaseModel):
             return [*self._predictor.messages(question, document), AIMessage(answer), *self._prompt.render()]
         return self._prompt.render(question=inert(question), document=inert(document), answer=inert(answer))
 
-    def judge(self, question: str, document: str, prediction: str) -> Judgement:
+    def judge(
+        self, question: str, document: str, prediction: str, *, cancelled: threading.Event | None = None
+    ) -> Judgement:
         """What the model would say first.
 
+        Args:
+            question: what was to be answered.
+            document: what it was answered from.
+            prediction: the answer.
+            cancelled: may be set from any thread when nobody waits any longer, which ends it.
+
         Raises:
+            Cancelled: `cancelled` was set.
             AgentError: the model has no single token for Yes or for No.
             ContextOverflow: the document is longer than the context.
             ModelError: the model failed, or a server tells no log-probabilities.
         """
         yes, no = self._words
         asked = self.messages(question, document, prediction)
-        row = self.llm.score_next([asked], [*yes, *no])[0]
+        row = self.llm.score_next([asked], [*yes, *no], cancelled=cancelled)[0]
         return log_odds(row[: len(yes)], row[len(yes) :])
 
 

@@ -15,25 +15,21 @@ begins, while the engine still has its KV. Equal documents are judged once and c
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
 
-from langchain_core.callbacks import Callbacks
-from langchain_core.documents import BaseDocumentCompressor, Document
-from langchain_core.runnables import Runnable
-from pydantic import ConfigDict, Field
+from langchain_core.documents import Document
+from pydantic import Field
 
 from .._explain import count
 from ..rag.llm.base import ChatModel
 from ..rag.llm.cutting import beginning
-from ..rag.llm.errors import Cancelled, ContextOverflow
+from ..rag.llm.errors import ContextOverflow
 from ..rag.llm.inert import inert
 from ..rag.llm.replying import at_once
 from ..rag.rerank.fitting import SHORTEST
-from ..rag.rerank.runnable import as_runnable
+from ..rag.rerank.runnable import Compressed, Compressor
 from ..rag.rerank.types import Passage
 from .errors import AgentError
 from .judge import Judge
@@ -42,13 +38,11 @@ from .threshold import decide
 from .types import MAX_PREDICTION_TOKENS, Filtered, Found, Way
 from .verdicts import oddities, sorted_out
 
-_log = logging.getLogger(__name__)
-
 _SPARE = 16
 """Tokens: those of a whole prompt are not quite the sum of those of its parts."""
 
 
-class MainRagFilter(BaseDocumentCompressor):
+class MainRagFilter(Compressor):
     """Keeps the documents that support an answer, best first.
 
     ```python
@@ -63,7 +57,8 @@ class MainRagFilter(BaseDocumentCompressor):
     ```
 
     A long document is cut, never silently, where the context has no room for it. What happens is told by `Filtered`;
-    as a LangChain compressor it logs `notes` as warnings.
+    as a LangChain compressor it gives copies of what is kept, with `relevance_score` in their metadata, and logs the
+    notes as warnings.
 
     Attributes:
         llm: any model that `ragloom.load` loads; a server has to tell `top_logprobs`.
@@ -72,8 +67,6 @@ class MainRagFilter(BaseDocumentCompressor):
         judge: how the Judge is asked: `separate` or `continuation`, see `Judge`.
         max_tokens: where a prediction is cut off.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
     llm: ChatModel
     n: float = Field(default=0.0, ge=0, allow_inf_nan=False)
@@ -130,32 +123,11 @@ class MainRagFilter(BaseDocumentCompressor):
         finally:
             cancelled.set()
 
-    def compress_documents(
-        self,
-        documents: Sequence[Document],
-        query: str,
-        callbacks: Callbacks | None = None,  # noqa: ARG002 - models that are called report by themselves
-    ) -> list[Document]:
-        """Filter as `filter` does; copies of the documents that are kept, with `relevance_score` in their metadata."""
-        return self._told(self.filter(query, documents))
-
-    async def acompress_documents(
-        self,
-        documents: Sequence[Document],
-        query: str,
-        callbacks: Callbacks | None = None,  # noqa: ARG002 - models that are called report by themselves
-    ) -> list[Document]:
-        """Compress as `compress_documents` does, without blocking the event loop; see `afilter`."""
-        return self._told(await self.afilter(query, documents))
-
-    def as_runnable(self) -> Runnable[Mapping[str, Any], list[Document]]:
-        """A Runnable of `{"query": ..., "documents": ...}` to documents, for a chain with `|`."""
-        return as_runnable(self)
-
-    def _told(self, filtered: Filtered) -> list[Document]:
-        for note in filtered.notes:
-            _log.warning("%s: %s", type(self).__name__, note)
-        return [judged.as_document() for judged in filtered.kept]
+    def _compressed(
+        self, documents: Sequence[Document], query: str, cancelled: threading.Event | None = None
+    ) -> Compressed:
+        filtered = self.filter(query, documents, cancelled=cancelled)
+        return [judged.as_document() for judged in filtered.kept], filtered.notes
 
     def _fitting(self, query: str, passages: Sequence[Passage]) -> tuple[list[str], tuple[str, ...]]:
         """The passages as the agents read them, and what is to be said of those that were cut."""
@@ -175,6 +147,4 @@ class MainRagFilter(BaseDocumentCompressor):
 
     def _assess(self, query: str, text: str, ended: threading.Event) -> Found:
         prediction = self._predictor.predict(query, text, cancelled=ended)
-        if ended.is_set():
-            raise Cancelled
-        return Found(prediction, self._judge.judge(query, text, prediction))
+        return Found(prediction, self._judge.judge(query, text, prediction, cancelled=ended))

@@ -9,20 +9,25 @@ The question stands before the document, where the paper has it after, so that t
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from functools import cached_property
+from typing import Any
 
+from langchain_core.documents import Document
 from langchain_core.messages import BaseMessage
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from ..prompts import Prompt, load_prompt
 from ..rag.llm.base import ChatModel
 from ..rag.llm.inert import inert
 from ..rag.llm.replying import reply
+from ..rag.llm.step import Step
+from ..rag.rerank.types import Passage
 from .types import MAX_PREDICTION_TOKENS
 
 
-class Predictor(BaseModel):
-    """Answers a question from one document.
+class Predictor(Step[Mapping[str, Any], str]):
+    """Answers a question from one document; a LangChain Runnable of `{"question": ..., "document": ...}`.
 
     ```python
     from ragloom import load
@@ -37,14 +42,15 @@ class Predictor(BaseModel):
         max_tokens: where the answer is cut off.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
-
     llm: ChatModel
     max_tokens: int = Field(default=MAX_PREDICTION_TOKENS, ge=1)
 
     @cached_property
     def _prompt(self) -> Prompt:
         return load_prompt("main_rag_predictor")
+
+    def _make(self, asked: Mapping[str, Any], cancelled: threading.Event) -> str:
+        return self.predict(asked["question"], text_of(asked["document"]), cancelled=cancelled)
 
     def messages(self, question: str, document: str) -> list[BaseMessage]:
         """What the model is asked."""
@@ -65,3 +71,8 @@ class Predictor(BaseModel):
         """
         asked = self.messages(question, document)
         return reply(self.llm, asked, max_tokens=self.max_tokens, cancelled=cancelled).text
+
+
+def text_of(document: Document | str) -> str:
+    """What the agents read of a document: its title, if its metadata has one, and its text."""
+    return document if isinstance(document, str) else str(Passage.of(document))

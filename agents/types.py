@@ -45,14 +45,15 @@ class Judged:
     Attributes:
         document: as it was given.
         given: its place in the list that was filtered, from 1.
-        score: the Judge's, see `Judgement`; the lowest of the others where it was not judged.
+        score: the Judge's, see `Judgement`; None where there is none: of what has no text, or of which the model told
+            neither Yes nor No.
         prediction: what the Predictor answered from it; empty if it answered nothing.
         reason: why it is kept or dropped.
     """
 
     document: Document
     given: int
-    score: float
+    score: float | None
     prediction: str
     reason: str
 
@@ -87,5 +88,9 @@ class Filtered:
         told.append(f"threshold {self.threshold:+.2f} (mean {self.mean:+.2f}, deviation {self.sigma:.2f})")
         for name, group in (("kept", self.kept), ("dropped", self.dropped)):
             if group:
-                told.append(f"{name} {', '.join(f'#{each.given} {each.score:+.2f}' for each in group)}")
+                told.append(f"{name} {', '.join(map(_shown, group))}")
         return "; ".join(told)
+
+
+def _shown(judged: Judged) -> str:
+    return f"#{judged.given}" if judged.score is None else f"#{judged.given} {judged.score:+.2f}"

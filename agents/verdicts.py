@@ -36,16 +36,15 @@ def sorted_out(
     distinct = [passage for passage, each in found.items() if each.judgement.told]
     places = (*decision.kept, *decision.dropped) if decision else ()
     ranks = {distinct[place]: rank for rank, place in enumerate(places)}
-    lowest = min((found[passage].judgement.score for passage in distinct), default=0.0)
     kept: list[Judged] = []
     dropped: list[Judged] = []
     for at in sorted(range(len(given)), key=lambda at: ranks.get(passages[at], len(ranks))):
         own = found.get(passages[at])
         if own is None or decision is None:
-            dropped.append(Judged(given[at], at + 1, lowest, "", "has no text"))
+            dropped.append(Judged(given[at], at + 1, None, "", "has no text"))
             continue
         if not own.judgement.told:
-            dropped.append(Judged(given[at], at + 1, lowest, own.prediction, "the model told neither Yes nor No of it"))
+            dropped.append(Judged(given[at], at + 1, None, own.prediction, "the model told neither Yes nor No of it"))
             continue
         score, is_kept = own.judgement.score, ranks[passages[at]] < len(decision.kept)
         reason = _reason(score, decision.threshold, is_kept=is_kept)

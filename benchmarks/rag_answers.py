@@ -15,7 +15,7 @@ from clapnq import auc, evidence_of, recall, words
 from jobs import Job
 from rag_bench import WAYS, Bench
 from ragloom.agents import Judge, Predictor
-from ragloom.rag.generate import Answer, Evidence, cited, ground, noted, quote
+from ragloom.rag.generate import Answer, ChainOfNote, Evidence, cited, ground, quote
 from ragloom.rag.generate.support import ContentTerms
 from report import interval
 from rerank_state import Key, State
@@ -42,7 +42,7 @@ def _answered(bench: Bench, row: dict[str, Any]) -> dict[str, Any]:
         "cited": draft,
         "quote": quotes if found.answerable() else None,
         "ground": ground(draft, found, bench.embedder, quotes) if found.answerable() else None,
-        "notes": noted(question, documents, bench.llm),
+        "notes": ChainOfNote(llm=bench.llm).answer(question, documents),
         "main-rag": kept,
     }
     return {"scores": scores, "answers": {name: _measured(answer, row) for name, answer in answers.items()}}

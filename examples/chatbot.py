@@ -22,12 +22,14 @@ FOLDER = Path("chatbot")
 
 def answer(chat: Conversation, question: str) -> None:
     """Ask, print the draft as it is written, and then the checked answer with its sources."""
-    print("draft: ", end="")
+    drafted = ""
     with closing(chat.stream(question)) as events:
         for event in events:
-            print(chat.drafted(event), end="", flush=True)
+            if piece := chat.drafted(event):
+                print(piece if drafted else f"draft: {piece}", end="", flush=True)
+                drafted += piece
             if isinstance(event, RagState):
-                print(f"\n= {event.answer}")
+                print("\n=" if drafted else "=", event.answer)
                 for number, citation in enumerate(event.citations, start=1):
                     print(f"  [{number}] {citation.source} [{citation.start}:{citation.end}]")
 
@@ -36,6 +38,8 @@ def talk(chat: Conversation) -> None:
     """Answer what is typed until nothing more is."""
     for turn in chat.turns:
         print(f"{'>' if turn.role == 'user' else '='} {turn.text}")
+    if chat.unanswered:
+        print(f"(not answered: {chat.unanswered})")
     while True:
         try:
             question = input("> " if sys.stdin.isatty() else "").strip()

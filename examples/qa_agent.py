@@ -44,14 +44,15 @@ def main() -> None:
     """Index the documents, and answer each question from them."""
     options = ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("questions", nargs="*", default=QUESTIONS)
-    options.add_argument("--documents", nargs="+", help="files or folders")
+    options.add_argument("--documents", action="append", help="a file or folder; may be given several times")
     options.add_argument("--model", default="embedded", help="embedded, a GGUF file, or a server's URL")
     given = options.parse_args()
     with TemporaryDirectory() as folder, load(given.model) as llm, Corpus(Path(folder) / "index") as corpus:
         print(ingest(given.documents or written(Path(folder) / "handbook"), corpus).summary())
         graph = RagGraph("default", corpus=corpus, llm=llm)
         for question in given.questions:
-            show(graph.invoke(question))
+            if question.strip():
+                show(graph.invoke(question))
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ def main() -> None:
     """Index the documents, and research the question."""
     options = ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("question", nargs="?", default=QUESTION)
-    options.add_argument("--documents", nargs="+", help="files or folders; by default six notes on rivers")
+    options.add_argument("--documents", action="append", help="a file or folder; by default six notes on rivers")
     options.add_argument("--model", default="embedded", help="embedded, a GGUF file, or a server's URL")
     given = options.parse_args()
     with TemporaryDirectory() as folder, load(given.model) as llm, Corpus(folder) as corpus:

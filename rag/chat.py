@@ -75,5 +75,7 @@ class Conversation:
         return event.text if kind is not None and "answer" in kind.writes else ""
 
     def forget(self) -> None:
-        """Begin anew: the next question has nothing before it."""
+        """Begin anew: the next question has nothing before it, and of the thread nothing is kept."""
+        if self._thread:
+            self._graph.forget(self._thread)
         self.turns, self.unanswered = [], ""

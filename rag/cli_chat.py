@@ -59,14 +59,16 @@ def chat_command(
         checkpoints=checkpoints if thread else None,
     ) as opened:
         conversation = Conversation(opened, thread=thread)
-        _greet(display, conversation)
+        _greet(display, conversation, f"{thread!r} in {checkpoints}" if thread else "")
         Chat(display, conversation, with_trace=trace).run(_lines())
 
 
-def _greet(display: Display, conversation: Conversation) -> None:
+def _greet(display: Display, conversation: Conversation, kept: str) -> None:
     display.note(HELP)
     if conversation.turns:
         display.note(f"going on after {count(len(conversation.turns) // 2, 'question')}")
+    elif kept and not conversation.unanswered:
+        display.note(f"a new conversation, kept as {kept}")
     if conversation.unanswered:
         display.note(f"not answered: {conversation.unanswered}")
 
@@ -147,6 +149,8 @@ class Chat:
         if drafted:
             display.line()
             display.note("" if stands else "That was a draft. What stands:")
+        if state.query != state.question:
+            display.note(f"understood as: {state.query}")
         display.state(state, without_text=stands)
         if self._with_trace:
             display.trace(state.trace, milliseconds=sum(step.milliseconds for step in state.trace))

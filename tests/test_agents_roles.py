@@ -19,7 +19,7 @@ from ragloom.agents.judge import NOTHING, log_odds
 from ragloom.agents.types import Way
 from ragloom.prompts import load_prompt
 from ragloom.rag.llm import ChatLocal, ContextOverflow, load
-from ragloom.rag.llm.errors import Cancelled
+from ragloom.rag.llm.errors import Cancelled, ModelError
 from ragloom.rag.llm.inert import inert
 from ragloom.rag.llm.messages import to_turns
 from ragloom.rag.llm.replying import at_once, reply
@@ -163,6 +163,32 @@ def test_nothing_is_asked_once_it_was_cancelled() -> None:
     with pytest.raises(Cancelled):
         at_once(lambda item, ended: asked.append(item), ["a", "b"], cancelled=cancelled)
     assert asked == []
+
+
+def test_one_that_fails_ends_the_others_and_leaves_the_caller_s_event_alone() -> None:
+    cancelled, seen = threading.Event(), []
+
+    def fail_or_wait(item: str, ended: threading.Event) -> None:
+        if item == "fails":
+            raise ModelError("too hot")
+        while not ended.is_set():
+            pass
+        seen.append(item)
+
+    with pytest.raises(ModelError, match="too hot"):
+        at_once(fail_or_wait, ["waits", "fails"], cancelled=cancelled)
+    assert seen == ["waits"]
+    assert not cancelled.is_set()
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("way", WAYS)
+def test_a_judgement_that_was_cancelled_reads_nothing(llm: ChatLocal, way: Way) -> None:
+    cancelled, before = threading.Event(), llm.engine.stats().prefilled
+    cancelled.set()
+    with pytest.raises(Cancelled):
+        Judge(llm=llm, way=way).judge("Who sails?", "Mole rows.", "Mole.", cancelled=cancelled)
+    assert llm.engine.stats().prefilled == before
 
 
 def test_what_is_likelier_has_the_higher_score_whatever_the_spelling() -> None:

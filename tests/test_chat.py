@@ -84,6 +84,14 @@ def test_a_question_that_was_not_answered_was_not_said_but_is_told(full: Corpus,
     assert (again.turns, again.unanswered) == (chat.turns, SECOND)
 
 
+def test_what_was_forgotten_is_not_back_after_a_restart(full: Corpus, tmp_path: Path) -> None:
+    kept = tmp_path / "chats.sqlite"
+    chat = Conversation(graph(full, "Sixteen weeks. [1]", kept=kept), thread="monday")
+    chat.ask(FIRST)
+    chat.forget()
+    assert Conversation(graph(full, "", kept=kept), thread="monday").turns == []
+
+
 def test_an_answer_that_is_left_was_not_said(full: Corpus) -> None:
     chat = Conversation(graph(full, "Sixteen weeks. [1]"))
     events = chat.stream(FIRST)
@@ -117,6 +125,18 @@ def test_the_command_answers_shows_sources_and_forgets(full: Corpus, capsys: pyt
     assert "there is no answer with sources yet" in shown.err
     assert "a new conversation" in shown.err
     assert [turn.text for turn in chat.turns] == [SECOND, "The head. [1]"]
+
+
+def test_the_command_tells_how_it_understood_a_question(full: Corpus, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = "Who approves travel for parents?"
+    llm = FakeListChatModel(responses=["Sixteen weeks. [1]", asked, "The head. [1]"])
+    spec = {
+        "nodes": {"rewrite": "rewrite", "find": {"use": "lexical", "k": 1}, "draft": "cited"},
+        "flow": ["start -> rewrite -> find -> draft -> end"],
+    }
+    shown = talked(Conversation(RagGraph(spec, corpus=full, llm=llm)), [FIRST, SECOND], capsys)
+    assert shown.err.count("understood as") == 1
+    assert f"understood as: {asked}" in shown.err
 
 
 def test_what_is_wrong_is_told_and_the_chat_goes_on(full: Corpus, capsys: pytest.CaptureFixture[str]) -> None:
@@ -162,6 +182,7 @@ def test_the_chat_of_another_process_goes_on(index: Path, tmp_path: Path) -> Non
     (tmp_path / "own.yaml").write_text(QUICK_CHAT, "utf-8")
     first = piped(tmp_path, f"{FIRST}\n", "--thread", "monday")
     assert (first.code, "sixteen weeks of leave" in first.out) == (0, True), first
+    assert "a new conversation, kept as 'monday' in ragloom-chats.sqlite" in first.err
     second = piped(tmp_path, "/quit\n", "--thread", "monday")
     assert "going on after 1 question" in second.err
     assert (tmp_path / "ragloom-chats.sqlite").is_file()

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ragloom import RagGraph
 from ragloom.agents.threshold import decide
+from ragloom.rag.chat import Conversation
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -101,6 +103,16 @@ def test_the_qa_agent_cites_what_it_knows_and_does_not_know_the_rest(
     assert "I don't know" in answers[2]
 
 
+def test_the_qa_agent_answers_what_is_asked_of_other_documents(
+    pages: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["", "How many weeks of leave do parents get?"]
+    monkeypatch.setattr(sys, "argv", ["qa_agent.py", "--documents", str(pages), *asked])
+    lines = printed("qa_agent.py", capsys)
+    assert [line for line in lines if line.startswith(">")] == [f"> {asked[1]}"]
+    assert any(line.startswith("[1] leave.md") for line in lines)
+
+
 def test_the_chatbot_goes_on_with_a_conversation(
     tmp_path: Path, pages: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -117,6 +129,11 @@ def test_the_chatbot_goes_on_with_a_conversation(
     second = talked("And what is served on Fridays?\n")
     assert second[:2] == ["> How many weeks of leave do parents get?", answer]
     assert any(line.startswith("=") and "brûlée" in line for line in second[2:])
+    with RagGraph("quick", corpus="chatbot/index", checkpoints="chatbot/chats.sqlite") as graph:
+        left = Conversation(graph, thread="chat").stream("Who is the cook?")
+        next(left)
+        left.close()
+    assert talked("")[-1] == "(not answered: Who is the cook?)"
 
 
 def test_the_research_agent_divides_iterates_and_cites(

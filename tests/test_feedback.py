@@ -155,3 +155,8 @@ def test_a_reranker_s_scores_move_the_vector(full: Corpus, embedder: HashingEmbe
 
 def test_an_empty_corpus_gives_nothing(corpus: Corpus) -> None:
     assert FeedbackRetriever(corpus=corpus).invoke(QUERY) == []
+
+
+def test_weights_that_leave_no_vector_are_refused() -> None:
+    with pytest.raises(ValidationError, match="alpha and beta are both 0"):
+        Rocchio(alpha=0, beta=0)

@@ -11,7 +11,8 @@ from langchain_core.documents import Document
 from langchain_core.language_models import FakeListChatModel, SimpleChatModel
 from langchain_core.messages import BaseMessage
 from ragloom import load
-from ragloom.rag.generate import GenerateError, noted, take_notes
+from ragloom.rag.generate import Answer, ChainOfNote, GenerateError, take_notes
+from ragloom.rag.generate.notes import says_nothing
 from ragloom.rag.graph import Context, RagState, Registry
 from ragloom.rag.graph.testing import check_node
 from ragloom.rag.llm import ChatModel
@@ -25,6 +26,10 @@ CART = Document("A cart was stolen, too.", metadata={"source": "cart"})
 
 
 NOTES = {"Toad": "Toad stole a motor-car.", "Mole": "Nothing.", "A cart": "A cart was stolen."}
+
+
+def noted(question: str, documents: list[Document], llm: Any, *, cancelled: Any = None, **options: Any) -> Answer:
+    return ChainOfNote(llm=llm, **options).answer(question, documents, cancelled=cancelled)
 
 
 class Scripted(SimpleChatModel):
@@ -70,6 +75,40 @@ def test_where_no_note_says_anything_nobody_is_asked_for_an_answer(scripted: Scr
 def test_notes_that_give_no_answer_make_an_honest_unknown(scripted: Scripted, reply: str) -> None:
     answer = noted(QUESTION, [TOAD], scripted.model_copy(update={"answer": reply}))
     assert (answer.how, answer.notes) == ("unknown", ("the LLM found no answer in the passages",))
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        "Nothing.",
+        "None",
+        "No.",
+        "The document does not mention what was stolen.",
+        "The document does not provide any information about the theft.",
+        "It says nothing about the question.",
+        "There is no mention of a theft in the document.",
+        "No information is given.",
+        "The passage doesn't say who was there.",
+    ],
+)
+def test_a_small_llm_says_in_its_own_way_that_there_is_nothing(note: str) -> None:
+    assert says_nothing(note)
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        "Toad stole a motor-car.",
+        "No motor-car was stolen; it was a cart.",
+        "Nothing but a motor-car was stolen.",
+        "The document does not mention when, but says that a cart was stolen.",
+        "The document does not mention a motor-car. It says that a cart was stolen.",
+        "The document says that nothing was stolen.",
+        "None of the cars was stolen.",
+    ],
+)
+def test_a_note_that_says_something_stays(note: str) -> None:
+    assert not says_nothing(note)
 
 
 def test_without_documents_nothing_is_asked() -> None:

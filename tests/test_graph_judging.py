@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import pytest
@@ -93,6 +94,17 @@ def test_options_are_checked_with_the_graph(params: dict[str, object], problem: 
     nodes = {"find": "dense", "filter": {"use": "main-rag", **params}}
     found = check({"nodes": nodes, "flow": ["start -> find -> filter -> end"]})
     assert [str(each) for each in found] == [problem]
+
+
+def test_where_nothing_was_judged_the_best_verdict_is_below_every_bound() -> None:
+    with serving() as server:
+        server.logprobs = top(("Yes", -3.0), ("No", -0.5))
+        context = Context("filter", load_llm=lambda: load(server.url))
+        states = [RagState(question=QUESTION, documents=[Hit(Document(text), 1.0, 1)]) for text in ("", "Rain.")]
+        judged = [RagState(question=QUESTION, verdicts=NODE(state, context)["verdicts"]) for state in states]
+    best = Registry.installed().predicates["best_verdict"]
+    assert [best(state) for state in judged] == [-math.inf, -2.5]
+    assert [RagState.model_validate_json(state.model_dump_json()) for state in judged] == judged
 
 
 @pytest.mark.model

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
+from contextlib import closing
 from typing import Any
 
 import numpy as np
 import pytest
+from engines import idle
 from fakes import HashingEmbedder
 from langchain_core.language_models import BaseChatModel, FakeListChatModel
 from ragloom import Corpus, RagGraph, RagState
-from ragloom.rag.graph import Context, NodeError, Registry, Turn, check, node
+from ragloom.rag.graph import Context, NodeError, NodeStarted, Registry, Turn, check, node
 from ragloom.rag.graph.testing import check_node
+from ragloom.rag.llm import ChatLocal
 from ragloom.rag.retrieve import Hyde, Rocchio
 from ragloom.stores.types import Hit
 
@@ -280,20 +282,38 @@ def test_the_rules_of_graphs_are_kept_without_history_answer_and_documents(full:
         check_node(NODES["subsearch"], states=[subsearch], params={"number": number}, corpus=full)
 
 
+@pytest.mark.model
 def test_a_graph_that_is_left_ends_the_imagining(full: Corpus) -> None:
-    class Slow(FakeListChatModel):
-        ended: list[str] = []  # noqa: RUF012 - pydantic copies it
+    endless = {"use": "hyde", "n": 2, "max_tokens": 900, "temperature": 3.0, "timeout": 0.2}
+    nodes = {"imagine": endless, "find": "dense"}
+    with ChatLocal(n_ctx=2048) as llm:
+        graph = RagGraph({"nodes": nodes, "flow": ["start -> imagine -> find -> end"]}, corpus=full, llm=llm)
+        with pytest.raises(NodeError, match=r"did not end within 0\.2 s"):
+            graph.invoke(QUESTION)
+        assert idle(llm.engine)
+        assert llm.engine.stats().decoded < 900
 
-        async def _agenerate(self, *args: Any, **kwargs: Any) -> Any:
-            try:
-                await asyncio.Event().wait()
-            except asyncio.CancelledError:
-                self.ended.append("cancelled")
-                raise
 
-    llm = Slow(responses=[""])
-    nodes = {"imagine": {"use": "hyde", "n": 2, "timeout": 0.2}, "find": "dense"}
-    graph = RagGraph({"nodes": nodes, "flow": ["start -> imagine -> find -> end"]}, corpus=full, llm=llm)
-    with pytest.raises(NodeError, match=r"did not end within 0\.2 s"):
-        asyncio.run(graph.ainvoke(QUESTION))
-    assert llm.ended == ["cancelled", "cancelled"]
+@pytest.mark.model
+@pytest.mark.parametrize(
+    ("nodes", "flow"),
+    [
+        (
+            {"find": {"use": "hybrid"}, "draft": {"use": "cited", "max_answer_tokens": 400}},
+            ["start -> find -> draft -> end"],
+        ),
+        ({"draft": {"use": "decompose", "most": 9}, "find": "hybrid"}, ["start -> draft -> find -> end"]),
+        ({"draft": {"use": "rewrite"}, "find": "hybrid"}, ["start -> draft -> find -> end"]),
+    ],
+    ids=["cited", "decompose", "rewrite"],
+)
+def test_an_answer_that_is_left_is_not_written_to_its_end(nodes: Any, flow: Any, full: Corpus) -> None:
+    history = [Turn("user", "Who is Toad? " * 20), Turn("assistant", "A toad.")]
+    with ChatLocal(n_ctx=1024) as llm, RagGraph({"nodes": nodes, "flow": flow}, corpus=full, llm=llm) as graph:
+        with closing(graph.stream({"question": QUESTION, "history": history})) as events:
+            while next(events) != NodeStarted("draft"):
+                pass
+            while not llm.engine.stats().running:
+                pass
+        assert idle(llm.engine)
+        assert llm.engine.stats().decoded < 40

@@ -312,7 +312,7 @@ def test_everything_is_found_at_once() -> None:
     assert [each.split(";")[0] for each in findings(cat("a", awful, writes=["verdicts"]))] == [
         "looks at documents",
         "changes the state's documents",
-        "writes verdicts that no checkpoint can hold (ValidationError)",
+        "writes verdicts that is another after a checkpoint",
     ]
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
+from chat_server import serving
 from engines import idle
 from fakes import HashingEmbedder
 from langchain_core.embeddings import DeterministicFakeEmbedding
@@ -17,7 +19,7 @@ from pydantic import ValidationError
 from ragloom import Corpus
 from ragloom.prompts import Prompt, load_prompt
 from ragloom.prompts.loader import own_prompts
-from ragloom.rag.llm import ChatLocal
+from ragloom.rag.llm import ChatLocal, load
 from ragloom.rag.retrieve import Hyde, QueryVector, QueryVectorError
 from ragloom.stores.embedder import Fingerprint
 
@@ -111,6 +113,13 @@ def test_a_prompt_is_that_of_the_paper_in_english_and_names_another_language(tas
         assert told in message.text
 
 
+def test_a_language_keeps_its_name_and_a_code_that_is_not_known_is_refused() -> None:
+    (message,) = scripted("Toad.", language="Brazilian Portuguese")._prompt(QUERY)
+    assert " in Brazilian Portuguese" in message.text
+    with pytest.raises(ValidationError, match="'ja' is no code that is known here; write the language's name"):
+        scripted("Toad.", language="ja")
+
+
 def test_a_prompt_of_one_s_own_must_have_the_query() -> None:
     own = Prompt(name="own", description="d", user="A poem about $query")
     assert scripted("Toad.", task=own)._prompt("cats")[0].text == "A poem about cats"
@@ -158,6 +167,35 @@ def test_past_the_deadline_the_query_alone_is_taken_and_nothing_is_written_any_m
     for vector in (hyde.invoke(QUERY), asyncio.run(hyde.ainvoke(QUERY))):
         assert vector.notes == ("the LLM failed (the model needed longer than the timeout of 0.3 s): the query alone",)
         assert idle(llm.engine)
+
+
+class Stuck(FakeListChatModel):
+    """Says nothing until it is let go."""
+
+    go_on: Any
+
+    def _call(self, *args: Any, **kwargs: Any) -> str:
+        assert self.go_on.wait(60)
+        return "too late"
+
+
+def test_the_deadline_holds_for_any_model() -> None:
+    llm = Stuck(responses=[""], go_on=threading.Event())
+    hyde = Hyde(llm=llm, embedder=HashingEmbedder(), n=2, timeout=0.05)
+    for vector in (hyde.invoke(QUERY), asyncio.run(hyde.ainvoke(QUERY))):
+        assert vector.notes == ("the LLM failed (the model needed longer than the timeout of 0.05 s): the query alone",)
+        assert vector.made_from == ()
+    llm.go_on.set()
+
+
+def test_the_deadline_holds_for_a_server_however_often_it_is_asked_again() -> None:
+    with serving() as server:
+        server.answering.clear()
+        hyde = Hyde(llm=load(server.url), embedder=HashingEmbedder(), n=2, timeout=0.2)
+        vector = hyde.invoke(QUERY)
+        assert vector.notes == ("the LLM failed (the model needed longer than the timeout of 0.2 s): the query alone",)
+        assert len(server.requests) <= 2
+        server.answering.set()
 
 
 @pytest.mark.model

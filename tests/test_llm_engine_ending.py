@@ -6,6 +6,7 @@ import asyncio
 import gc
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
@@ -95,6 +96,31 @@ async def test_scoring_that_is_cancelled_frees_its_sequences() -> None:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
+        assert idle(engine)
+        assert engine.stats().prefilled < sum(len(engine.tokenize(prompt)) for prompt in prompts) / 2
+
+
+@pytest.mark.parametrize("what", ["scores", "an answer"])
+def test_an_event_ends_what_is_under_way_with_the_next_step(what: str) -> None:
+    with LlamaEngine(n_ctx=1024, n_seqs=2) as engine:
+        prompts = [f"{number}: {'Once upon a time ' * 10}" for number in range(40)]
+        cancelled, ended = threading.Event(), threading.Event()
+
+        ask: dict[str, Callable[[], object]] = {
+            "scores": lambda: engine.score_next(prompts, [1], cancelled=cancelled),
+            "an answer": lambda: engine.generate([replace(ENDLESS, cancelled=cancelled)]),
+        }
+
+        def until_the_end() -> None:
+            with pytest.raises(Cancelled):
+                ask[what]()
+            ended.set()
+
+        threading.Thread(target=until_the_end, daemon=True).start()
+        while not engine.stats().running:
+            pass
+        cancelled.set()
+        assert ended.wait(60)
         assert idle(engine)
         assert engine.stats().prefilled < sum(len(engine.tokenize(prompt)) for prompt in prompts) / 2
 

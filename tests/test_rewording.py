@@ -75,6 +75,16 @@ def test_a_rewriting_that_loses_what_was_asked_or_answers_it_is_not_taken(questi
     assert found.notes == (f"the LLM left out what was asked ({reply}): the question as it is",)
 
 
+class Failing(FakeListChatModel):
+    def _call(self, *args: Any, **kwargs: Any) -> str:
+        raise ConnectionError("the cable is cut")
+
+
+def test_an_llm_that_fails_leaves_the_question_as_it_is() -> None:
+    found = Rewriter(llm=Failing(responses=[""])).invoke({"question": QUESTION, "history": TALK})
+    assert (found.query, found.notes) == (QUESTION, ("the LLM failed (the cable is cut): the question as it is",))
+
+
 class Reading(FakeListChatModel):
     """Keeps what it was shown."""
 

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from .evidence import gather as gather
     from .grounding import ground as ground
     from .iterating import IterRetGen as IterRetGen
+    from .notes import ChainOfNote as ChainOfNote
     from .notes import Note as Note
-    from .notes import noted as noted
     from .notes import take_notes as take_notes
     from .quoting import quote as quote
     from .types import Answer as Answer
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Answer",
+    "ChainOfNote",
     "Citation",
     "Evidence",
     "GenerateError",
@@ -34,13 +35,13 @@ __all__ = [
     "cited",
     "gather",
     "ground",
-    "noted",
     "quote",
     "take_notes",
 ]
 
 _HOMES = {
     "Answer": ".types",
+    "ChainOfNote": ".notes",
     "Citation": ".types",
     "Evidence": ".evidence",
     "GenerateError": ".errors",
@@ -51,7 +52,6 @@ _HOMES = {
     "cited": ".citing",
     "gather": ".evidence",
     "ground": ".grounding",
-    "noted": ".notes",
     "quote": ".quoting",
     "take_notes": ".notes",
 }

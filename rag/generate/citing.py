@@ -8,6 +8,7 @@ dropped. The answer is the LLM's word: `ground` checks it.
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from langchain_core.documents import Document
 
 from ...prompts import load_prompt
 from ..ingest.sentences import sentences
+from ..llm.replying import reply
 from .errors import GenerateError
 from .passages import pack
 from .types import Answer, Citation, Claim, cite_all, unknown
@@ -38,7 +40,7 @@ _DECLINES = re.compile(
 )
 
 
-def cited(
+def cited(  # noqa: PLR0913 - all but three have a default
     question: str,
     documents: Sequence[Document],
     llm: BaseChatModel,
@@ -46,6 +48,7 @@ def cited(
     max_prompt_tokens: int = MAX_PROMPT_TOKENS,
     max_answer_tokens: int = MAX_ANSWER_TOKENS,
     language: str = "en",
+    cancelled: threading.Event | None = None,
 ) -> Answer:
     """Ask `llm` to answer from `documents`, with citations; `how` is `cited`, or `unknown` if it declines.
 
@@ -56,8 +59,10 @@ def cited(
         max_prompt_tokens: budget for the passages; a first one that is longer is taken alone, if the context holds it.
         max_answer_tokens: where the answer is cut off.
         language: how sentences are told apart.
+        cancelled: may be set from any thread when nobody waits any longer, which ends what the LLM writes.
 
     Raises:
+        Cancelled: `cancelled` was set.
         GenerateError: the question is empty, or there is no room for a single passage.
     """
     if not question.strip():
@@ -68,18 +73,17 @@ def cited(
     room = room_beside(prompt.render(passages="", question=question), question, llm, max_answer_tokens)
     budget = max_prompt_tokens if room is None else min(room, max_prompt_tokens)
     packed = pack(documents, token_counter(llm), budget, room=room)
-    reply = llm.invoke(prompt.render(passages=packed.text, question=question), max_tokens=max_answer_tokens)
+    messages = prompt.render(passages=packed.text, question=question)
+    written = reply(llm, messages, max_tokens=max_answer_tokens, cancelled=cancelled, is_shown=True)
     notes = (f"{len(packed.left_out)} of {len(documents)} passages did not fit",) if packed.left_out else ()
-    counted = reply.usage_metadata
-    usage = {"input_tokens": counted["input_tokens"], "output_tokens": counted["output_tokens"]} if counted else {}
-    return read_cited(question, reply.text, packed.documents, notes=notes, usage=usage, language=language)
+    return read_cited(question, written.text, packed.documents, notes=notes, usage=written.usage, language=language)
 
 
 def room_beside(messages: Sequence[BaseMessage], question: str, llm: BaseChatModel, answer: int) -> int | None:
     """Tokens that the context leaves beside a prompt's messages and the answer; None where the context is not known.
 
     Raises:
-        GenerateError: none.
+        GenerateError: the question leaves no room.
     """
     context = (getattr(llm, "profile", None) or {}).get("max_input_tokens")
     if context is None:
@@ -94,22 +98,22 @@ def room_beside(messages: Sequence[BaseMessage], question: str, llm: BaseChatMod
     return room
 
 
-def declines(reply: str) -> bool:
-    """Whether a reply says no more than that there is no answer; an empty one does."""
-    return not reply.strip() or _DECLINES.fullmatch(reply.strip()) is not None
+def declines(written: str) -> bool:
+    """Whether what was written says no more than that there is no answer; where nothing was, it does."""
+    return not written.strip() or _DECLINES.fullmatch(written.strip()) is not None
 
 
 def read_cited(
     question: str,
-    reply: str,
+    written: str,
     documents: Sequence[Document],
     *,
     notes: tuple[str, ...] = (),
     usage: Mapping[str, int] | None = None,
     language: str = "en",
 ) -> Answer:
-    """The answer that an LLM's reply is; its markers `[n]` cite `documents[n - 1]`."""
-    found = [] if declines(reply) else split_markers(reply.strip(), len(documents), language)
+    """The answer that an LLM has written; its markers `[n]` cite `documents[n - 1]`."""
+    found = [] if declines(written) else split_markers(written.strip(), len(documents), language)
     if not found:
         return unknown(question, *notes, "the LLM found no answer in the passages", usage=usage)
     claims = [Claim(sentence, [Citation.of(documents[n - 1]) for n in numbers], None) for sentence, numbers in found]

@@ -11,14 +11,15 @@ of EMNLP 2023, section 3. They always take T rounds; we stop when the answer sto
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
-from typing import Any
 
 from langchain_core.documents import Document
 from langchain_core.language_models import BaseChatModel
-from langchain_core.runnables import Runnable, RunnableConfig, RunnableSerializable
-from pydantic import ConfigDict, Field
+from langchain_core.runnables import Runnable
+from pydantic import Field
 
+from ..llm.step import Step
 from ..retrieve.wording import says_the_same
 from .citing import MAX_ANSWER_TOKENS, MAX_PROMPT_TOKENS, cited
 from .types import Answer
@@ -43,7 +44,7 @@ def is_settled(drafts: Sequence[str]) -> bool:
     return not last or says_the_same(last, before)
 
 
-class IterRetGen(RunnableSerializable[str, Answer]):
+class IterRetGen(Step[str, Answer]):
     """Answers from what it finds, again and again, each time searching with its last answer too; a LangChain Runnable.
 
     ```python
@@ -57,7 +58,8 @@ class IterRetGen(RunnableSerializable[str, Answer]):
     print(answer.how in ("cited", "unknown"))  # -> True
     ```
 
-    The answer is the LLM's word, as that of `cited` is: `ground` checks it.
+    The answer is the LLM's word, as that of `cited` is: `ground` checks it. Like `cited` it refuses an empty question,
+    and a passage for which there is no room: `GenerateError`.
 
     Attributes:
         llm: any LangChain chat model.
@@ -68,8 +70,6 @@ class IterRetGen(RunnableSerializable[str, Answer]):
         language: how sentences are told apart.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
-
     llm: BaseChatModel
     retriever: Runnable[str, list[Document]]
     rounds: int = Field(default=ROUNDS, ge=1)
@@ -77,29 +77,16 @@ class IterRetGen(RunnableSerializable[str, Answer]):
     max_answer_tokens: int = Field(default=MAX_ANSWER_TOKENS, ge=1)
     language: str = "en"
 
-    def invoke(
-        self,
-        input: str,  # noqa: A002 - LangChain's name
-        config: RunnableConfig | None = None,
-        **_: Any,
-    ) -> Answer:
-        """Answer a question.
-
-        Raises:
-            GenerateError: the question is empty, or there is no room for a single passage.
-        """
-        return self._call_with_config(self._answer, input, config)
-
-    def _answer(self, question: str) -> Answer:
-        answer = self._round(question, "")
+    def _make(self, question: str, cancelled: threading.Event) -> Answer:
+        answer = self._round(question, "", cancelled)
         drafts = [draft_of(answer)]
         while len(drafts) < self.rounds and not is_settled(drafts):
-            again = self._round(question, drafts[-1])
+            again = self._round(question, drafts[-1], cancelled)
             drafts.append(draft_of(again))
             answer = again if again.known else answer
         return answer
 
-    def _round(self, question: str, draft: str) -> Answer:
+    def _round(self, question: str, draft: str, cancelled: threading.Event) -> Answer:
         return cited(
             question,
             self.retriever.invoke(next_query(question, draft)),
@@ -107,4 +94,5 @@ class IterRetGen(RunnableSerializable[str, Answer]):
             max_prompt_tokens=self.max_prompt_tokens,
             max_answer_tokens=self.max_answer_tokens,
             language=self.language,
+            cancelled=cancelled,
         )

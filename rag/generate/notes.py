@@ -14,27 +14,38 @@ import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from langchain_core.documents import Document
+from langchain_core.language_models import BaseChatModel
+from pydantic import Field
 
 from ..._explain import count
 from ...prompts import load_prompt
 from ..llm.cutting import beginning
 from ..llm.inert import inert
 from ..llm.replying import at_once, reply
-from .citing import MAX_ANSWER_TOKENS, MAX_PROMPT_TOKENS, declines, read_cited, room_beside, token_counter
+from .answerer import Answerer
+from .citing import declines, read_cited, room_beside, token_counter
 from .errors import GenerateError
-from .passages import pack
+from .passages import Packed, pack
 from .types import Answer, unknown
-
-if TYPE_CHECKING:
-    from langchain_core.language_models import BaseChatModel
 
 MAX_NOTE_TOKENS = 48
 """Where a note is cut off: two sentences."""
 
-_SAYS_NOTHING = re.compile(r"\W*(nothing|none|no information|n/a)\W*", re.IGNORECASE)
+_IS_NOTHING = r"nothing|none|no|n/a|no (relevant |specific )?information"
+_NOT_SAID = (
+    r"(it|(the|this) (document|text|passage|article)) ("
+    r"((does|did) not|doesn.t|didn.t) "
+    r"(say|mention|state|specify|provide|give|contain|include|tell|address|discuss|answer)"
+    r"|(says|mentions|states|contains|provides|gives) (nothing|no))\b"
+    r"|(there is|there.s) no (mention|information|answer|indication)\b"
+    r"|no (relevant |specific )?(information|mention|answer) (is|was|about|on|of)\b"
+    r"|nothing (is|was|about|on)\b"
+)
+_AND_YET = r"(?!.*\b(but|however|only|except|although|though|instead|rather)\b)"
+_SAYS_NOTHING = re.compile(rf"\W*(({_IS_NOTHING})\W*|{_AND_YET}({_NOT_SAID})[^.!?]*\W*)", re.IGNORECASE | re.DOTALL)
+"""One sentence by which an LLM says in its own way that there is nothing to note."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,69 +100,72 @@ def take_notes(
             text = beginning(text, room, tokens)
         messages = prompt.render(question=asked, document=text)
         written = reply(llm, messages, max_tokens=max_note_tokens, cancelled=ended)
-        is_empty = declines(written.text) or _SAYS_NOTHING.fullmatch(written.text)
-        return Note(document, "" if is_empty else written.text, is_cut, written.usage)
+        return Note(document, "" if says_nothing(written.text) else written.text, is_cut, written.usage)
 
     return at_once(take, documents, cancelled=cancelled)
 
 
-def noted(  # noqa: PLR0913 - all but three have a default
-    question: str,
-    documents: Sequence[Document],
-    llm: BaseChatModel,
-    *,
-    max_note_tokens: int = MAX_NOTE_TOKENS,
-    max_prompt_tokens: int = MAX_PROMPT_TOKENS,
-    max_answer_tokens: int = MAX_ANSWER_TOKENS,
-    language: str = "en",
-    cancelled: threading.Event | None = None,
-) -> Answer:
-    """Ask `llm` to answer from its notes on the documents, which it cites; `how` is `cited`, or `unknown`.
+def says_nothing(note: str) -> bool:
+    """Whether a note says no more than that there is nothing to note.
+
+    ```python
+    from ragloom.rag.generate.notes import says_nothing
+
+    print(says_nothing("Nothing."), says_nothing("The document does not mention what was stolen."))  # -> True True
+    print(says_nothing("The document does not mention when, but says where."))                       # -> False
+    ```
+    """
+    return declines(note) or _SAYS_NOTHING.fullmatch(note) is not None
+
+
+class ChainOfNote(Answerer):
+    """Answers from an LLM's notes on documents, which it cites; a LangChain Runnable.
+
+    It is asked `{"question": ..., "documents": [...]}`; the answer's `how` is `cited`, or `unknown`.
 
     ```python
     from langchain_core.documents import Document
     from ragloom import load
-    from ragloom.rag.generate import noted
+    from ragloom.rag.generate import ChainOfNote
 
     documents = [Document("Toad lives at Toad Hall."), Document("Rain is wet.")]
     with load("embedded", n_ctx=1024) as llm:
-        print(noted("Where does Toad live?", documents, llm).how in {"cited", "unknown"})  # -> True
+        answer = ChainOfNote(llm=llm).answer("Where does Toad live?", documents)
+    print(answer.how in {"cited", "unknown"})  # -> True
     ```
 
-    Args:
-        question: what to answer.
-        documents: passages, best first.
-        llm: any LangChain chat model.
-        max_note_tokens: where a note is cut off.
-        max_prompt_tokens: budget for the notes; those that do not fit are left out, and a note of the answer says so.
-        max_answer_tokens: where the answer is cut off.
-        language: how sentences are told apart.
-        cancelled: may be set from any thread when nobody waits any longer, which ends what the LLM writes.
+    `max_prompt_tokens` is the budget for the notes; the other attributes are those of `Answerer`, and
 
-    Raises:
-        Cancelled: `cancelled` was set.
-        GenerateError: the question is empty, or leaves no room for a document.
-        ModelError: the model failed.
+    Attributes:
+        max_note_tokens: where a note is cut off.
     """
-    if not documents:
-        return unknown(question, "no passages were found")
-    taken = take_notes(question, documents, llm, max_note_tokens=max_note_tokens, cancelled=cancelled)
-    telling = [note for note in taken if note.text]
-    usage = [note.usage for note in taken]
-    remarks = list(_remarks(taken))
-    if not telling:
-        return unknown(question, *remarks, usage=_sum(usage))
-    prompt = load_prompt("notes_answer")
-    room = room_beside(prompt.render(notes="", question=question), question, llm, max_answer_tokens)
-    budget = max_prompt_tokens if room is None else min(room, max_prompt_tokens)
-    packed = pack([Document(note.text) for note in telling], token_counter(llm), budget, room=room)
-    if packed.left_out:
-        remarks.append(f"{len(packed.left_out)} of {count(len(telling), 'note')} did not fit")
-    messages = prompt.render(notes=packed.text, question=question)
-    written = reply(llm, messages, max_tokens=max_answer_tokens, cancelled=cancelled)
-    sources = [note.document for note in telling[: len(packed.documents)]]
-    whole = _sum([*usage, written.usage])
-    return read_cited(question, written.text, sources, notes=tuple(remarks), usage=whole, language=language)
+
+    max_note_tokens: int = Field(default=MAX_NOTE_TOKENS, ge=1)
+
+    def _answer(self, question: str, documents: Sequence[Document], cancelled: threading.Event) -> Answer:
+        if not documents:
+            return unknown(question, "no passages were found")
+        taken = take_notes(question, documents, self.llm, max_note_tokens=self.max_note_tokens, cancelled=cancelled)
+        telling = [note for note in taken if note.text]
+        usage = [note.usage for note in taken]
+        remarks = list(_remarks(taken))
+        if not telling:
+            return unknown(question, *remarks, usage=_sum(usage))
+        packed = self._packed(question, telling)
+        if packed.left_out:
+            remarks.append(f"{len(packed.left_out)} of {count(len(telling), 'note')} did not fit")
+        messages = load_prompt("notes_answer").render(notes=packed.text, question=question)
+        limit = self.max_answer_tokens
+        written = reply(self.llm, messages, max_tokens=limit, cancelled=cancelled, is_shown=True)
+        sources = [note.document for note in telling[: len(packed.documents)]]
+        whole = _sum([*usage, written.usage])
+        return read_cited(question, written.text, sources, notes=tuple(remarks), usage=whole, language=self.language)
+
+    def _packed(self, question: str, telling: Sequence[Note]) -> Packed:
+        asked = load_prompt("notes_answer").render(notes="", question=question)
+        room = room_beside(asked, question, self.llm, self.max_answer_tokens)
+        budget = self.max_prompt_tokens if room is None else min(room, self.max_prompt_tokens)
+        return pack([Document(note.text) for note in telling], token_counter(self.llm), budget, room=room)
 
 
 def _remarks(taken: Sequence[Note]) -> Iterator[str]:

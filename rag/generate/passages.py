@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,8 @@ from langchain_core.documents import Document
 
 from .errors import PassageTooLongError
 from .types import Citation
+
+_NUMBERED = re.compile(r"^(\s*)\[(\d[\d\s,]*)\]", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,5 +60,6 @@ def pack(
 
 
 def _block(number: int, document: Document) -> str:
-    under = Citation.of(document).under
-    return f"[{number}] {under}\n{document.page_content}" if under else f"[{number}] {document.page_content}"
+    """The passage under its number; a line of it that begins with a number in brackets could pass for another one."""
+    under, text = (_NUMBERED.sub(r"\1(\2)", each) for each in (Citation.of(document).under, document.page_content))
+    return f"[{number}] {under}\n{text}" if under else f"[{number}] {text}"

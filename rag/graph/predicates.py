@@ -132,8 +132,8 @@ def best_score(state: RagState) -> float:
 
 @predicate("best_verdict", reads={"verdicts"})
 def best_verdict(state: RagState) -> float:
-    """The best verdict's score; minus infinity where there is none."""
-    return max((verdict.score for verdict in state.verdicts), default=-math.inf)
+    """The best verdict's score; minus infinity where nothing was judged."""
+    return max((verdict.score for verdict in state.verdicts if verdict.score is not None), default=-math.inf)
 
 
 @predicate("route", reads={"route"})

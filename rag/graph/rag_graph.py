@@ -241,6 +241,14 @@ class RagGraph(Runnable[GraphInput, RagState]):
         """
         return self._opened().conversation(thread)
 
+    def forget(self, thread: str) -> None:
+        """Delete a thread and what was said in it; one that is not there is no error.
+
+        Raises:
+            ThreadError: there are no checkpoints.
+        """
+        self._opened().forget(thread)
+
     def get_graph(self, config: RunnableConfig | None = None) -> Graph:
         """LangChain's picture of the graph; decisions are in `draw`'s alone."""
         return self.compiled.get_graph(config)

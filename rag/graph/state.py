@@ -54,14 +54,14 @@ class Verdict:
 
     Attributes:
         document_id: of the document; empty if it has none.
-        score: above 0 where the document rather supports an answer.
+        score: above 0 where the document rather supports an answer; None where it was not judged.
         kept: whether it is still among the documents.
         prediction: what was answered from it alone.
         reason: why it was kept or dropped.
     """
 
     document_id: str
-    score: float
+    score: float | None
     kept: bool = True
     prediction: str = ""
     reason: str = ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from abc import abstractmethod
 from collections.abc import Sequence
 from types import TracebackType
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 
 class ChatModel(BaseChatModel):
     """A LangChain chat model that also knows its context, counts tokens and can be closed.
+
+    Each takes two options of a call that others do not: `cancelled`, an event that may be set from any thread when
+    nobody waits any longer, which ends the call with `Cancelled`; and `thinking=False`, for an answer without a thought
+    before it, which servers do not heed.
 
     ```python
     from ragloom import load
@@ -71,7 +76,12 @@ class ChatModel(BaseChatModel):
 
     @abstractmethod
     def score_next(
-        self, conversations: Sequence[Sequence[BaseMessage]], candidates: Sequence[str], *, prefix: str = ""
+        self,
+        conversations: Sequence[Sequence[BaseMessage]],
+        candidates: Sequence[str],
+        *,
+        prefix: str = "",
+        cancelled: threading.Event | None = None,
     ) -> NDArray[np.float32]:
         """How likely each candidate is as the next token of the assistant's answer, which is not generated.
 
@@ -89,12 +99,14 @@ class ChatModel(BaseChatModel):
             conversations: the messages before the answer, of each prompt.
             candidates: texts that are one token each; ` Yes` and `Yes` are different tokens.
             prefix: what the answer already begins with, such as FIRST's `[`; it is text, never a control token.
+            cancelled: may be set from any thread when nobody waits any longer, which ends it.
 
         Returns:
             Natural log-probabilities among all tokens, `[n_conversations, n_candidates]`. A server tells those of its
             20 likeliest tokens only; there a candidate that is not among them gets `-inf`.
 
         Raises:
+            Cancelled: `cancelled` was set.
             ContextOverflow: a prompt is longer than the context; nothing was evaluated.
             DeadlineExceeded: it took longer than the model's `timeout`.
             ModelError: a candidate is not one token, or a server cannot tell log-probabilities or take a `prefix`.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import ExitStack, aclosing, closing
 from pathlib import Path
@@ -186,7 +187,12 @@ class ChatLocal(AnswerOptionFields, SamplingFields, Binding):
         return len(self._template.prompt(to_turns(messages), [as_openai_tool(tool) for tool in tools or ()]).tokens)
 
     def score_next(
-        self, conversations: Sequence[Sequence[BaseMessage]], candidates: Sequence[str], *, prefix: str = ""
+        self,
+        conversations: Sequence[Sequence[BaseMessage]],
+        candidates: Sequence[str],
+        *,
+        prefix: str = "",
+        cancelled: threading.Event | None = None,
     ) -> NDArray[np.float32]:
         """How likely each candidate is as the next token of the answer: `[n_conversations, n_candidates]`.
 
@@ -194,7 +200,7 @@ class ChatLocal(AnswerOptionFields, SamplingFields, Binding):
         that opens with a thinking block gets an empty one, so that its first token is the answer's.
         """
         prompts = [self._template.answer_begun(to_turns(each), prefix) for each in conversations]
-        return self._engine.score_next(prompts, candidates, timeout=self.timeout)
+        return self._engine.score_next(prompts, candidates, timeout=self.timeout, cancelled=cancelled)
 
     async def ascore_next(
         self, conversations: Sequence[Sequence[BaseMessage]], candidates: Sequence[str], *, prefix: str = ""
@@ -263,7 +269,8 @@ class ChatLocal(AnswerOptionFields, SamplingFields, Binding):
         response_format = options.pop("response_format", None)
         many = options.pop("parallel_tool_calls", None)
         tools = read_tools(options.pop("tools", None) or (), options.pop("tool_choice", None))
-        prompt = self._template.prompt(to_turns(messages), tools.shown if tools else ())
+        cancelled, is_thinking = options.pop("cancelled", None), options.pop("thinking", True)
+        prompt = self._template.prompt(to_turns(messages), tools.shown if tools else (), thinking=is_thinking)
         reader = None
         if tools:
             schema = schema_of(response_format)
@@ -278,6 +285,7 @@ class ChatLocal(AnswerOptionFields, SamplingFields, Binding):
             grammar=grammar,
             top_logprobs=own.alternatives,
             timeout=own.timeout,
+            cancelled=cancelled,
         )
         return request, Answer(self._engine.name, len(prompt.tokens), reader)
 

@@ -125,6 +125,7 @@ class LlamaEngine:
 
         Raises:
             ContextOverflow: a prompt leaves no room for an answer; nothing was evaluated.
+            Cancelled: the event of a request was set.
             DeadlineExceeded: a request took longer than its `timeout`.
             EngineClosed: the engine was closed.
             ModelError: a request cannot be used, and nothing was evaluated; or llama.cpp failed. Whatever fails, the
@@ -161,7 +162,12 @@ class LlamaEngine:
         return self._owner.arun(begin, self)
 
     def score_next(
-        self, prompts: Sequence[Text], candidates: Sequence[str | int], *, timeout: float | None = None
+        self,
+        prompts: Sequence[Text],
+        candidates: Sequence[str | int],
+        *,
+        timeout: float | None = None,
+        cancelled: threading.Event | None = None,
     ) -> NDArray[np.float32]:
         """How likely each candidate is as the next token: natural log-probabilities `[n_prompts, n_candidates]`.
 
@@ -171,14 +177,16 @@ class LlamaEngine:
             prompts: texts or tokens.
             candidates: token ids, or texts that are one token each; ` Yes` and `Yes` are different tokens.
             timeout: seconds from now after which it is too late; None: never.
+            cancelled: may be set from any thread when nobody waits any longer; it ends with the engine's next step.
 
         Raises:
+            Cancelled: `cancelled` was set.
             ContextOverflow: a prompt is longer than the context; nothing was evaluated.
             DeadlineExceeded: it took longer than the `timeout`.
             EngineClosed: the engine was closed.
             ModelError: a candidate is not one token, or llama.cpp failed.
         """
-        tasks, shape = self._scorings(prompts, candidates, timeout)
+        tasks, shape = self._scorings(prompts, candidates, timeout, cancelled)
         with ExitStack() as under_way:
             scores = [under_way.enter_context(closing(self._owner.run(task, self))) for task in tasks]
             return np.array([next(score) for score in scores], np.float32).reshape(shape)
@@ -320,11 +328,15 @@ class LlamaEngine:
         )
 
     def _scorings(
-        self, prompts: Sequence[Text], candidates: Sequence[str | int], timeout: float | None
+        self,
+        prompts: Sequence[Text],
+        candidates: Sequence[str | int],
+        timeout: float | None,
+        cancelled: threading.Event | None = None,
     ) -> tuple[list[Callable[[Sink], Scoring]], tuple[int, int]]:
         """What scores each prompt, and the shape of all scores."""
         self._owner.check_alive()
         seconds = as_seconds(timeout)
         ids = np.array([candidate_token(self.weights, each) for each in as_list(candidates, "candidates")], np.intp)
         asked = [prompt_tokens(self.weights, prompt, room=self.n_ctx) for prompt in as_list(prompts, "prompts")]
-        return [partial(Scoring, prompt, ids, seconds) for prompt in asked], (len(asked), len(ids))
+        return [partial(Scoring, prompt, ids, seconds, cancelled) for prompt in asked], (len(asked), len(ids))

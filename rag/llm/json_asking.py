@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,14 @@ if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
 
 
-def ask_json(llm: BaseChatModel, prompt: Sequence[BaseMessage], schema: dict[str, Any], *, max_tokens: int) -> Any:
+def ask_json(
+    llm: BaseChatModel,
+    prompt: Sequence[BaseMessage],
+    schema: dict[str, Any],
+    *,
+    max_tokens: int,
+    cancelled: threading.Event | None = None,
+) -> Any:
     """Let the LLM answer in JSON: ragloom's own cannot leave the schema, others have their `with_structured_output`.
 
     Args:
@@ -18,8 +26,10 @@ def ask_json(llm: BaseChatModel, prompt: Sequence[BaseMessage], schema: dict[str
         prompt: the messages; they should say what the schema's keys mean.
         schema: a JSON Schema with a `title`.
         max_tokens: where an answer of ragloom's own is cut off.
+        cancelled: may be set from any thread when nobody waits any longer, which ends it.
 
     Raises:
+        Cancelled: `cancelled` was set.
         OutputParserException: the answer is no JSON, or was cut off.
     """
     from langchain_core.exceptions import OutputParserException
@@ -27,15 +37,19 @@ def ask_json(llm: BaseChatModel, prompt: Sequence[BaseMessage], schema: dict[str
 
     from .base import ChatModel
     from .errors import AnswerCutOff
+    from .inert import as_text
+    from .waiting import until
 
     if isinstance(llm, ChatModel):
         structured = llm.with_structured_output(schema, method="json_schema")
         try:
-            return structured.invoke(list(prompt), max_tokens=max_tokens)
+            return structured.invoke(list(prompt), max_tokens=max_tokens, cancelled=cancelled, thinking=False)
         except AnswerCutOff as error:
             raise OutputParserException(str(error)) from error
+    options: dict[str, Any] = {}
     try:
-        structured = llm.with_structured_output(schema)
+        asked = llm.with_structured_output(schema)
     except NotImplementedError:
-        return (llm | JsonOutputParser()).invoke(list(prompt), max_tokens=max_tokens)
-    return structured.invoke(list(prompt))
+        asked, options = llm | JsonOutputParser(), {"max_tokens": max_tokens}
+    (answer,) = until(cancelled, lambda: [asked.invoke(as_text(prompt), **options)])
+    return answer

@@ -7,12 +7,12 @@ next question as soon as its reply is there.
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, wait
-from contextlib import closing
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
@@ -20,7 +20,12 @@ from langchain_core.runnables.config import ContextThreadPoolExecutor, RunnableC
 from langgraph.constants import TAG_NOSTREAM
 
 from .base import ChatModel
-from .errors import Cancelled
+from .errors import Cancelled, DeadlineExceeded
+from .inert import as_text
+from .thinking import after_thinking
+from .waiting import until
+
+_log = logging.getLogger(__name__)
 
 AT_ONCE = 16
 """How many are asked at the same time: as many as an engine answers in one batch, unless it is told otherwise."""
@@ -47,41 +52,62 @@ def reply(
     messages: Sequence[BaseMessage],
     *,
     max_tokens: int,
+    stop: Sequence[str] | None = None,
     cancelled: threading.Event | None = None,
+    is_shown: bool = False,
+    **options: Any,
 ) -> Reply:
-    """Let an LLM reply; nobody else sees the reply grow, for it is a step on the way to an answer.
+    """Let an LLM reply, without a thought before it.
 
-    A reply of ragloom's own models can be ended at any token; another one's is waited for.
+    A model of this machine ends with its next step when nobody waits any longer; what a server or another's model does
+    then nobody waits for. A model of this machine that would think first begins with the answer; of others' replies the
+    thought is taken away, and where that is all, a warning is logged.
 
     Args:
         llm: any LangChain chat model.
         messages: what it replies to.
-        max_tokens: where the reply is cut off.
+        max_tokens: where the reply is cut off; a model that has no option of that name is asked without.
+        stop: texts that end the reply.
         cancelled: may be set from any thread when nobody waits any longer, which ends the reply.
+        is_shown: whether who follows a graph sees the reply grow; else it is a step on the way to an answer.
+        options: for ragloom's own models, such as `temperature`, `seed` and `timeout`; others have their own.
 
     Raises:
         Cancelled: `cancelled` was set.
         ModelError: the model failed, or was too late.
     """
-    if cancelled is not None and cancelled.is_set():
+    ended = cancelled or threading.Event()
+    if ended.is_set():
         raise Cancelled
-    text, usage = "", {}
-    with closing(_parts(llm, list(messages), max_tokens)) as parts:
-        for part in parts:
-            if cancelled is not None and cancelled.is_set():
-                raise Cancelled
-            text += part.text
-            if part.usage_metadata:
-                usage = {name: part.usage_metadata[name] for name in ("input_tokens", "output_tokens")}
-    return Reply(text.strip(), usage)
-
-
-def _parts(llm: BaseChatModel, messages: list[BaseMessage], max_tokens: int) -> Generator[AIMessage, None, None]:
-    config = RunnableConfig(tags=[TAG_NOSTREAM])
+    config = RunnableConfig(tags=[] if is_shown else [TAG_NOSTREAM])
+    asked, stops = list(messages), None if stop is None else list(stop)
+    parts: Iterator[AIMessage]
     if isinstance(llm, ChatModel):
-        yield from llm.stream(messages, config, max_tokens=max_tokens)
+        own = {**options, "max_tokens": max_tokens, "cancelled": ended, "thinking": False}
+        parts = llm.stream(asked, config, stop=stops, **own)
     else:
-        yield llm.invoke(messages, config, max_tokens=max_tokens)
+        limit = {"max_tokens": max_tokens} if hasattr(llm, "max_tokens") else {}
+        parts = until(ended, lambda: [llm.invoke(as_text(asked), config, stop=stops, **limit)])
+    text, usage = "", {}
+    for part in parts:
+        text += part.text
+        if part.usage_metadata:
+            usage = {name: part.usage_metadata[name] for name in ("input_tokens", "output_tokens")}
+    answer = after_thinking(text)
+    if text.strip() and not answer:
+        _log.warning("the LLM only thought, for %d characters; switch that off, or allow it more tokens", len(text))
+    return Reply(answer, usage)
+
+
+class _Ended(threading.Event):
+    """Set by itself, or by another one."""
+
+    def __init__(self, other: threading.Event | None) -> None:
+        super().__init__()
+        self._other = other
+
+    def is_set(self) -> bool:
+        return super().is_set() or (self._other is not None and self._other.is_set())
 
 
 def at_once(
@@ -89,6 +115,7 @@ def at_once(
     items: Sequence[Item],
     *,
     cancelled: threading.Event | None = None,
+    timeout: float | None = None,
 ) -> list[Result]:
     """Do the same with each item, with several of them at a time; the results are in the items' order.
 
@@ -99,16 +126,19 @@ def at_once(
     ```
 
     Args:
-        do: is given an item, and an event that is set as soon as nobody waits for the result any longer.
+        do: is given an item, and an event that is set as soon as nobody waits for the result any longer; it should
+            end then.
         items: what it is done with.
-        cancelled: that event, where the caller has one; it is set when one of the items fails.
+        cancelled: may be set from any thread when nobody waits any longer.
+        timeout: seconds from now after which it is too late for all; None: never.
 
     Raises:
+        DeadlineExceeded: it took longer than the `timeout`.
         Exception: what `do` raised first; the others are ended.
     """
     if not items:
         return []
-    ended = cancelled or threading.Event()
+    ended = _Ended(cancelled)
 
     def begun(item: Item) -> Result:
         if ended.is_set():
@@ -118,9 +148,11 @@ def at_once(
     with ContextThreadPoolExecutor(max_workers=min(len(items), AT_ONCE)) as pool:
         futures = [pool.submit(begun, item) for item in items]
         try:
-            done, _ = wait(futures, return_when=FIRST_EXCEPTION)
+            done, late = wait(futures, timeout, return_when=FIRST_EXCEPTION)
             for future in done:
                 future.result()
+            if late and timeout is not None:
+                raise DeadlineExceeded(timeout)
             return [future.result() for future in futures]
         except BaseException:
             ended.set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -21,6 +22,7 @@ class Request:
         grammar: in llama.cpp's GBNF; the answer cannot leave it. See `rag.llm.grammar` for JSON.
         top_logprobs: tell each token's log-probability, and those of so many likeliest ones; None: tell nothing.
         timeout: seconds from now after which the request fails; None: never.
+        cancelled: may be set from any thread when nobody waits any longer, which ends the request.
     """
 
     prompt: str | Sequence[int]
@@ -28,6 +30,7 @@ class Request:
     grammar: str = ""
     top_logprobs: int | None = None
     timeout: float | None = None
+    cancelled: threading.Event | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Never
@@ -28,8 +29,10 @@ from ...settings import read_settings
 from .answer_options import AnswerOptions
 from .base import ChatModel
 from .errors import AnswerCutOff, AttentionUnavailable, DeadlineExceeded, ModelError
+from .inert import without_control_tokens
 from .sampling import Sampling
 from .tools import as_openai_tool
+from .waiting import until
 
 _ASSUMED_CONTEXT = 8192  # tokens; the protocol has no way to ask
 _MOST_LOGPROBS = 20  # more are refused
@@ -43,6 +46,9 @@ class ChatServer(ChatOpenAI, ChatModel):
 
     `score_next` works where the server tells log-probabilities, and only of its 20 likeliest tokens. Whether it does is
     found out when it is asked, so a graph that is checked before believes that it does, and `continues` what it says.
+
+    What looks like a control token in a message, such as `<|im_end|>`, gets a blank and is text: many servers would
+    take it for the token, and then a document could speak as the system. See `inert`.
 
     Attributes:
         n_ctx: room for prompt and answer together, in tokens; nobody checks that the server has it.
@@ -73,7 +79,12 @@ class ChatServer(ChatOpenAI, ChatModel):
         raise AttentionUnavailable(f"{self.model_name} at {self.openai_api_base}", "a server does not show it")
 
     def score_next(
-        self, conversations: Sequence[Sequence[BaseMessage]], candidates: Sequence[str], *, prefix: str = ""
+        self,
+        conversations: Sequence[Sequence[BaseMessage]],
+        candidates: Sequence[str],
+        *,
+        prefix: str = "",
+        cancelled: threading.Event | None = None,
     ) -> NDArray[np.float32]:
         """How likely each candidate is as the next token of the answer: `[n_conversations, n_candidates]`.
 
@@ -84,7 +95,8 @@ class ChatServer(ChatOpenAI, ChatModel):
             ModelError: the server tells none, or there is a `prefix` and the server is not known to continue it.
         """
         scorer, asked = self._scoring(conversations, prefix)
-        return self._scores(scorer.batch(asked), candidates)
+        (answers,) = until(cancelled, lambda: [scorer.batch(asked)])
+        return self._scores(answers, candidates)
 
     async def ascore_next(
         self, conversations: Sequence[Sequence[BaseMessage]], candidates: Sequence[str], *, prefix: str = ""
@@ -144,20 +156,27 @@ class ChatServer(ChatOpenAI, ChatModel):
     def _get_request_payload(
         self, input_: LanguageModelInput, *, stop: list[str] | None = None, **kwargs: Any
     ) -> dict[str, Any]:
+        for ours in ("cancelled", "thinking"):  # how a server is kept from thinking, each says otherwise
+            kwargs.pop(ours, None)
         payload: dict[str, Any] = super()._get_request_payload(input_, stop=stop, **kwargs)
         if "max_completion_tokens" in payload and _host(self.openai_api_base) != "api.openai.com":
             payload["max_tokens"] = payload.pop("max_completion_tokens")
         if own := {name: payload.pop(name) for name in _NOT_OPENAIS if name in payload}:
             payload["extra_body"] = (payload.get("extra_body") or {}) | own
+        for message in payload.get("messages", ()):
+            message["content"] = _as_text(message.get("content"))
         return payload
 
     def _generate(self, *args: Any, **kwargs: Any) -> ChatResult:
+        cancelled, generate = kwargs.pop("cancelled", None), super()._generate
         with self._explained():
-            return super()._generate(*args, **kwargs)
+            (result,) = until(cancelled, lambda: [generate(*args, **kwargs)])
+            return result
 
     def _stream(self, *args: Any, **kwargs: Any) -> Iterator[ChatGenerationChunk]:
+        cancelled, stream = kwargs.pop("cancelled", None), super()._stream
         with self._explained():
-            yield from super()._stream(*args, **kwargs)
+            yield from until(cancelled, lambda: stream(*args, **kwargs))
 
     async def _agenerate(self, *args: Any, **kwargs: Any) -> ChatResult:
         with self._explained():
@@ -226,6 +245,15 @@ def _options(sampling: Sampling) -> dict[str, Any]:
         whole = all(bias.is_integer() for bias in biases.values())  # OpenAI takes no others
         (told if whole else asked)["logit_bias"] = biases
     return told | ({"extra_body": asked} if asked else {})
+
+
+def _as_text(content: Any) -> Any:
+    """What a message says, whole or in parts, without control tokens."""
+    if isinstance(content, str):
+        return without_control_tokens(content)
+    if isinstance(content, list):
+        return [part | {"text": _as_text(part["text"])} if "text" in part else part for part in content]
+    return content
 
 
 def _has_valid_port(parts: SplitResult) -> bool:

@@ -74,15 +74,15 @@ class ChatTemplate:
         self._weights = weights
         self._source = source
 
-    def prompt(self, turns: Sequence[Turn], tools: Sequence[Tool] = ()) -> Prompt:
-        """Render `turns`, and `tools` that may be called.
+    def prompt(self, turns: Sequence[Turn], tools: Sequence[Tool] = (), *, thinking: bool = True) -> Prompt:
+        """Render `turns`, and `tools` that may be called; without `thinking` the answer begins where it would think.
 
         Raises:
             ModelError: the template refuses the conversation.
         """
         marks = Marks()
         text, native = self._render(self._hide(marks, turns), [marks.hide(tool, self._delimiter) for tool in tools])
-        tokens = self._tokenize(marks, text)
+        tokens = self._tokenize(marks, text if thinking else without_thinking(text, self._source))
         return Prompt(tokens, self._form, True) if native and self._form else Prompt(tokens)
 
     def answer_begun(self, turns: Sequence[Turn], prefix: str = "") -> list[int]:
@@ -91,9 +91,7 @@ class ChatTemplate:
         Raises:
             ModelError: the template refuses the conversation.
         """
-        marks = Marks()
-        text, _ = self._render(self._hide(marks, turns), [])
-        tokens = self._tokenize(marks, without_thinking(text, self._source))
+        tokens = self.prompt(turns, thinking=False).tokens
         return [*tokens, *(self._weights.tokenize_plain(prefix, within=True) if prefix else [])]
 
     def _hide(self, marks: Marks, turns: Sequence[Turn]) -> list[Turn]:

@@ -1,7 +1,8 @@
-r"""An empty thinking block: a model that would think before it answers then begins with the answer.
+r"""Thoughts before an answer: kept from being written, or taken away.
 
-What is likely as the first token of an answer can be read only where the answer begins. Qwen3 was trained on
-`<think>\n\n</think>\n\n` for questions that need no thought; DeepSeek-R1's template opens the block itself.
+With an empty thinking block a model that would think before it answers begins with the answer. What is likely as the
+first token of an answer can be read only there. Qwen3 was trained on `<think>\n\n</think>\n\n` for questions that need
+no thought; DeepSeek-R1's template opens the block itself, so the model only closes it.
 """
 
 from __future__ import annotations
@@ -23,3 +24,17 @@ def without_thinking(rendered: str, template: str) -> str:
         return rendered
     before = end.removesuffix(_OPEN) if end.endswith(_OPEN) else rendered
     return f"{before}{_OPEN}\n\n{_CLOSE}\n\n"
+
+
+def after_thinking(text: str) -> str:
+    """What a model says after its thoughts; nothing if it was cut off while it thought.
+
+    ```python
+    from ragloom.rag.llm.thinking import after_thinking
+
+    print(after_thinking("<think>Toad? Mole?</think> Toad."))  # -> Toad.
+    print(repr(after_thinking("<think>Toad? Mo")))             # -> ''
+    ```
+    """
+    said = text.rpartition(_CLOSE)[2].strip()
+    return "" if said.startswith(_OPEN) else said

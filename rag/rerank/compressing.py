@@ -11,27 +11,23 @@ attention of one layer in the same way; we keep whole sentences, which can be ci
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import cache
 
-from langchain_core.callbacks import Callbacks
-from langchain_core.documents import BaseDocumentCompressor, Document
-from pydantic import ConfigDict, Field
+from langchain_core.documents import Document
+from pydantic import Field
 
 from ..ingest.span import Span
 from .explaining import weight_of
 from .icr import IcrReranker
 from .pieces import rank_in_pieces
-from .types import Ranked, Ranking
+from .runnable import Compressed, Compressor
+from .types import Ranked
 from .units import units
 
-_log = logging.getLogger(__name__)
 
-
-class IcrCompressor(BaseDocumentCompressor):
+class IcrCompressor(Compressor):
     """Keeps the sentences that matter for a query, within a budget of tokens.
 
     What is kept of a document becomes one document for each run of neighbouring sentences, with the metadata of the
@@ -55,50 +51,19 @@ class IcrCompressor(BaseDocumentCompressor):
         language: of the documents, for finding their sentences.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
-
     reranker: IcrReranker
     max_tokens: int = Field(default=1000, ge=1)
     language: str = "en"
 
-    def compress_documents(
-        self,
-        documents: Sequence[Document],
-        query: str,
-        callbacks: Callbacks | None = None,  # noqa: ARG002 - nothing of LangChain is called
-    ) -> list[Document]:
-        """Keep what matters, documents by rank and sentences in their order; empty where no sentence fits.
-
-        Raises:
-            RerankError: the query is empty.
-            ModelError: the model failed.
-        """
-        return self._kept(self._read(query, documents))
-
-    async def acompress_documents(
-        self,
-        documents: Sequence[Document],
-        query: str,
-        callbacks: Callbacks | None = None,  # noqa: ARG002 - nothing of LangChain is called
-    ) -> list[Document]:
-        """Compress as `compress_documents` does, without blocking the event loop; a cancelled task ends the read."""
-        cancelled = threading.Event()
-        try:
-            ranking = await asyncio.to_thread(self._read, query, documents, cancelled)
-        finally:
-            cancelled.set()
-        return await asyncio.to_thread(self._kept, ranking)
-
-    def _read(self, query: str, documents: Sequence[Document], cancelled: threading.Event | None = None) -> Ranking:
+    def _compressed(
+        self, documents: Sequence[Document], query: str, cancelled: threading.Event | None = None
+    ) -> Compressed:
+        """Keep what matters, documents by rank and sentences in their order; none where no sentence fits."""
         explaining = self.reranker.model_copy(update={"explain": True, "keep": None})
         reranker = explaining.until(cancelled) if cancelled else explaining
-        return rank_in_pieces(reranker, query, documents, language=self.language)
-
-    def _kept(self, ranking: Ranking) -> list[Document]:
-        for note in ranking.notes:
-            _log.warning("%s: %s", type(self).__name__, note)
+        ranking = rank_in_pieces(reranker, query, documents, language=self.language)
         best = ranking[: self.reranker.keep]
-        return compress(best, self.max_tokens, self.reranker.llm.count_tokens, language=self.language)
+        return compress(best, self.max_tokens, self.reranker.llm.count_tokens, language=self.language), ranking.notes
 
 
 def compress(

@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Self
 
-from langchain_core.callbacks import Callbacks
-from langchain_core.documents import BaseDocumentCompressor, Document
-from langchain_core.runnables import Runnable
-from pydantic import ConfigDict, Field
+from langchain_core.documents import Document
+from pydantic import Field
 
 from .errors import RerankError
 from .fusing import with_first_stage
-from .runnable import as_runnable
+from .runnable import Compressed, Compressor
 from .types import Highlight, Passage, Ranked, Ranking, Scores
 
-_log = logging.getLogger(__name__)
 
-
-class Reranker(BaseDocumentCompressor):
+class Reranker(Compressor):
     """Puts documents into the order of their relevance for a query.
 
     A subclass scores passages; the rest is here. Passages are distinct and none is empty: documents that say the same
-    are scored once and keep the order in which they were given, and those that say nothing come last.
+    are scored once and keep the order in which they were given, and those that say nothing come last. As a LangChain
+    compressor it gives copies of the documents, with `relevance_score` in their metadata.
 
     Attributes:
         keep: how many of the best to return; None: all.
@@ -34,8 +30,6 @@ class Reranker(BaseDocumentCompressor):
             does). It decides between equals in any case; with a weight, documents that say the same have scores that
             differ. See `fusing.with_first_stage`.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
     keep: int | None = Field(default=None, ge=1)
     first_stage: Annotated[float, Field(ge=0, le=1)] = 0.0
@@ -112,35 +106,11 @@ class Reranker(BaseDocumentCompressor):
         """This reranker, which ends what it does when the event is set."""
         return self
 
-    def compress_documents(
-        self,
-        documents: Sequence[Document],
-        query: str,
-        callbacks: Callbacks | None = None,  # noqa: ARG002 - models that are called report by themselves
-    ) -> list[Document]:
-        """Rank as `rank` does; copies of the documents, with `relevance_score` in their metadata.
-
-        What `Ranking.notes` says, such as that documents were cut, is logged as a warning.
-        """
-        return self._told(self.rank(query, documents))
-
-    async def acompress_documents(
-        self,
-        documents: Sequence[Document],
-        query: str,
-        callbacks: Callbacks | None = None,  # noqa: ARG002 - models that are called report by themselves
-    ) -> list[Document]:
-        """Compress as `compress_documents` does, without blocking the event loop; see `arank`."""
-        return self._told(await self.arank(query, documents))
-
-    def _told(self, ranking: Ranking) -> list[Document]:
-        for note in ranking.notes:
-            _log.warning("%s: %s", type(self).__name__, note)
-        return [ranked.as_document() for ranked in ranking]
-
-    def as_runnable(self) -> Runnable[Mapping[str, Any], list[Document]]:
-        """A Runnable of `{"query": ..., "documents": ...}` to documents, for a chain with `|`."""
-        return as_runnable(self)
+    def _compressed(
+        self, documents: Sequence[Document], query: str, cancelled: threading.Event | None = None
+    ) -> Compressed:
+        ranking = (self.until(cancelled) if cancelled else self).rank(query, documents)
+        return [ranked.as_document() for ranked in ranking], ranking.notes
 
 
 def _highlights(scored: Scores, place: int | None, passage: Passage) -> tuple[Highlight, ...]:

@@ -1,21 +1,71 @@
-"""A document compressor as a step of a chain."""
+"""What takes documents and a query, and gives documents: LangChain's document compressor, in one place."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+import logging
+import threading
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from langchain_core.callbacks import Callbacks
 from langchain_core.documents import BaseDocumentCompressor, Document
 from langchain_core.runnables import Runnable, RunnableLambda
+from pydantic import ConfigDict
+
+_log = logging.getLogger(__name__)
+
+Compressed = tuple[list[Document], Sequence[str]]
+"""The documents that are given, and what a user should know of it, such as that documents were cut."""
 
 
-def as_runnable(compressor: BaseDocumentCompressor) -> Runnable[Mapping[str, Any], list[Document]]:
-    """A Runnable of `{"query": ..., "documents": ...}` to what the compressor makes of the documents."""
+class Compressor(BaseDocumentCompressor):
+    """A document compressor, which a subclass makes by one method, `_compressed`; notes are logged as warnings."""
 
-    def compress(asked: Mapping[str, Any]) -> list[Document]:
-        return list(compressor.compress_documents(asked["documents"], asked["query"]))
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
-    async def acompress(asked: Mapping[str, Any]) -> list[Document]:
-        return list(await compressor.acompress_documents(asked["documents"], asked["query"]))
+    @abstractmethod
+    def _compressed(
+        self, documents: Sequence[Document], query: str, cancelled: threading.Event | None = None
+    ) -> Compressed:
+        """What is given for these documents; `cancelled` is set as soon as nobody waits for it any longer."""
 
-    return RunnableLambda(compress, acompress, name=type(compressor).__name__)
+    def compress_documents(
+        self,
+        documents: Sequence[Document],
+        query: str,
+        callbacks: Callbacks | None = None,  # noqa: ARG002 - models that are called report by themselves
+    ) -> list[Document]:
+        """Copies of the documents that are given, or of parts of them; what a user should know is logged."""
+        return self._told(self._compressed(documents, query))
+
+    async def acompress_documents(
+        self,
+        documents: Sequence[Document],
+        query: str,
+        callbacks: Callbacks | None = None,  # noqa: ARG002 - models that are called report by themselves
+    ) -> list[Document]:
+        """Compress as `compress_documents` does, without blocking the event loop; a cancelled task ends what can be."""
+        cancelled = threading.Event()
+        try:
+            return self._told(await asyncio.to_thread(self._compressed, documents, query, cancelled))
+        finally:
+            cancelled.set()
+
+    def as_runnable(self) -> Runnable[Mapping[str, Any], list[Document]]:
+        """A Runnable of `{"query": ..., "documents": ...}` to documents, for a chain with `|`."""
+
+        def compress(asked: Mapping[str, Any]) -> list[Document]:
+            return self.compress_documents(asked["documents"], asked["query"])
+
+        async def acompress(asked: Mapping[str, Any]) -> list[Document]:
+            return await self.acompress_documents(asked["documents"], asked["query"])
+
+        return RunnableLambda(compress, acompress, name=type(self).__name__)
+
+    def _told(self, compressed: Compressed) -> list[Document]:
+        documents, notes = compressed
+        for note in notes:
+            _log.warning("%s: %s", type(self).__name__, note)
+        return documents

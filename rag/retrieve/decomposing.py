@@ -8,18 +8,19 @@ another one is left out, and what is about something else too (see `wording`).
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from langchain_core.exceptions import OutputParserException
 from langchain_core.language_models import BaseChatModel
-from langchain_core.runnables import RunnableConfig, RunnableSerializable
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from ..._explain import count
 from ...prompts import load_prompt
 from ..llm.json_asking import ask_json
+from ..llm.step import Step
 from .errors import RewritingError
 from .wording import is_about, says_the_same
 
@@ -42,8 +43,8 @@ class Decomposed:
     notes: tuple[str, ...]
 
 
-class Decomposer(RunnableSerializable[str, Decomposed]):
-    """Divides a question into simpler ones; a LangChain Runnable.
+class Decomposer(Step[str, Decomposed]):
+    """Divides a question into simpler ones; a LangChain Runnable, which refuses an empty question: `RewritingError`.
 
     ```python
     from ragloom import load
@@ -60,31 +61,18 @@ class Decomposer(RunnableSerializable[str, Decomposed]):
         language: in which words are compared: a code such as `en`, or `other`.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
-
     llm: BaseChatModel
     most: int = Field(default=MOST, ge=1)
     language: str = "en"
 
-    def invoke(
-        self,
-        input: str,  # noqa: A002 - LangChain's name
-        config: RunnableConfig | None = None,
-        **_: Any,
-    ) -> Decomposed:
-        """Divide a question.
-
-        Raises:
-            RewritingError: the question is empty.
-        """
-        return self._call_with_config(self._decomposed, input, config)
-
-    def _decomposed(self, question: str) -> Decomposed:
+    def _make(self, question: str, cancelled: threading.Event) -> Decomposed:
         if not question.strip():
             raise RewritingError("the question is empty; ask something")
         prompt = load_prompt("decompose").render(question=question, most=str(self.most))
         try:
-            reply = ask_json(self.llm, prompt, schema(self.most), max_tokens=_TOKENS_EACH * self.most)
+            reply = ask_json(
+                self.llm, prompt, schema(self.most), max_tokens=_TOKENS_EACH * self.most, cancelled=cancelled
+            )
         except OutputParserException as error:
             return Decomposed((), (f"the LLM's answer cannot be read: {' '.join(str(error).split())[:200]}",))
         written = reply.get("questions") if isinstance(reply, Mapping) else None

@@ -13,20 +13,23 @@ relevance feedback. With ranks `r` by the reranker and scores `s_i = (scale / 2)
     L(q) = mean over pairs with r_i < r_j of log(1 + exp(s_j - s_i)) / (r_i + r_j).
 
 `scale` is the range of the reranker's scores over that of the cosines, and 20 steps of 0.001 are those of the paper's
-program; it takes a step more, towards a cross-encoder's scores, which we leave out.
+program. There they only refine a vector that 100 steps of 0.005 have moved before, towards a cross-encoder's scores of
+100 passages, and the vectors are not of length 1. That larger part we leave out.
 
 Whether the first search, for the documents, and the second one are dense or hybrid is what Li et al., "To Interpolate
-or not to Interpolate", SIGIR 2022, call interpolation before and after feedback: see `FeedbackRetriever`.
+or not to Interpolate", SIGIR 2022, call interpolation before and after feedback: see `FeedbackRetriever`. They weigh
+scores; ours is fused by rank, as every hybrid search is here, and has no weight.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from .descent import descend
 
@@ -87,6 +90,12 @@ class Rocchio(Feedback):
 
     alpha: float = Field(default=ALPHA, ge=0, allow_inf_nan=False)
     beta: float = Field(default=BETA, ge=0, allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def _leads_somewhere(self) -> Self:
+        if not self.alpha and not self.beta:
+            raise ValueError("alpha and beta are both 0, which leaves no vector; give one of them a weight")
+        return self
 
     def _moved(self, vector: Vectors, documents: Vectors, scores: Sequence[float]) -> Vectors:  # noqa: ARG002 - ranks do
         moved: Vectors = self.alpha * vector + self.beta * documents.mean(axis=0)

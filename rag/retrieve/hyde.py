@@ -15,20 +15,20 @@ search by words keeps the query; and an LLM that fails, writes nothing or takes 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
-from langchain_core.runnables import RunnableConfig, RunnableSerializable
-from langchain_core.runnables.config import run_in_executor
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, SkipValidation
+from pydantic import AfterValidator, BeforeValidator, Field, SkipValidation
 
 from ...prompts import Prompt, load_prompt
 from ...stores.analysis import STEMMERS, UNSTEMMED
 from ...stores.embedder import TextEmbedder, as_embedder
-from ..llm.several import aseveral, several
+from ..llm.replying import at_once, reply
+from ..llm.step import Step
 from .errors import QueryVectorError
 from .query_vector import QueryVector
 
@@ -50,7 +50,13 @@ def _with_query(task: str | Prompt) -> str | Prompt:
     return task
 
 
-class Hyde(RunnableSerializable[str, QueryVector]):
+def _with_name(language: str) -> str:
+    if len(language) == 2 and language not in STEMMERS:
+        raise ValueError(f"{language!r} is no code that is known here; write the language's name in English")
+    return language
+
+
+class Hyde(Step[str, QueryVector]):
     """Makes the vector of a query from passages that an LLM imagines; a LangChain Runnable.
 
     ```python
@@ -67,10 +73,11 @@ class Hyde(RunnableSerializable[str, QueryVector]):
     print(hits[0].document.page_content[:4])                   # -> Toad
     ```
 
-    A query that is longer than what the embedder reads counts with its beginning.
+    A query that is longer than what the embedder reads counts with its beginning; an empty one is refused:
+    `QueryVectorError`.
 
     Attributes:
-        llm: any LangChain chat model; one that is not ragloom's has its own temperature, length and timeout.
+        llm: any LangChain chat model; one that is not ragloom's has its own temperature.
         embedder: the corpus', or LangChain `Embeddings`, or what `Embedder` takes.
         n: how many passages.
         task: what kind of passage, or a prompt of your own with `$query` and perhaps `$in_language`.
@@ -78,62 +85,38 @@ class Hyde(RunnableSerializable[str, QueryVector]):
         temperature: 0 would write the same passage n times.
         max_tokens: where a passage is cut off.
         seed: of the first passage; each further one has the next.
-        timeout: seconds after which the passages are given up, and what is being written ends; None: never.
+        timeout: seconds after which the passages are given up; what a model of this machine is writing then ends, what
+            a server or another's model is doing nobody waits for. None: never.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
     llm: BaseChatModel
     embedder: Annotated[SkipValidation[TextEmbedder], BeforeValidator(as_embedder)]
     n: int = Field(default=N, ge=1)
     task: Annotated[Task | Prompt, AfterValidator(_with_query)] = "web"
-    language: str = "en"
+    language: Annotated[str, AfterValidator(_with_name)] = "en"
     temperature: float = Field(default=TEMPERATURE, ge=0)
     max_tokens: int = Field(default=MAX_TOKENS, ge=1)
     seed: int = Field(default=0, ge=0)
     timeout: float | None = Field(default=None, gt=0)
 
-    def invoke(
-        self,
-        input: str,  # noqa: A002 - LangChain's name
-        config: RunnableConfig | None = None,
-        **_: Any,
-    ) -> QueryVector:
-        """Make the vector of a query.
-
-        Raises:
-            QueryVectorError: the query is empty.
-        """
-        return self._call_with_config(self._vector, input, config)
-
-    async def ainvoke(
-        self,
-        input: str,  # noqa: A002 - LangChain's name
-        config: RunnableConfig | None = None,
-        **_: Any,
-    ) -> QueryVector:
-        """Make the vector as `invoke` does; the event loop goes on, and a cancelled task ends what is written."""
-        return await self._acall_with_config(self._avector, input, config)
-
-    def _vector(self, query: str) -> QueryVector:
+    def _make(self, query: str, cancelled: threading.Event) -> QueryVector:
         prompt = self._prompt(query)
+
+        def imagine(turn: int, ended: threading.Event) -> str:
+            seed = self.seed + turn
+            return reply(self.llm, prompt, **self._options, seed=seed, cancelled=ended).text
+
         try:
-            texts = several(self.llm, prompt, self.n, **self._options)
-        except Exception as error:  # noqa: BLE001 - whatever the LLM may raise, the query can be searched for
+            texts = at_once(imagine, range(self.n), cancelled=cancelled, timeout=self.timeout)
+        except Exception as error:
+            if cancelled.is_set():
+                raise
             return self._made(query, [], error)
         return self._made(query, texts)
 
-    async def _avector(self, query: str) -> QueryVector:
-        prompt = self._prompt(query)
-        try:
-            texts = await aseveral(self.llm, prompt, self.n, **self._options)
-        except Exception as error:  # noqa: BLE001 - whatever the LLM may raise, the query can be searched for
-            return await run_in_executor(None, self._made, query, [], error)
-        return await run_in_executor(None, self._made, query, texts)
-
     @property
     def _options(self) -> dict[str, Any]:
-        options = {"temperature": self.temperature, "max_tokens": self.max_tokens, "seed": self.seed}
+        options = {"temperature": self.temperature, "max_tokens": self.max_tokens}
         return options if self.timeout is None else {**options, "timeout": self.timeout}
 
     def _prompt(self, query: str) -> list[BaseMessage]:
@@ -144,7 +127,7 @@ class Hyde(RunnableSerializable[str, QueryVector]):
         return prompt.render(**{name: values[name] for name in prompt.variables})
 
     def _made(self, query: str, texts: Sequence[str], error: Exception | None = None) -> QueryVector:
-        passages = [text.strip() for text in texts if text.strip()]
+        passages = [text for text in texts if text]
         notes = []
         if error:
             notes.append(f"the LLM failed ({' '.join(str(error).split()) or type(error).__name__}): the query alone")
@@ -160,4 +143,5 @@ class Hyde(RunnableSerializable[str, QueryVector]):
 
 
 def _in_language(language: str) -> str:
-    return "" if language in ("en", UNSTEMMED) else f" in {STEMMERS.get(language, language).capitalize()}"
+    name = STEMMERS.get(language, language)
+    return "" if language in ("en", UNSTEMMED) else f" in {name[:1].upper()}{name[1:]}"

@@ -10,16 +10,18 @@ otherwise the question stays as it is.
 from __future__ import annotations
 
 import textwrap
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage, HumanMessage, MessageLikeRepresentation, convert_to_messages
-from langchain_core.runnables import RunnableConfig, RunnableSerializable
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from ...prompts import load_prompt
+from ..llm.replying import reply
+from ..llm.step import Step
 from .errors import RewritingError
 from .wording import first_line, is_about, keeps
 
@@ -49,8 +51,10 @@ class Rewritten:
     notes: tuple[str, ...]
 
 
-class Rewriter(RunnableSerializable[Mapping[str, Any], Rewritten]):
-    """Rewrites the last question of a conversation; a LangChain Runnable.
+class Rewriter(Step[Mapping[str, Any], Rewritten]):
+    """Rewrites the last question of a conversation; a LangChain Runnable of `{"question": ..., "history": [...]}`.
+
+    The history is messages, or what LangChain takes for them. An empty question is refused: `RewritingError`.
 
     ```python
     from ragloom import load
@@ -71,27 +75,12 @@ class Rewriter(RunnableSerializable[Mapping[str, Any], Rewritten]):
         language: of the conversation, in which words are compared: a code such as `en`, or `other`.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
-
     llm: BaseChatModel
     messages: int = Field(default=MESSAGES, ge=1)
     max_characters: int = Field(default=MAX_CHARACTERS, ge=10)
     language: str = "en"
 
-    def invoke(
-        self,
-        input: Mapping[str, Any],  # noqa: A002 - LangChain's name
-        config: RunnableConfig | None = None,
-        **_: Any,
-    ) -> Rewritten:
-        """Rewrite `{"question": ..., "history": [...]}`; the history is messages, or what LangChain takes for them.
-
-        Raises:
-            RewritingError: the question is empty.
-        """
-        return self._call_with_config(self._rewritten, input, config)
-
-    def _rewritten(self, asked: Mapping[str, Any]) -> Rewritten:
+    def _make(self, asked: Mapping[str, Any], cancelled: threading.Event) -> Rewritten:
         question = str(asked["question"])
         if not question.strip():
             raise RewritingError("the question is empty; ask something")
@@ -100,7 +89,14 @@ class Rewriter(RunnableSerializable[Mapping[str, Any], Rewritten]):
         if not talk:
             return Rewritten(question, ("nothing was said before",))
         prompt = load_prompt("rewrite").render(conversation=talk, question=question)
-        written = first_line(self.llm.invoke(prompt, max_tokens=MAX_TOKENS, stop=["\n"]).text, labels=LABELS)
+        try:
+            said = reply(self.llm, prompt, max_tokens=MAX_TOKENS, stop=["\n"], cancelled=cancelled).text
+        except Exception as error:  # whatever the LLM may raise, the question can be asked as it is
+            if cancelled.is_set():
+                raise
+            why = " ".join(str(error).split()) or type(error).__name__
+            return Rewritten(question, (f"the LLM failed ({why}): the question as it is",))
+        written = first_line(said, labels=LABELS)
         if not written:
             return Rewritten(question, ("the LLM wrote nothing: the question as it is",))
         if not is_about(written, question, talk, language=self.language):

@@ -16,9 +16,7 @@ from ...generate.types import unknown
 from ..context import Context
 from ..node_type import node
 from ..state import RagState, Update, written
-from .retrieving import HowMany
-
-Count = Annotated[int, Field(ge=0)]
+from .retrieving import Count, HowMany
 
 Asked = Literal["question", "query"]
 """What is answered: the question as it was asked, or as a node has rewritten it."""
@@ -98,6 +96,7 @@ def cited(
             max_prompt_tokens=max_prompt_tokens,
             max_answer_tokens=max_answer_tokens,
             language=context.language,
+            cancelled=context.cancelled,
         )
     except PassageTooLongError as error:
         answer = unknown(question, str(error))
@@ -120,16 +119,13 @@ def notes(
         max_note_tokens: where a note is cut off.
         max_answer_tokens: where the answer is cut off.
     """
-    context.check_cancelled()
-    answer = noting.noted(
-        state.question,
-        [hit.document for hit in state.documents],
-        context.llm,
+    chain = noting.ChainOfNote(
+        llm=context.llm,
         max_note_tokens=max_note_tokens,
         max_answer_tokens=max_answer_tokens,
         language=context.language,
-        cancelled=context.cancelled,
     )
+    answer = chain.answer(state.question, [hit.document for hit in state.documents], cancelled=context.cancelled)
     for note in answer.notes:
         context.note(note)
     return {"answer": answer}

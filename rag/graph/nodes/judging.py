@@ -43,7 +43,7 @@ def main_rag(
     context.note(str(filtered))
     for note in filtered.notes:
         context.note(note)
-    kept = [Hit(judged.document, judged.score, rank) for rank, judged in enumerate(filtered.kept, start=1)]
+    kept = [Hit(judged.document, judged.score or 0.0, rank) for rank, judged in enumerate(filtered.kept, start=1)]
     verdicts = [_verdict(each, kept=True) for each in filtered.kept]
     return {"documents": kept, "verdicts": [*verdicts, *(_verdict(each, kept=False) for each in filtered.dropped)]}
 

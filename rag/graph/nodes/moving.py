@@ -15,10 +15,9 @@ from ...retrieve.query_vector import QueryVector
 from ..context import Context
 from ..node_type import node
 from ..state import RagState, Update
-from .retrieving import HowMany, moved_vector
+from .retrieving import Count, HowMany, moved_vector
 from .vectors import vectors_of
 
-Count = Annotated[int, Field(ge=0)]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 

@@ -14,7 +14,7 @@ from ...rerank.windows import check_overlap
 from ..context import Context
 from ..node_type import node
 from ..state import RagState, Update
-from .retrieving import HowMany
+from .retrieving import Count, HowMany
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +30,6 @@ KEEP = 10
 READS = frozenset({"query", "documents"})
 WRITES = frozenset({"documents", "candidates"})
 
-Count = Annotated[int, Field(ge=0)]
 Several = Annotated[int, Field(ge=2)]
 
 

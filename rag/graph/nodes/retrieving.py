@@ -34,6 +34,7 @@ def _checked(where: dict[str, Any]) -> dict[str, Any]:
 
 
 HowMany = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=0)]
 Where = Annotated[dict[str, Any], AfterValidator(_checked)]
 
 

@@ -35,7 +35,7 @@ def rewrite(
         llm=context.llm, messages=messages, max_characters=max_characters, language=context.language
     )
     history = [(turn.role, turn.text) for turn in state.history]
-    rewritten = rewriter.invoke({"question": state.question, "history": history})
+    rewritten = rewriter.invoke({"question": state.question, "history": history}, cancelled=context.cancelled)
     for note in rewritten.notes:
         context.note(note)
     return {"query": rewritten.query}
@@ -48,7 +48,8 @@ def decompose(state: RagState, context: Context, *, most: HowMany = decomposing.
     Args:
         most: how many there are at most.
     """
-    decomposed = decomposing.Decomposer(llm=context.llm, most=most, language=context.language).invoke(state.query)
+    decomposer = decomposing.Decomposer(llm=context.llm, most=most, language=context.language)
+    decomposed = decomposer.invoke(state.query, cancelled=context.cancelled)
     for note in decomposed.notes:
         context.note(note)
     return {"subquestions": list(decomposed.questions)}

@@ -21,6 +21,7 @@ from langgraph.errors import GraphBubbleUp
 from langgraph.types import Command
 
 from ....errors import RagloomError
+from ...llm.errors import Cancelled
 from ..context import Context
 from ..errors import CancelledError, NodeError
 from ..events import Event, NodeEnded, NodeFailed, NodeStarted
@@ -197,7 +198,7 @@ class NodeRunner(Runnable[Mapping[str, Any], Any]):
             try:
                 returned = await by.attempt(self._attempt(node, state, context))
                 update = checked(self.node, _type(node), returned)
-            except (GraphBubbleUp, CancelledError):
+            except (GraphBubbleUp, CancelledError, Cancelled):
                 raise
             except Exception as error:
                 then = "retry" if left else node.spec.on_error

@@ -108,6 +108,13 @@ class Session:
         asked = [*state.history, Turn("user", state.question)]
         return [*asked, Turn("assistant", str(state.answer))] if values.get(ENDED) and state.answer else asked
 
+    def forget(self, thread: str) -> None:
+        """Delete a thread."""
+        with open_saver(self.kept) as saver:
+            if saver is None:
+                raise _nowhere("find", thread)
+            saver.delete_thread(thread)
+
     def _told(self, values: Values | None, config: RunnableConfig | None, thread: str | None, modes: Modes) -> Told:
         run = Run(may_be_left=modes is not _QUIET or self.has_threads)
         begun = None if values is None else {**values, GRAPH: self.fingerprint}

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic.errors import PydanticInvalidForJsonSchema
 
+from ...llm.errors import Cancelled
 from ..errors import CancelledError, NodeTimeoutError, ResultError
 from ..node_type import NodeType
 from ..plan import PlannedNode
@@ -104,7 +105,7 @@ def ends_when_cancelled(trial: Trial, state: RagState) -> Iterator[str]:
             "let asyncio.CancelledError pass" if trial.kind.is_async else "call context.check_cancelled() now and then"
         )
         yield f"goes on when it is cancelled; {advice}"
-    elif error and not isinstance(error, CancelledError) and "CancelledError" not in str(error):
+    elif error and not isinstance(error, CancelledError | Cancelled) and "CancelledError" not in str(error):
         yield f"fails when it is cancelled: {type(error).__name__}: {_said(error)}; let CancelledError pass"
 
 

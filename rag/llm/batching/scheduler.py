@@ -136,7 +136,7 @@ class Scheduler:
             self._waiting.remove(waiting)
             waiting[0].close()
         for task in [*(run.task for run in ended), *(task for task, _ in late)]:
-            task.tell_deadline()
+            task.tell_end()
 
     def _admit(self) -> None:
         """Let waiting tasks in, first come, first served, while there is a sequence and room for them."""

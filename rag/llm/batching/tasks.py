@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import Cancelled
 from ..requests import Delta, FinishReason, Request
 from ..text import TextStream
 from ..weights import Weights
@@ -32,13 +34,20 @@ class Task(ABC):
         generated: tokens drawn so far.
     """
 
-    def __init__(self, prompt: Sequence[int], sink: Sink, timeout: float | None = None) -> None:
-        """Tell `sink` what comes of `prompt`; fail after `timeout` seconds."""
+    def __init__(
+        self,
+        prompt: Sequence[int],
+        sink: Sink,
+        timeout: float | None = None,
+        cancelled: threading.Event | None = None,
+    ) -> None:
+        """Tell `sink` what comes of `prompt`; fail after `timeout` seconds, or when `cancelled` is set."""
         self.prompt = list(prompt)
         self.reused: int | None = None
         self.generated = 0
         self._sink = sink
         self.deadline = Deadline(timeout)
+        self._given = cancelled
         self._cancelled = False
 
     @property
@@ -61,11 +70,17 @@ class Task(ABC):
     @property
     def has_ended(self) -> bool:
         """Whether nobody wants the result any more, or it is too late for it."""
-        return self._cancelled or self.deadline.exceeded is not None
+        return self._cancelled or self._is_unwanted or self.deadline.exceeded is not None
 
-    def tell_deadline(self) -> None:
-        """Tell whoever still waits that it is too late."""
-        if not self._cancelled and (error := self.deadline.exceeded):
+    @property
+    def _is_unwanted(self) -> bool:
+        return self._given is not None and self._given.is_set()
+
+    def tell_end(self) -> None:
+        """Tell whoever still waits that it was cancelled, or is too late."""
+        if self._cancelled:
+            return
+        if error := Cancelled() if self._is_unwanted else self.deadline.exceeded:
             self._sink(error)
 
     @abstractmethod
@@ -87,7 +102,7 @@ class Generation(Task):
         self, weights: Weights, prompt: Sequence[int], request: Request, sampler: Sampler, room: int, sink: Sink
     ) -> None:
         """Answer `request`, whose `prompt` leaves `room` for so many tokens; the `sampler` is the task's own."""
-        super().__init__(prompt, sink, request.timeout)
+        super().__init__(prompt, sink, request.timeout, request.cancelled)
         self._weights = weights
         self._request = request
         limit = request.sampling.max_tokens
@@ -132,9 +147,16 @@ class Scoring(Task):
 
     most_tokens = 0
 
-    def __init__(self, prompt: Sequence[int], candidates: NDArray[np.intp], timeout: float | None, sink: Sink) -> None:
+    def __init__(
+        self,
+        prompt: Sequence[int],
+        candidates: NDArray[np.intp],
+        timeout: float | None,
+        cancelled: threading.Event | None,
+        sink: Sink,
+    ) -> None:
         """Score the `candidates`, token ids `[n_candidates]`."""
-        super().__init__(prompt, sink, timeout)
+        super().__init__(prompt, sink, timeout, cancelled)
         self._candidates = candidates
         self._scores = np.empty(0, np.float32)
 

@@ -1,0 +1,67 @@
+"""Waiting for what cannot be stopped, such as a server's answer, for as long as anybody wants it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextvars import copy_context
+from queue import Empty, SimpleQueue
+from typing import TypeVar
+
+from .errors import Cancelled
+
+Part = TypeVar("Part")
+
+_TICK = 0.05
+"""Seconds after which whoever waits looks up, to see whether he should go on."""
+
+
+def until(cancelled: threading.Event | None, begin: Callable[[], Iterable[Part]]) -> Iterator[Part]:
+    """The parts of what `begin` begins, as they come, until `cancelled` is set.
+
+    They are read in a thread of its own, which then nobody waits for: it ends with the part that it waits for.
+
+    ```python
+    import threading
+    from ragloom.rag.llm.waiting import until
+
+    print(list(until(threading.Event(), lambda: ["Toad", "Hall"])))  # -> ['Toad', 'Hall']
+    ```
+
+    Raises:
+        Cancelled: `cancelled` was set.
+        Exception: what the parts raise.
+    """
+    if cancelled is None:
+        yield from begin()
+        return
+    told: SimpleQueue[tuple[Part] | BaseException | None] = SimpleQueue()
+    left = threading.Event()
+
+    def read() -> None:
+        try:
+            for part in begin():
+                told.put((part,))
+                if left.is_set():
+                    return
+        except BaseException as error:  # noqa: BLE001 - whoever waits raises it
+            told.put(error)
+        else:
+            told.put(None)
+
+    threading.Thread(target=copy_context().run, args=(read,), name="ragloom-waiting", daemon=True).start()
+    try:
+        while True:
+            if cancelled.is_set():
+                raise Cancelled
+            try:
+                part = told.get(timeout=_TICK)
+            except Empty:
+                continue
+            if part is None:
+                return
+            if isinstance(part, BaseException):
+                raise part
+            yield part[0]
+    finally:
+        left.set()
