@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 Data = Annotated[
     Path,
     typer.Option(
-        "--data", help="Questions as CSV or JSON lines, or a folder in BEIR's form, of MuSiQue or of CLAP NQ."
+        "--data",
+        help="Questions as CSV or JSON lines; or a folder in BEIR's form, of MuSiQue, CLAP NQ, TimeQA or LoCoMo.",
     ),
 ]
 Limit = Annotated[int | None, typer.Option("--limit", min=1, help="At most so many questions, chosen at random.")]
