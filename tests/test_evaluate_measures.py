@@ -143,7 +143,7 @@ def test_k_precision_is_the_share_of_the_answer_that_the_documents_have() -> Non
 def test_costs_are_those_of_the_trace() -> None:
     trace = (
         NodeTrace("find", 5.0),
-        NodeTrace("draft", 20.0, tokens_in=9, tokens_out=3, tokens_reused=4, documents_in=2),
+        NodeTrace("draft", 20.0, tokens_in=9, tokens_out=3, tokens_reused=4, documents_read=2),
     )
     got = scores(ASKED, record(trace=trace))
     assert (got["ms"], got["tokens in"], got["tokens out"], got["tokens reused"]) == (25, 9, 3, 4)

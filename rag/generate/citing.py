@@ -70,8 +70,9 @@ def cited(
     packed = pack(documents, token_counter(llm), budget, room=room)
     reply = llm.invoke(prompt.render(passages=packed.text, question=question), max_tokens=max_answer_tokens)
     notes = (f"{len(packed.left_out)} of {len(documents)} passages did not fit",) if packed.left_out else ()
-    counted = reply.usage_metadata
-    usage = {"input_tokens": counted["input_tokens"], "output_tokens": counted["output_tokens"]} if counted else {}
+    usage = {"documents": len(packed.documents)}
+    if counted := reply.usage_metadata:
+        usage |= {"input_tokens": counted["input_tokens"], "output_tokens": counted["output_tokens"]}
     return read_cited(question, reply.text, packed.documents, notes=notes, usage=usage, language=language)
 
 

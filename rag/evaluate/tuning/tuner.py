@@ -158,7 +158,7 @@ def _check_told(measure: str, test: Dataset) -> None:
     Raises:
         EvaluateError: they lack what it is measured by.
     """
-    node = NodeTrace("any", 1.0, tokens_in=1, tokens_out=1, tokens_reused=1, documents_in=1)
+    node = NodeTrace("any", 1.0, tokens_in=1, tokens_out=1, tokens_reused=1, documents_read=1)
     runs = [
         Record(graph=AS_WRITTEN, question=each.id, made_with="", trace=(node,), answer=_any_answer(each.text))
         for each in test.questions
