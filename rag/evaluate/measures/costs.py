@@ -10,8 +10,7 @@ import numpy as np
 from ..record import Record
 
 COSTS = ("ms", "tokens in", "tokens reused", "tokens out", "documents to the LLM")
-"""What is told of a run's costs: the time of its nodes together, the LLM's tokens, the documents that nodes gave
-it."""
+"""What a run costs: the time of its nodes together, tokens of the LLM, documents that nodes gave it to read."""
 
 
 def score_costs(record: Record) -> dict[str, float]:

@@ -87,7 +87,8 @@ def differences(result: Result, measure: str) -> Markup:
     for axes, outcome in zip(all_axes, others, strict=True):
         gains = outcome.values(measure) - result.first.values(measure)
         gains = np.sort(gains[~np.isnan(gains)])
-        axes.bar(range(len(gains)), gains, width=1.0, color=["C3" if gain < 0 else "C2" for gain in gains])
+        for own, color in ((np.minimum(gains, 0), "C3"), (np.maximum(gains, 0), "C2")):
+            axes.stairs(own, fill=True, color=color)
         axes.axhline(0, color="0.5", linewidth=0.5)
         axes.set_xlabel(f"questions: {int((gains > 0).sum())} better, {int((gains < 0).sum())} worse")
         axes.set_ylabel(f"{measure} of {outcome.name}\nless that of {result.first.name}")
