@@ -22,8 +22,8 @@ import data
 import numpy as np
 from numpy.typing import NDArray
 from ragloom import Corpus, load
-from ragloom.rag.evaluate import Dataset, Question, read_dataset
-from ragloom.rag.evaluate.evaluating import Experiment
+from ragloom.rag.evaluate import Dataset, Given, Question, read_dataset
+from ragloom.rag.evaluate.experiment import Experiment
 from ragloom.rag.evaluate.graphs import named, opened
 from ragloom.rag.evaluate.log import RunLog
 from ragloom.rag.evaluate.result import Result
@@ -72,7 +72,7 @@ def _ten_variants(dataset: Dataset, corpus: Corpus, folder: Path) -> dict[str, A
     graphs = {f"keep {keep}": variant(keep) for keep in range(2, 2 + VARIANTS)}
     with (
         ExitStack() as closing,
-        opened(named(graphs), shared := SharedResults(), corpus=corpus) as together,
+        opened(named(graphs), shared := SharedResults(), Given(corpus)) as together,
         RunLog(folder / "ten.jsonl") as log,
     ):
         plain = [closing.enter_context(RagGraph(written, corpus=corpus)) for written in graphs.values()]
@@ -85,7 +85,7 @@ def _overhead(dataset: Dataset, corpus: Corpus, folder: Path) -> list[dict[str, 
     with (
         load("embedded") as llm,
         load("embedded") as other,
-        opened(named("default"), shared := SharedResults(), corpus=corpus, llm=llm) as graphs,
+        opened(named("default"), shared := SharedResults(), Given(corpus, llm)) as graphs,
         RagGraph("default", corpus=corpus, llm=other) as plain,
         RunLog(folder / "one.jsonl") as log,
     ):

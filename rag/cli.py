@@ -26,7 +26,7 @@ from .._explain import count
 from .._paths import expand_user
 from ..errors import RagloomError
 from .cli_chat import chat_command
-from .cli_evaluate import eval_command, tune_command
+from .cli_evaluate import eval_command
 from .cli_graph import graph_app
 from .cli_heads import heads_app
 from .cli_memory import memory_app
@@ -43,6 +43,7 @@ from .cli_parts import (
     refuse_with_graph,
     show_run,
 )
+from .cli_tune import tune_command
 from .options import (
     DEFAULT_INDEX,
     AllowImports,

@@ -129,3 +129,4 @@ def test_a_missing_extra_is_told_with_the_command_that_installs_it(
     done = run(*args)
     assert done.code == 2
     assert "is not installed; install it with: pip install 'ragloom[eval]'" in done.err
+    assert not (files / "out" / "runs.jsonl").exists()  # told before anything is run

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from asked import fill, quick
 from kittens import cat
-from ragloom.rag.evaluate import Dataset, Question, Result, evaluate
+from ragloom.rag.evaluate import Dataset, Given, Question, Result, evaluate
 from ragloom.rag.evaluate.report.cases import worst_cases
 from ragloom.rag.evaluate.report.markup import Markup, element, table
 from ragloom.rag.evaluate.report.page import main_measures
@@ -61,7 +61,7 @@ class Page(HTMLParser):
 
 @pytest.fixture
 def result(corpus: Corpus) -> Result:
-    return evaluate({NASTY: quick(), "strict": quick(quote={"min_confidence": 0.4})}, DATASET, corpus=fill(corpus))
+    return evaluate({NASTY: quick(), "strict": quick(quote={"min_confidence": 0.4})}, DATASET, Given(fill(corpus)))
 
 
 def test_the_report_loads_nothing_and_runs_nothing(result: Result, tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_the_worst_questions_come_first_with_what_each_node_did(corpus: Corpus) 
     graph = quick()
     graph["nodes"]["trip"] = "trip"
     graph["flow"] = ["start -> trip -> retrieve -> evidence -> quote -> end"]
-    outcome = evaluate({"a": graph}, DATASET, corpus=fill(corpus), types=[cat("trip", trip)])["a"]
+    outcome = evaluate({"a": graph}, DATASET, Given(fill(corpus), types=[cat("trip", trip)]))["a"]
     told = worst_cases(outcome, "F1", 3)
     assert told.index("failed: ") < told.index("Who says") < told.index("Toad steal")
     assert " confidence 0." in told
@@ -112,7 +112,7 @@ def test_intervals_are_worked_out_once(result: Result, tmp_path: Path, monkeypat
 
 def test_a_page_without_any_measure_of_quality_has_the_costs(tmp_path: Path) -> None:
     graph = {"nodes": {"rest": "rest"}, "flow": ["start -> rest -> end"]}
-    result = evaluate({"a": graph}, DATASET, types=[cat("rest", lambda _state, _context: None)])
+    result = evaluate({"a": graph}, DATASET, Given(types=[cat("rest", lambda _state, _context: None)]))
     shown = Page(result.write_report(tmp_path / "report.html").read_text("utf-8"))
     assert "What nodes cost" in shown.text
     assert "Worst cases" not in shown.text

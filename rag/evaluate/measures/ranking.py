@@ -74,6 +74,19 @@ def check_measures(names: Sequence[str]) -> None:
         _parsed(name)
 
 
+def is_measure(name: str) -> bool:
+    """Whether this is a measure of rankings, such as `nDCG@5`.
+
+    Raises:
+        MissingExtraError: ir-measures is not installed.
+    """
+    try:
+        _parsed(name)
+    except EvaluateError:
+        return False
+    return True
+
+
 def _parsed(name: str) -> Measure:
     library = _library()
     try:

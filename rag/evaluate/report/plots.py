@@ -27,6 +27,18 @@ _STYLE: Any = {
 }
 
 
+def check_installed() -> None:
+    """Look for the library of plots, before there is anything to draw.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+    try:
+        import matplotlib  # noqa: F401 - is it there?
+    except ImportError as error:
+        raise MissingExtraError("matplotlib", "eval") from error
+
+
 @contextmanager
 def _styled() -> Iterator[None]:
     """Draw in the report's style.
@@ -34,10 +46,9 @@ def _styled() -> Iterator[None]:
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
-    try:
-        import matplotlib as mpl
-    except ImportError as error:
-        raise MissingExtraError("matplotlib", "eval") from error
+    check_installed()
+    import matplotlib as mpl
+
     with mpl.rc_context(_STYLE):
         yield
 
