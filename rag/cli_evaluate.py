@@ -58,7 +58,7 @@ def eval_command(
 
 
 def show_table(display: Display, result: Result) -> None:
-    """Every figure with its interval, and how far it is from the first graph's."""
+    """Every figure with its interval, and how far it is from the first graph's; a star where that is hardly chance."""
     from .evaluate.report.page import number, span
 
     columns = ["measure", "graph", "value", "95%"]
@@ -68,9 +68,12 @@ def show_table(display: Display, result: Result) -> None:
     for row in result.table():
         cells = [row["measure"], row["graph"], number(row["value"]), span(row["low"], row["high"])]
         if "difference" in row:
-            cells += [number(row["difference"]), span(row["difference low"], row["difference high"])]
+            low, high = row["difference low"], row["difference high"]
+            cells += [number(row["difference"]) + (" *" if low > 0 or high < 0 else ""), span(low, high)]
         rows.append([*cells, *[""] * (len(columns) - len(cells))])
     display.table(columns, rows)
+    if len(result) > 1:
+        display.line("* hardly chance: the interval of the difference does not hold 0")
 
 
 def given_of(index: Path | None, model: str | None, gpu_layers: int, *, allow_imports: bool) -> Given:

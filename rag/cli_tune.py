@@ -66,6 +66,8 @@ def tune_command(
 def _show_tuned(display: Display, tuned: Tuned, file: Path) -> None:
     from dataclasses import asdict
 
+    from .evaluate.tuning.writing import said
+
     gains = {"train": tuned.train_gain, "test": tuned.test_gain}
     display.data(
         {
@@ -84,8 +86,10 @@ def _show_tuned(display: Display, tuned: Tuned, file: Path) -> None:
     if not tuned.best.settings:
         tried = count(len(tuned.trials) - 1, "other setting")
         display.line(f"the graph stays as it is written: {tried} tried, none of them better")
-    elif not tuned.test_gain.is_clear:
-        display.line(f"what it gains in {tuned.measure} may be chance: the interval holds 0")
+    else:
+        display.line(f"gained in {tuned.measure} on questions that nothing was chosen by: {said(tuned.test_gain)}")
+        if not tuned.test_gain.is_clear:
+            display.line("that may be chance: the interval holds 0")
     display.line(f"written to {file}")
 
 

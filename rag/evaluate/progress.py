@@ -30,7 +30,10 @@ Tell = Callable[[Progress], None]
 
 
 class Pace:
-    """Tells the progress of work of which a part is there already, which says nothing of how long the rest takes."""
+    """Tells the progress of work of which a part is there already, which says nothing of how long the rest takes.
+
+    Nor does the first piece that is made: it loads models.
+    """
 
     def __init__(self, total: int, to_make: int, tell: Tell | None) -> None:
         """Begin `total` pieces of work, of which only `to_make` take their time."""
@@ -38,13 +41,21 @@ class Pace:
         self._to_make = to_make
         self._tell = tell
         self._done = self._made = 0
-        self._started = time.perf_counter()
+        self._began = 0.0
 
     def add(self, *, is_made: bool) -> None:
         """A piece is done; `is_made`: it was not there before."""
         self._done += 1
         self._made += is_made
+        if is_made and self._made == 1:
+            self._began = time.perf_counter()
         if self._tell:
-            left = self._to_make - self._made
-            each = (time.perf_counter() - self._started) / self._made if self._made else float("nan")
-            self._tell(Progress(self._done, self._total, each * left if left else 0.0))
+            self._tell(Progress(self._done, self._total, self._left()))
+
+    def _left(self) -> float:
+        """Seconds; NaN where nothing tells how long a piece takes."""
+        left = self._to_make - self._made
+        if not left:
+            return 0.0
+        timed = self._made - 1
+        return (time.perf_counter() - self._began) / timed * left if timed > 0 else float("nan")
