@@ -330,6 +330,16 @@ def test_progress_tells_of_documents_and_leaves_out_what_is_there(
     assert (told[6].what, told[6].done, told[6].total) == ("pieces of documents", 3, 3)
 
 
+def test_what_only_a_later_graph_has_is_compared_with_nothing() -> None:
+    def trip(state: RagState, context: Context) -> None:
+        raise ValueError("no moles")
+
+    types = [cat("trip", trip), cat("rest", lambda _state, _context: None)]
+    graphs = {name: {"nodes": {name: name}, "flow": [f"start -> {name} -> end"]} for name in ("rest", "trip")}
+    (row,) = [row for row in evaluate(graphs, DATASET, Given(types=types)).table() if row["measure"] == "failed"]
+    assert (row["graph"], row["difference"]) == ("trip", 1)
+
+
 def test_each_question_begins_with_another_graph(willows: Corpus) -> None:
     order: list[str] = []
 

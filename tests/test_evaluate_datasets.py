@@ -99,6 +99,15 @@ def test_a_folder_in_beirs_form_has_documents_and_graded_judgments(beir: Path) -
         read_dataset(beir, split="tset")
 
 
+def test_a_query_that_is_judged_in_two_splits_is_a_question_of_each(beir: Path) -> None:
+    write(beir / "qrels" / "dev.tsv", "query-id\tcorpus-id\tscore", "q1\td2\t1")
+    assert [(each.id, each.split) for each in read_dataset(beir).questions] == [
+        ("q1", "dev"),
+        ("test/q1", "test"),
+        ("q2", "train"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("row", "told"),
     [

@@ -189,3 +189,16 @@ def test_the_interval_of_a_mean_is_about_two_standard_errors_around_it() -> None
     low, high = interval(mean(values, draws(400)))
     error = values.std() / 20
     assert (low, high) == pytest.approx((values.mean() - 1.96 * error, values.mean() + 1.96 * error), abs=0.02)
+
+
+def test_evidence_that_is_named_twice_counts_once() -> None:
+    twice = Question("1", "Who?", relevant=(Relevant("a.md"), Relevant("a.md")))
+    assert scores(twice, record(found("a.md"), found("c.md")))["P@10"] == pytest.approx(0.1)
+
+
+def test_a_citation_of_a_chunk_that_is_evidence_is_right() -> None:
+    asked = Question("1", "Who?", ("Toad",), (Relevant("a.md-0"),))
+    told = scores(asked, record(found("a.md", 0, 30), answer=said("Toad", cite("a.md", 5, 9))))
+    assert (told["citation precision"], told["citation recall"]) == (1, 1)
+    elsewhere = scores(asked, record(found("a.md", 0, 30), answer=said("Toad", cite("a.md", 40, 50))))
+    assert elsewhere["citation precision"] == 0

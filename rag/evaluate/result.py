@@ -211,7 +211,7 @@ class Result(Mapping[str, Outcome]):
                     continue
                 own = outcome.estimate(measure)
                 row = {"measure": measure, "graph": outcome.name, "value": own.value, "low": own.low, "high": own.high}
-                if outcome is not self.first and measure in self.first.measures:
+                if outcome is not self.first and measure in {*self.first.measures, *_COUNTED}:
                     gain = outcome.less(self.first, measure)
                     row |= {"difference": gain.value, "difference low": gain.low, "difference high": gain.high}
                 rows.append(row)

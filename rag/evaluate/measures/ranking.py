@@ -22,7 +22,8 @@ def score_rankings(
 ) -> list[dict[str, float]]:
     """Score each run's documents by each measure; nothing for a question of which no relevant document is known.
 
-    Several passages of one relevant document count once, where the first of them stands.
+    Several passages of one relevant document count once, where the first of them stands. A passage that holds several
+    relevant spans counts as each of them.
 
     Raises:
         EvaluateError: there is no such measure.

@@ -76,7 +76,7 @@ class NodeRunner(Runnable[Mapping[str, Any], Any]):
         self.name = name  # LangChain's
         self._line = [plan.nodes[each] for each in (name, *plan.fallbacks(name))]
         self._resources = resources
-        self._cache = cache if cache and cache.keeps(plan.nodes[name]) else None
+        self._cache = cache if cache is not None and cache.keeps(plan.nodes[name]) else None
         self._router = Router(plan, name)
         self._is_apart = is_apart
 
@@ -150,7 +150,7 @@ class NodeRunner(Runnable[Mapping[str, Any], Any]):
         """Which node gave the update, if any, and the update: from the cache, by running it, or by a fallback."""
         node = self._line[0]
         key: Hashable = None
-        if self._cache:
+        if self._cache is not None:
             key, kept = await self._looked_up(self._cache, node, state, by)
             if kept is not None:
                 by.notes.append("from the cache")
@@ -159,7 +159,7 @@ class NodeRunner(Runnable[Mapping[str, Any], Any]):
             update = await self._tried(node, state, by)
             if update is None:
                 continue
-            if self._cache and key and node is self._line[0]:
+            if self._cache is not None and key is not None and node is self._line[0]:
                 await self._kept(self._cache, key, update, by)
             return node.name, update
         return "", {"candidates": {self.node: []}} if "candidates" in _type(self._line[0]).writes else {}
