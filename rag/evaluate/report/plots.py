@@ -72,8 +72,10 @@ def quality_and_latency(result: Result, measure: str) -> Markup:
             yerr=_arms(up.value, up.low, up.high),
             marker="o",
             capsize=3,
+            label=outcome.name,
         )
-        axes.annotate(outcome.name, (across.value, up.value), xytext=(6, 6), textcoords="offset points")
+    if with_times:
+        axes.legend()  # names beside the points would lie over each other
     axes.set_xlabel("ms for a question, median")
     axes.set_ylabel(measure)
     axes.margins(0.2)
