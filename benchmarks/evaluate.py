@@ -1,24 +1,29 @@
-"""What an evaluation costs beside what its graphs do: ten variants that differ after the retrieval, and one alone.
+"""What an evaluation costs beside what its graphs do, and what ten variants cost that differ after the retrieval.
 
-Beside `evaluate`, each graph is simply invoked. "One retrieval and the tails" is the retrieval's time once, and of each
-variant what its run took without it. Both ways take turns, question by question, in another order each time; a ratio
-compares the two on one question. The graphs keep 2 to 11 of 20 passages, weigh their sentences and quote.
+Both ways take turns, question by question, each as often first as second; a ratio compares them on one question.
+
+- ten variants: the graphs keep 2 to 11 of 20 passages, weigh their sentences and quote; beside that each is invoked
+  alone, of which the retrieval's time is counted once, and of each variant what its run took without it
+- overhead: the preset `default` with the embedded LLM, evaluated as `ragloom eval` does it, with its file of runs,
+  measures, table and page, beside the same graph invoked; each with an LLM of its own, so that neither finds in the
+  cache what the other has read. What comes after the runs is spread over the questions.
 """
 
 from __future__ import annotations
 
-import random
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import data
 import numpy as np
-from ragloom import Corpus
-from ragloom.rag.evaluate import Dataset, Question, read_dataset
-from ragloom.rag.evaluate.evaluating import Experiment
+from numpy.typing import NDArray
+from ragloom import Corpus, load
+from ragloom.rag.evaluate import Dataset, Given, Question, read_dataset
+from ragloom.rag.evaluate.experiment import Experiment
 from ragloom.rag.evaluate.graphs import named, opened
 from ragloom.rag.evaluate.log import RunLog
 from ragloom.rag.evaluate.result import Result
@@ -28,20 +33,29 @@ from ragloom.stores.types import Chunk
 from report import interval, need, write
 
 VARIANTS = 10
-LIMITS = {"ten variants, x of one retrieval and the tails": 1.1, "one graph, x of invoking it": 1.03}
+TEN, OVERHEAD = "ten variants, x of one retrieval and the tails", "an evaluation with its report, x of invoking"
+LIMITS = {TEN: 1.1, OVERHEAD: 1.03}
+
+Floats = NDArray[np.float64]
+
+Pair = tuple[float, float]
+"""Seconds of ours and of what it is compared with."""
 
 
 def main() -> None:
     parser = data.parser(__doc__)
-    parser.add_argument("--questions", type=int, default=60)
+    parser.add_argument("--questions", type=int, default=30, help="for the ten variants")
+    parser.add_argument("--written", type=int, default=100, help="questions that the LLM answers")
     parser.add_argument("--documents", type=int, default=500)
     options = parser.parse_args()
-    dataset = read_dataset(need(options.data / "scifact"), split="test", limit=options.questions)
+    dataset = read_dataset(need(options.data / "scifact"), split="test")
     with tempfile.TemporaryDirectory() as folder, Corpus(Path(folder, "index")) as corpus:
         sources = dataset.documents[: options.documents]
         corpus.add([Chunk.from_text(source.text, id=source.id, title=source.title) for source in sources])
-        rows = _measure(dataset, corpus, Path(folder))
-    write("evaluate", rows, limits=LIMITS, options={"questions": len(dataset), "documents": len(sources)})
+        rows = [_ten_variants(dataset.sample(options.questions), corpus, Path(folder))]
+        rows += _overhead(dataset.sample(options.written), corpus, Path(folder))
+    chosen = {"questions": options.questions, "written": options.written, "documents": len(sources)}
+    write("evaluate", rows, limits=LIMITS, options=chosen)
 
 
 def variant(keep: int) -> dict[str, Any]:
@@ -54,44 +68,52 @@ def variant(keep: int) -> dict[str, Any]:
     return {"nodes": nodes, "flow": ["start -> retrieve -> fuse -> evidence -> quote -> end"]}
 
 
-def _measure(dataset: Dataset, corpus: Corpus, folder: Path) -> list[dict[str, Any]]:
+def _ten_variants(dataset: Dataset, corpus: Corpus, folder: Path) -> dict[str, Any]:
     graphs = {f"keep {keep}": variant(keep) for keep in range(2, 2 + VARIANTS)}
-    first = {"keep 11": graphs["keep 11"]}
-    plain = {name: RagGraph(written, corpus=corpus) for name, written in graphs.items()}
-    ten: list[tuple[float, float]] = []
-    one: list[tuple[float, float]] = []
     with (
-        opened(named(graphs), shared := SharedResults(), corpus=corpus) as all_of_them,
-        opened(named(first), alone := SharedResults(), corpus=corpus) as one_of_them,
+        ExitStack() as closing,
+        opened(named(graphs), shared := SharedResults(), Given(corpus)) as together,
         RunLog(folder / "ten.jsonl") as log,
-        RunLog(folder / "one.jsonl") as log_alone,
     ):
-        together, single = Experiment(all_of_them, shared, log), Experiment(one_of_them, alone, log_alone)
-        for question in dataset.questions:
-            ten.append(_in_turn(lambda q: _evaluated(together, q), lambda q: _invoked(plain, q), question))
-            graph = {name: plain[name] for name in first}
-            one.append(_in_turn(lambda q: _evaluated(single, q), lambda q, g=graph: _invoked(g, q), question))
+        plain = [closing.enter_context(RagGraph(written, corpus=corpus)) for written in graphs.values()]
+        experiment = Experiment(together, shared, log)
+        pairs = list(_in_turn(dataset, lambda asked: _evaluated(experiment, asked), lambda asked: _tails(plain, asked)))
+    return _of_a_question(TEN, pairs[1:])
+
+
+def _overhead(dataset: Dataset, corpus: Corpus, folder: Path) -> list[dict[str, Any]]:
+    with (
+        load("embedded") as llm,
+        load("embedded") as other,
+        opened(named("default"), shared := SharedResults(), Given(corpus, llm)) as graphs,
+        RagGraph("default", corpus=corpus, llm=other) as plain,
+        RunLog(folder / "one.jsonl") as log,
+    ):
+        experiment = Experiment(graphs, shared, log)
+        pairs = list(
+            _in_turn(dataset, lambda asked: _evaluated(experiment, asked), lambda asked: _invoked(plain, asked))
+        )
         started = time.perf_counter()
-        Result.of(dataset, log.records)
-        measuring = time.perf_counter() - started
-    for graph in plain.values():
-        graph.close()
-    whole = sum(own for own, _ in ten[1:])
+        result = Result.of(dataset, log.records)
+        result.table()
+        result.write_report(folder / "report.html")
+        after = time.perf_counter() - started
+    whole = [(own + after / len(dataset), expected) for own, expected in pairs[1:]]
     return [
-        _row("ten variants, x of one retrieval and the tails", ten[1:]),
-        _row("one graph, x of invoking it", one[1:]),
-        {"what": "measuring, of the whole run", "x": measuring / (whole + measuring), "seconds": measuring},
+        _of_the_run(OVERHEAD, whole),
+        _of_the_run("the same without measures, table and page", pairs[1:]),
+        {"what": "measures, table and page", "seconds": after},
     ]
 
 
-def _in_turn(
-    ours: Callable[[Question], float], plain: Callable[[Question], float], question: Question
-) -> tuple[float, float]:
-    """Seconds of both, in a random order."""
-    if random.Random(question.id).random() < 0.5:
-        return ours(question), plain(question)
-    expected = plain(question)
-    return ours(question), expected
+def _in_turn(dataset: Dataset, ours: Callable[[Question], float], plain: Callable[[Question], float]) -> Iterator[Pair]:
+    """Seconds of both for each question, in turns the one first and the other."""
+    for place, question in enumerate(dataset.questions):
+        if place % 2:
+            yield ours(question), plain(question)
+        else:
+            expected = plain(question)
+            yield ours(question), expected
 
 
 def _evaluated(experiment: Experiment, question: Question) -> float:
@@ -100,10 +122,16 @@ def _evaluated(experiment: Experiment, question: Question) -> float:
     return time.perf_counter() - started
 
 
-def _invoked(graphs: dict[str, RagGraph], question: Question) -> float:
+def _invoked(graph: RagGraph, question: Question) -> float:
+    started = time.perf_counter()
+    graph.invoke(question.text)
+    return time.perf_counter() - started
+
+
+def _tails(graphs: Sequence[RagGraph], question: Question) -> float:
     """Seconds of one retrieval and of each graph's run without it."""
     retrievals, tails = [], []
-    for graph in graphs.values():
+    for graph in graphs:
         started = time.perf_counter()
         state = graph.invoke(question.text)
         seconds = time.perf_counter() - started
@@ -112,11 +140,21 @@ def _invoked(graphs: dict[str, RagGraph], question: Question) -> float:
     return float(np.mean(retrievals)) + sum(tails)
 
 
-def _row(what: str, pairs: list[tuple[float, float]]) -> dict[str, Any]:
-    ratios = [own / expected for own, expected in pairs]
-    low, high = interval(ratios, of=np.median)
-    seconds = float(np.median([own for own, _ in pairs]))
-    return {"what": what, "x": float(np.median(ratios)), "low": low, "high": high, "seconds": seconds}
+def _of_a_question(what: str, pairs: Sequence[Pair]) -> dict[str, Any]:
+    """How many times as long a question takes, in the median."""
+    own, expected = np.array(pairs).T
+    return _row(what, own / expected, np.median, own)
+
+
+def _of_the_run(what: str, pairs: Sequence[Pair]) -> dict[str, Any]:
+    """How many times as long all questions take together; the interval is paired."""
+    own, expected = np.array(pairs).T
+    return _row(what, 1 + (own - expected) / expected.mean(), np.mean, own)
+
+
+def _row(what: str, ratios: Floats, of: Callable[..., Any], own: Floats) -> dict[str, Any]:
+    low, high = interval(ratios, of=of)
+    return {"what": what, "x": float(of(ratios)), "low": low, "high": high, "seconds": float(np.median(own))}
 
 
 if __name__ == "__main__":

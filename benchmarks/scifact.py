@@ -9,12 +9,13 @@ import tempfile
 from pathlib import Path
 
 import data
-import ir_measures
-import numpy as np
-from ir_measures import R, nDCG
 from ragloom import Corpus
+from ragloom.rag.evaluate import Given, evaluate, read_dataset
 from ragloom.stores.types import Chunk
-from report import interval, write
+from report import need, write
+
+MODES = ("lexical", "dense", "hybrid")
+GRAPHS = {mode: {"nodes": {"find": {"use": mode, "k": 100}}, "flow": ["start -> find -> end"]} for mode in MODES}
 
 
 def main() -> None:
@@ -22,30 +23,16 @@ def main() -> None:
     parser.add_argument("--split", default="test", choices=("train", "test"))
     parser.add_argument("--index", type=Path, default=Path(tempfile.gettempdir()) / "ragloom-scifact")
     options = parser.parse_args()
-    texts, queries, qrels = data.scifact(options.data, options.split)
+    dataset = read_dataset(need(options.data / "scifact"), split=options.split)
     corpus = Corpus(options.index)
-    if len(corpus) != len(texts):
-        corpus.add([Chunk.from_text(text, id=key) for key, text in texts.items()])
+    if len(corpus) != len(dataset.documents):
+        corpus.add([Chunk.from_text(f"{each.title}\n{each.text}", id=each.id) for each in dataset.documents])
+    result = evaluate(GRAPHS, dataset, Given(corpus), retrieval=("nDCG@10", "R@100"))
     rows = []
-    for mode in ("lexical", "dense", "hybrid"):
-        run = {}
-        for key, query in queries.items():
-            hits = corpus.search(query, k=100, mode=mode)
-            run[key] = {str(hit.document.id): hit.score for hit in hits}
-        per_query = {measure: [] for measure in (nDCG @ 10, R @ 100)}
-        for value in ir_measures.iter_calc([nDCG @ 10, R @ 100], qrels, run):
-            per_query[value.measure].append(value.value)
-        low, high = interval(per_query[nDCG @ 10])
-        rows.append(
-            {
-                "mode": mode,
-                "queries": len(queries),
-                "nDCG@10": float(np.mean(per_query[nDCG @ 10])),
-                "low": low,
-                "high": high,
-                "R@100": float(np.mean(per_query[R @ 100])),
-            }
-        )
+    for mode, outcome in result.items():
+        gain = outcome.estimate("nDCG@10")
+        row = {"mode": mode, "queries": len(dataset), "nDCG@10": gain.value, "low": gain.low, "high": gain.high}
+        rows.append({**row, "R@100": outcome.mean("R@100")})
     write(f"scifact_{options.split}", rows)
 
 

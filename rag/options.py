@@ -59,3 +59,12 @@ TopK = Annotated[int, typer.Option("-k", parser=_whole(1), metavar="INTEGER", he
 QuoteOnly = Annotated[bool, typer.Option("--quote", help="Exact quotes only; no LLM is loaded.")]
 Mode = Annotated[str, typer.Option("--mode", help="hybrid, dense or lexical.")]
 Where = Annotated[str, typer.Option("--where", help="""Metadata conditions as JSON: {"year": {"$gte": 2020}}.""")]
+Data = Annotated[
+    Path,
+    typer.Option(
+        "--data",
+        help="Questions as CSV or JSON lines; or a folder in BEIR's form, of MuSiQue, CLAP NQ, TimeQA or LoCoMo.",
+    ),
+]
+Limit = Annotated[int | None, typer.Option("--limit", min=1, help="At most so many questions, chosen at random.")]
+Seed = Annotated[int, typer.Option("--seed", help="Which ones: equal seeds choose the same.")]

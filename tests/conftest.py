@@ -52,6 +52,12 @@ def scripted_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture
+def in_a_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The test works in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
 def pages(tmp_path: Path) -> Path:
     """A folder with two documents."""
     folder = tmp_path / "pages"

@@ -46,10 +46,13 @@ def run(command: str, *args: object) -> Any:
 def test_eval_prints_a_table_and_writes_runs_and_a_report(files: Path) -> None:
     done = run("eval", "-g", "lexical.yaml", "-g", "quick")
     assert (done.code, done.out.splitlines()[0]) == (0, "questions: 2 questions")
-    head, *rows = done.out.splitlines()[1:-1]
+    head, *rows = done.out.splitlines()[1:-2]
     assert head.split() == ["measure", "graph", "value", "95%", "less", "lexical", "95%", "of", "that"]
     assert rows[0].split()[:3] == ["nDCG@10", "lexical", "1.000"]
-    assert done.out.splitlines()[-1] == "report: out/report.html"
+    assert done.out.splitlines()[-2:] == [
+        "* hardly chance: the interval of the difference does not hold 0",
+        "report: out/report.html",
+    ]
     assert done.err.splitlines()[-1] == "evaluating: 4/4 runs, 0 s left"
     assert (files / "out" / "report.html").is_file()
     assert len((files / "out" / "runs.jsonl").read_text().splitlines()) == 4
@@ -129,3 +132,4 @@ def test_a_missing_extra_is_told_with_the_command_that_installs_it(
     done = run(*args)
     assert done.code == 2
     assert "is not installed; install it with: pip install 'ragloom[eval]'" in done.err
+    assert not (files / "out" / "runs.jsonl").exists()  # told before anything is run

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -70,7 +71,7 @@ def test_what_is_wrong_is_told_with_its_line(tmp_path: Path, name: str, rows: li
 def test_a_file_that_is_not_there_or_no_text_is_told(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"nowhere\.csv: is not there; name a CSV"):
         read_dataset(tmp_path / "nowhere.csv")
-    with pytest.raises(DatasetError, match=r"has neither corpus\.jsonl"):
+    with pytest.raises(DatasetError, match=r"has none of corpus\.jsonl \(BEIR\)"):
         read_dataset(tmp_path)
     (tmp_path / "latin.csv").write_bytes("question\nWho?\ncaf\xe9\n".encode("latin-1"))
     with pytest.raises(DatasetError, match=r"latin\.csv:3: is not UTF-8 text"):
@@ -96,6 +97,15 @@ def test_a_folder_in_beirs_form_has_documents_and_graded_judgments(beir: Path) -
     assert read_dataset(beir).splits == ("test", "train")
     with pytest.raises(EvaluateError, match="unknown split 'tset'; did you mean 'test'"):
         read_dataset(beir, split="tset")
+
+
+def test_a_query_that_is_judged_in_two_splits_is_a_question_of_each(beir: Path) -> None:
+    write(beir / "qrels" / "dev.tsv", "query-id\tcorpus-id\tscore", "q1\td2\t1")
+    assert [(each.id, each.split) for each in read_dataset(beir).questions] == [
+        ("q1", "dev"),
+        ("test/q1", "test"),
+        ("q2", "train"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -144,6 +154,60 @@ def test_clap_nqs_second_file_has_what_cannot_be_answered(tmp_path: Path) -> Non
     yes, no = read_dataset(tmp_path).questions
     assert (yes.answers, len(yes.relevant), yes.answerable) == (("Toad does.",), 1, True)
     assert (no.answers, no.relevant, no.answerable) == ((), (), False)
+
+
+def test_timeqas_articles_are_the_documents_and_places_of_answers_the_evidence(tmp_path: Path) -> None:
+    text = "Toad owned a boat. Rat owned it from 1908."
+    easy = {"idx": "/wiki/Boat#P1#0", "question": "Who owned it in 1908?", "context": text}
+    known = {**easy, "targets": ["Rat", "Rat"], "from": [19, 19], "end": [22, 22]}
+    unknown = {**easy, "idx": "/wiki/Gig_House#P1#0", "targets": [""], "from": [0], "end": [0]}
+    for level in ("easy", "hard"):
+        file = write(tmp_path / "plain.jsonl", known, unknown)
+        (tmp_path / f"human_train.{level}.jsonl.gz").write_bytes(gzip.compress(file.read_bytes()))
+    whole = read_dataset(tmp_path)
+    assert (len(whole), [(each.id, each.title) for each in whole.documents]) == (
+        4,
+        [("Boat", "Boat"), ("Gig_House", "Gig House")],
+    )
+    hard = read_dataset(tmp_path / "human_train.hard.jsonl.gz")
+    asked = "Who owned it in 1908?"
+    assert hard.questions == (
+        Question("hard /wiki/Boat#P1#0", asked, ("Rat",), (Relevant("Boat", 19, 22),), split="train"),
+        Question("hard /wiki/Gig_House#P1#0", asked, answerable=False, split="test"),
+    )
+
+
+def test_a_file_that_is_cut_short_is_told(tmp_path: Path) -> None:
+    whole = gzip.compress(b'{"question": "Who?"}' * 20)
+    for written in (whole[:-9], b"no gzip"):
+        (tmp_path / "human_train.easy.jsonl.gz").write_bytes(written)
+        with pytest.raises(DatasetError, match=r"easy\.jsonl\.gz: cannot be read: "):
+            read_dataset(tmp_path)
+
+
+def test_locomos_sessions_are_documents_and_turns_the_evidence(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    turns = [
+        {"speaker": "Mole", "dia_id": "D1:1", "text": "I paint."},
+        {"speaker": "Rat", "dia_id": "D1:2", "text": "I row.", "blip_caption": "a boat"},
+    ]
+    asked = [
+        {"question": "Who rows?", "answer": "Rat", "evidence": ["D1:2", "D:9"], "category": 4},
+        {"question": "When does Mole row?", "evidence": ["D1:2"], "category": 5, "adversarial_answer": "in May"},
+    ]
+    held = {"speaker_a": "Mole", "session_1_date_time": "1:56 pm on 8 May, 2023", "session_1": turns}
+    file = write(tmp_path / "locomo_dev5.json", [{"sample_id": "conv-26", "conversation": held, "qa": asked}])
+    dataset = read_dataset(tmp_path)
+    (session,) = dataset.documents
+    assert (session.id, session.title) == ("conv-26/session_1", "conv-26, 1:56 pm on 8 May, 2023")
+    rows, row = dataset.questions
+    assert (rows.answers, rows.split, row.answerable, row.answers, row.relevant) == (("Rat",), "train", False, (), ())
+    assert [session.text[each.start : each.end] for each in rows.relevant] == ["Rat: I row. [shares a boat]"]
+    assert caplog.messages == [f"{file}: evidence that names no turn is left out: 1 piece"]
+    write(file, [{"sample_id": "conv-26"}])
+    with pytest.raises(DatasetError, match=r"locomo_dev5\.json:1: 'conversation' should be an object, not None"):
+        read_dataset(file)
 
 
 NUMBERS = Dataset("numbers", tuple(Question(str(n), f"What is {n}?") for n in range(100)))

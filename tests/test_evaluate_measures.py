@@ -143,7 +143,7 @@ def test_k_precision_is_the_share_of_the_answer_that_the_documents_have() -> Non
 def test_costs_are_those_of_the_trace() -> None:
     trace = (
         NodeTrace("find", 5.0),
-        NodeTrace("draft", 20.0, tokens_in=9, tokens_out=3, tokens_reused=4, documents_in=2),
+        NodeTrace("draft", 20.0, tokens_in=9, tokens_out=3, tokens_reused=4, documents_read=2),
     )
     got = scores(ASKED, record(trace=trace))
     assert (got["ms"], got["tokens in"], got["tokens out"], got["tokens reused"]) == (25, 9, 3, 4)
@@ -189,3 +189,16 @@ def test_the_interval_of_a_mean_is_about_two_standard_errors_around_it() -> None
     low, high = interval(mean(values, draws(400)))
     error = values.std() / 20
     assert (low, high) == pytest.approx((values.mean() - 1.96 * error, values.mean() + 1.96 * error), abs=0.02)
+
+
+def test_evidence_that_is_named_twice_counts_once() -> None:
+    twice = Question("1", "Who?", relevant=(Relevant("a.md"), Relevant("a.md")))
+    assert scores(twice, record(found("a.md"), found("c.md")))["P@10"] == pytest.approx(0.1)
+
+
+def test_a_citation_of_a_chunk_that_is_evidence_is_right() -> None:
+    asked = Question("1", "Who?", ("Toad",), (Relevant("a.md-0"),))
+    told = scores(asked, record(found("a.md", 0, 30), answer=said("Toad", cite("a.md", 5, 9))))
+    assert (told["citation precision"], told["citation recall"]) == (1, 1)
+    elsewhere = scores(asked, record(found("a.md", 0, 30), answer=said("Toad", cite("a.md", 40, 50))))
+    assert elsewhere["citation precision"] == 0

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from asked import DATASET, fill, quick
-from ragloom.rag.evaluate import Dataset, EvaluateError, Question, SpaceError, Tuned, tune
+from ragloom.rag.evaluate import Dataset, EvaluateError, Given, Question, Search, SpaceError, Tuned, tune
 from ragloom.rag.evaluate.tuning.space import read_space
 from ragloom.rag.evaluate.tuning.writing import as_yaml
 from ragloom.rag.graph import RagGraph, load_spec
@@ -26,8 +26,8 @@ SPACE = {"nodes.quote.min_confidence": [0.0, 1.5], "nodes.quote.max_sentences": 
 
 
 def tuned(corpus: Corpus, graph: Any = STRICT, space: Any = SPACE, **options: Any) -> Tuned:
-    options = {"measure": "token recall", "seconds": 60, **options}
-    return tune(graph, space, TRAIN, TEST, corpus=fill(corpus), **options)
+    search = Search(space, **{"measure": "token recall", "seconds": 60, **options})
+    return tune(graph, TRAIN, TEST, search, Given(fill(corpus)))
 
 
 def test_the_best_settings_are_found_and_measured_on_other_questions(corpus: Corpus) -> None:
@@ -51,6 +51,30 @@ def test_the_budget_ends_the_search(corpus: Corpus) -> None:
     assert len(tuned(corpus, trials=2).trials) == 3
 
 
+def test_all_are_tried_where_there_is_time(corpus: Corpus) -> None:
+    found = tuned(corpus, space={"nodes.retrieve.k": {"low": 1, "high": 40}})
+    assert {trial.settings.get("nodes.retrieve.k") for trial in found.trials} == {None, *range(1, 41)}
+
+
+def test_any_measure_of_retrieval_can_be_tuned_for(corpus: Corpus) -> None:
+    assert tuned(corpus, measure="nDCG@5", trials=1).test["as written"].mean("nDCG@5") == 1
+
+
+def test_trials_keep_nothing_open(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[RagGraph] = []
+    beginning = RagGraph.__enter__
+
+    def enter(graph: RagGraph) -> RagGraph:
+        opened.append(graph)
+        assert sum(not each._resources.is_closed for each in opened) <= 3  # as written, this trial or the best
+        return beginning(graph)
+
+    monkeypatch.setattr(RagGraph, "__enter__", enter)
+    assert len(tuned(corpus).trials) == 5
+    assert len(opened) == 7
+    assert all(each._resources.is_closed for each in opened)
+
+
 def test_equal_seeds_try_the_same(corpus: Corpus) -> None:
     space = {"nodes.quote.min_confidence": {"low": 0.0, "high": 2.0}}
     one, other = (tuned(corpus, space=space, trials=4, seed=7) for _ in range(2))
@@ -60,8 +84,8 @@ def test_equal_seeds_try_the_same(corpus: Corpus) -> None:
 def test_a_measure_of_which_less_is_better_is_made_small(corpus: Corpus) -> None:
     questions = DATASET.questions
     train, test = Dataset("train", questions[:2]), Dataset("test", questions[2:])
-    found = tune(quick(retrieve={"k": 3}), {"nodes.retrieve.k": [1, 2]}, train, test,
-                 measure="ms p50", seconds=60, corpus=fill(corpus))  # fmt: skip
+    found = tune(quick(retrieve={"k": 3}), train, test, Search({"nodes.retrieve.k": [1, 2]}, "ms p50", seconds=60),
+                 Given(fill(corpus)))  # fmt: skip
     assert found.best.value == min(trial.value for trial in found.trials)
 
 
@@ -88,8 +112,8 @@ def test_a_setting_that_answers_nothing_is_tried_and_not_chosen(corpus: Corpus, 
 def test_a_gain_that_cannot_be_told_is_written_so(corpus: Corpus, tmp_path: Path) -> None:
     train = replace(TRAIN, questions=DATASET.questions)
     test = Dataset("test", (Question("q", "Qqqq zzzz?", ("x",)),))  # nothing is found for it
-    found = tune(quick(), {"nodes.quote.max_sentences": [2, 3]}, train, test,
-                 measure="accuracy", seconds=60, corpus=fill(corpus))  # fmt: skip
+    found = tune(quick(), train, test, Search({"nodes.quote.max_sentences": [2, 3]}, "accuracy", seconds=60),
+                 Given(fill(corpus)))  # fmt: skip
     written = as_yaml(found, source="x", data="y", folder=tmp_path)
     assert "accuracy on other questions: cannot be told" in written
     assert "nan" not in written
@@ -99,18 +123,18 @@ def test_a_measure_that_the_test_cannot_tell_is_refused_before_the_search(corpus
     bare = Dataset("bare", (Question("q", "Who sings?"),))
     for measure in ("F1", "abstention AUC", "nDCG@10"):
         with pytest.raises(EvaluateError, match=f"{measure!r} cannot be told of the questions of bare"):
-            tune(STRICT, SPACE, TRAIN, bare, measure=measure, seconds=1, corpus=corpus)
+            tune(STRICT, TRAIN, bare, Search(SPACE, measure, seconds=1), Given(corpus))
 
 
 def test_a_question_of_both_parts_is_refused(corpus: Corpus) -> None:
     again = Dataset("again", (Question("another id", "what does Toad  steal?", ("a motor-car",)),))
     for test in (TRAIN, again):
         with pytest.raises(EvaluateError, match=r"the question '.* steal\?' is in both train and test"):
-            tune(STRICT, SPACE, TRAIN, test, measure="F1", seconds=1, corpus=fill(corpus))
+            tune(STRICT, TRAIN, test, Search(SPACE, "F1", seconds=1), Given(fill(corpus)))
     numbered = (Dataset("lines", (replace(each.questions[0], id="2"),)) for each in (TRAIN, TEST))
-    assert tune(STRICT, SPACE, *numbered, measure="F1", seconds=1, trials=1, corpus=corpus).trials
+    assert tune(STRICT, *numbered, Search(SPACE, "F1", seconds=1, trials=1), Given(corpus)).trials
     with pytest.raises(EvaluateError, match="'MAP' cannot be told of this graph"):
-        tune(STRICT, SPACE, Dataset("bare", DATASET.questions[2:]), TEST, measure="MAP", seconds=1, corpus=corpus)
+        tune(STRICT, Dataset("bare", DATASET.questions[2:]), TEST, Search(SPACE, "MAP", seconds=1), Given(corpus))
 
 
 @pytest.mark.parametrize(
@@ -160,7 +184,7 @@ def test_paths_lead_to_the_same_places_from_another_folder(corpus: Corpus, tmp_p
     fill(corpus)
     file = tmp_path / "graph.yaml"
     file.write_text(yaml.safe_dump({"corpus": "index", **STRICT}))
-    found = tune(file, SPACE, TRAIN, TEST, measure="F1", seconds=60, corpus=corpus)
+    found = tune(file, TRAIN, TEST, Search(SPACE, "F1", seconds=60), Given(corpus))
     beside = yaml.safe_load(as_yaml(found, source="x", data="y", folder=tmp_path))
     apart = yaml.safe_load(as_yaml(found, source="x", data="y", folder=tmp_path / "out"))
     assert beside["corpus"] == {"path": "index"}

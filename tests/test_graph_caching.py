@@ -308,3 +308,26 @@ def test_the_cache_is_in_the_programs_own_folder_by_default(
         RagGraph(written, types=[finder(called.find)]).invoke("Who?")
     assert called.times == 1
     assert (tmp_path / "mine" / NODE_CACHE).is_file()
+
+
+def test_an_empty_cache_that_was_given_is_asked_and_stays_open(called: Called) -> None:
+    class Kept(dict[Any, Any]):
+        is_open = True
+
+        def keeps(self, _node: Any) -> bool:
+            return True
+
+        def key(self, _node: Any, state: RagState, _context: Context) -> str:
+            return state.question
+
+        def put(self, key: str, update: dict[str, Any]) -> None:
+            self[key] = update
+
+        def close(self) -> None:
+            self.is_open = False
+
+    kept, kind = Kept(), cat("find", called.find, writes=["candidates", "documents"])
+    for _ in range(2):
+        with RagGraph({"nodes": {"a": "find"}, "flow": ["start -> a -> end"]}, types=[kind], cache=kept) as asked:
+            asked.invoke("Who?")
+    assert (called.times, list(kept), kept.is_open) == (1, ["Who?"], True)

@@ -30,7 +30,7 @@ def index(tmp_path: Path) -> Path:
         ({"corpus": 5}, "corpus is a Corpus or the folder of one, not int"),
         ({"llm": 5}, "llm is a LangChain chat model or what ragloom.load takes, not int"),
         ({"checkpoints": 5}, "checkpoints is a SQLite file or one of langgraph's savers, not int"),
-        ({"cache": 5}, "cache is a SQLite file, not int"),
+        ({"cache": 5}, "cache is a SQLite file, or an object with keeps, key, get, put and close, not int"),
         ({"types": 5}, r"types is a list of node types and predicates, not 5; write types=\[...\]"),
         ({"types": [print]}, "is no node type; make it one with @node"),
         ({"source": 5}, "a graph is a preset's name, a YAML file, a mapping or a GraphSpec, not int"),

@@ -312,7 +312,7 @@ EVIDENCE = st.builds(
 FINGERPRINTS = st.builds(Fingerprint, WORDS, NUMBER, WORDS)
 VECTORS = st.builds(QueryVector, WORDS, st.lists(NUMBERS, max_size=3).map(tuple), FINGERPRINTS, HEADINGS, HEADINGS)
 DECISIONS = st.lists(st.tuples(NUMBER, st.booleans()), max_size=2).map(tuple)
-TRACES = st.builds(NodeTrace, WORDS, NUMBERS, WORDS, *[NUMBER] * 5, WORDS, DECISIONS)
+TRACES = st.builds(NodeTrace, WORDS, NUMBERS, WORDS, *[NUMBER] * 5, WORDS, DECISIONS, NUMBER)
 FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "question": WORDS.filter(str.strip),
     "query": WORDS.filter(str.strip),

@@ -10,15 +10,17 @@ if TYPE_CHECKING:
     from .errors import DatasetError as DatasetError
     from .errors import EvaluateError as EvaluateError
     from .errors import SpaceError as SpaceError
-    from .evaluating import Progress as Progress
     from .evaluating import evaluate as evaluate
+    from .graphs import Given as Given
     from .indexing import index_documents as index_documents
+    from .progress import Progress as Progress
     from .reading import read_dataset as read_dataset
     from .record import Found as Found
     from .record import Record as Record
     from .result import Estimate as Estimate
     from .result import Outcome as Outcome
     from .result import Result as Result
+    from .tuning.search import Search as Search
     from .tuning.tuner import Tuned as Tuned
     from .tuning.tuner import tune as tune
     from .types import Dataset as Dataset
@@ -31,12 +33,14 @@ __all__ = [
     "Estimate",
     "EvaluateError",
     "Found",
+    "Given",
     "Outcome",
     "Progress",
     "Question",
     "Record",
     "Relevant",
     "Result",
+    "Search",
     "SpaceError",
     "Tuned",
     "evaluate",
@@ -51,12 +55,14 @@ _HOMES = {
     "Estimate": ".result",
     "EvaluateError": ".errors",
     "Found": ".record",
+    "Given": ".graphs",
     "Outcome": ".result",
-    "Progress": ".evaluating",
+    "Progress": ".progress",
     "Question": ".types",
     "Record": ".record",
     "Relevant": ".types",
     "Result": ".result",
+    "Search": ".tuning.search",
     "SpaceError": ".errors",
     "Tuned": ".tuning.tuner",
     "evaluate": ".evaluating",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from ...stores.corpus import Corpus
@@ -23,41 +25,87 @@ Graphs = Source | Sequence[Source] | Mapping[str, Source]
 def named(graphs: Graphs) -> dict[str, GraphSpec]:
     """The graphs by name: a preset's, that of a YAML file without its ending, or what the graph calls itself.
 
+    Of files of one name, the folders that tell them apart belong to it: `old/words` and `new/words`.
+
     Raises:
         EvaluateError: there is none, or two have the same name.
         SpecError: one cannot be read.
     """
     if isinstance(graphs, Mapping) and "nodes" not in graphs:
-        return {name: load_spec(source) for name, source in graphs.items()}
-    several = [graphs] if isinstance(graphs, str | Path | GraphSpec | Mapping) else list(graphs)
-    found: dict[str, GraphSpec] = {}
-    for place, source in enumerate(several, start=1):
-        spec = load_spec(source)
-        name = _name(source, spec) or f"graph {place}"
-        if name in found:
-            raise EvaluateError(f"two graphs are called {name!r}; give them names: {{'a': GRAPH, 'b': GRAPH}}")
-        found[name] = spec
+        found = {name: load_spec(source) for name, source in graphs.items()}
+    else:
+        several = [graphs] if isinstance(graphs, str | Path | GraphSpec | Mapping) else list(graphs)
+        specs = [load_spec(source) for source in several]
+        names = _names(several, specs)
+        if repeated := [name for name, times in Counter(names).items() if times > 1]:
+            raise EvaluateError(f"two graphs are called {repeated[0]!r}; give them names: {{'a': GRAPH, 'b': GRAPH}}")
+        found = dict(zip(names, specs, strict=True))
     if not found:
         raise EvaluateError("there is no graph to evaluate; name one, such as quick")
     return found
 
 
-def _name(source: Source, spec: GraphSpec) -> str:
+def _names(sources: Sequence[Source], specs: Sequence[GraphSpec]) -> list[str]:
+    """What each is called, of paths as many of the last parts as tell them apart."""
+    whole = [
+        _parts(source, spec) or [f"graph {place}"]
+        for place, (source, spec) in enumerate(zip(sources, specs, strict=True), 1)
+    ]
+    names = []
+    for parts in whole:
+        others = [each for each in whole if each is not parts]
+        length = next((n for n in range(1, len(parts)) if all(each[-n:] != parts[-n:] for each in others)), len(parts))
+        names.append("/".join(parts[-length:]))
+    return names
+
+
+def _parts(source: Source, spec: GraphSpec) -> list[str]:
     if isinstance(source, Path) or (isinstance(source, str) and "\n" not in source):
-        return Path(source).stem
-    return spec.name
+        return list(Path(source).with_suffix("").parts)
+    return [spec.name] if spec.name else []
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What graphs work with besides what they name themselves.
+
+    Attributes:
+        corpus: where to look; goes before the graphs' own.
+        llm: a chat model, or what `ragloom.load` takes; goes before the graphs' own.
+        types: node types and predicates of your own.
+        allow_imports: whether the modules that graphs name may be imported, which runs their code.
+        default_corpus: where graphs look that name no corpus, if no other was given.
+        default_llm: what graphs ask that name no LLM, if no other was given.
+    """
+
+    corpus: Corpus | str | Path | None = None
+    llm: GivenLlm = None
+    types: Collection[NodeType | Predicate] = ()
+    allow_imports: bool = False
+    default_corpus: str | Path | None = None
+    default_llm: GivenLlm = None
+
+    def open(self, spec: GraphSpec, cache: SharedResults, shares: RagGraph | None = None) -> RagGraph:
+        """Check a graph and make it ready to run.
+
+        Raises:
+            SpecError: something is wrong with it.
+        """
+        corpus = self.default_corpus if self.corpus is None and spec.corpus is None else self.corpus
+        llm = self.default_llm if self.llm is None and spec.llm is None else self.llm
+        return RagGraph(
+            spec,
+            corpus=corpus,
+            llm=llm,
+            types=self.types,
+            allow_imports=self.allow_imports,
+            cache=cache,
+            shares=shares,
+        )
 
 
 @contextmanager
-def opened(
-    specs: Mapping[str, GraphSpec],
-    cache: SharedResults,
-    *,
-    corpus: Corpus | str | Path | None = None,
-    llm: GivenLlm = None,
-    types: Collection[NodeType | Predicate] = (),
-    allow_imports: bool = False,
-) -> Iterator[dict[str, RagGraph]]:
+def opened(specs: Mapping[str, GraphSpec], cache: SharedResults, given: Given) -> Iterator[dict[str, RagGraph]]:
     """Check and open graphs; each corpus and each LLM is opened once for all of them.
 
     Raises:
@@ -67,8 +115,5 @@ def opened(
         graphs: dict[str, RagGraph] = {}
         for name, spec in specs.items():
             first = next(iter(graphs.values()), None)
-            graph = RagGraph(
-                spec, corpus=corpus, llm=llm, types=types, allow_imports=allow_imports, cache=cache, shares=first
-            )
-            graphs[name] = closing.enter_context(graph)
+            graphs[name] = closing.enter_context(given.open(spec, cache, first))
         yield graphs

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
 from dataclasses import replace
 from pathlib import Path
 
 from ...stores.clock import Stopwatch
 from ...stores.corpus import Corpus
-from ...stores.types import Chunk, Source
+from ...stores.types import AddProgress, Chunk, Source
 from ..graph.running.caching import digest
 from ..ingest.cut import Cutter
 from ..ingest.split import SPLITTER_VERSION
 from ..ingest.types import Loaded, Section
 from .errors import EvaluateError
+from .progress import Progress, Tell
 from .types import Dataset
-
-Tell = Callable[[int, int | None, str], None]
-"""Told how far something is: what is done, of how much, and a word on it."""
 
 
 def index_documents(dataset: Dataset, folder: str | Path, *, on_progress: Tell | None = None) -> Corpus:
@@ -44,10 +42,14 @@ def index_documents(dataset: Dataset, folder: str | Path, *, on_progress: Tell |
     chunks: list[Chunk] = []
     for source in missing:
         chunks += cutter.cut(Loaded(source, (Section(0, len(source.text)),)))
-    total = len(chunks)
-    corpus.add(
-        chunks, on_progress=on_progress and (lambda event: on_progress(event.done, total, "embedding documents"))
-    )
+    started = time.perf_counter()
+
+    def tell(event: AddProgress) -> None:
+        if on_progress:
+            each = (time.perf_counter() - started) / max(1, event.done)
+            on_progress(Progress(event.done, len(chunks), each * (len(chunks) - event.done), "pieces of documents"))
+
+    corpus.add(chunks, on_progress=tell)
     return corpus
 
 

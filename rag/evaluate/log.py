@@ -6,56 +6,86 @@ line break at its end: it is cut off, and that run is made again.
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import IO, Self
 
+from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from .errors import EvaluateError
 from .record import Record
 
+_log = logging.getLogger(__name__)
+
 
 class RunLog:
-    """The runs in a file; a context that holds the file open for more."""
+    """The runs in a file; a context that holds the file open for more, and others off it.
+
+    Attributes:
+        records: the runs that are in the file.
+    """
 
     def __init__(self, file: Path) -> None:
-        """Read what is in `file`, if there is one.
-
-        Raises:
-            EvaluateError: a line of it is no run.
-        """
+        """Keep runs in `file`, which nothing happens to before the context is entered."""
         self.file = file
         self.records: list[Record] = []
+        self._lock = FileLock(file.with_suffix(".lock"))
         self._open: IO[bytes] | None = None
-        whole = self._without_half_line(file.read_bytes()) if file.is_file() else b""
-        for number, line in enumerate(whole.splitlines(), start=1):
-            try:
-                self.records.append(Record.model_validate_json(line))
-            except ValidationError as error:
-                raise EvaluateError(
-                    f"{file}:{number}: is not a run that this version of ragloom has written; name another folder"
-                ) from error
 
     def append(self, record: Record) -> None:
         """Keep a run: when this returns, a killed process does not lose it."""
         assert self._open is not None
-        self._open.write(record.model_dump_json().encode() + b"\n")
+        self._open.write(record.as_line() + b"\n")
         self._open.flush()
         self.records.append(record)
 
     def __enter__(self) -> Self:
+        """Read what is in the file, if there is one; of a line that is no run, a warning tells.
+
+        Raises:
+            EvaluateError: another evaluation is writing there, or no line of the file is a run.
+        """
         self.file.parent.mkdir(parents=True, exist_ok=True)
-        self._open = self.file.open("ab")
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise EvaluateError(
+                f"another evaluation is writing in {self.file.parent}; wait for it, or name another folder"
+            ) from None
+        try:
+            self.records = self._read()
+            self._open = self.file.open("ab")
+        except BaseException:
+            self._lock.release()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._open is not None:
             self._open.close()
             self._open = None
+        self._lock.release()
 
-    def _without_half_line(self, found: bytes) -> bytes:
-        whole = found[: found.rfind(b"\n") + 1]
-        if len(whole) < len(found):
+    def _read(self) -> list[Record]:
+        found, wrong = [], []
+        for number, line in enumerate(self._whole_lines(), start=1):
+            try:
+                found.append(Record.model_validate_json(line))
+            except ValidationError:
+                wrong.append(number)
+        if wrong and not found:
+            raise EvaluateError(
+                f"{self.file}:{wrong[0]}: is not a run that this version of ragloom has written; name another folder"
+            )
+        for number in wrong:
+            _log.warning("%s:%d: is not a run, and is made again", self.file, number)
+        return found
+
+    def _whole_lines(self) -> list[bytes]:
+        written = self.file.read_bytes() if self.file.is_file() else b""
+        whole = written[: written.rfind(b"\n") + 1]
+        if len(whole) < len(written):
             with self.file.open("r+b") as file:
                 file.truncate(len(whole))
-        return whole
+        return whole.splitlines()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict
@@ -88,4 +89,21 @@ class Record(BaseModel):
     def with_end(self, state: RagState, trace: Sequence[NodeTrace]) -> Record:
         """The same with what the run ended with."""
         documents = tuple(map(Found.of, state.documents))
-        return self.model_copy(update={"answer": state.answer, "documents": documents, "trace": tuple(trace)})
+        whole = self.model_copy(update={"answer": state.answer, "documents": documents, "trace": tuple(trace)})
+        return whole.writable()
+
+    def writable(self) -> Record:
+        """The same, with `?` for halves of characters, which an LLM may write and no file can hold."""
+        try:
+            self.as_line()
+        except UnicodeEncodeError as error:
+            return Record.model_validate_json(str(error.object).encode(errors="replace"))
+        return self
+
+    def as_line(self) -> bytes:
+        """The record as JSON in a line; NaN and infinite numbers are written as Python does.
+
+        Raises:
+            UnicodeEncodeError: it has half a character.
+        """
+        return json.dumps(self.model_dump(), ensure_ascii=False).encode()

@@ -100,7 +100,7 @@ class Outcome:
         Raises:
             EvaluateError: there is no such measure.
         """
-        return Estimate(self.mean(measure), *interval(self._drawn(measure)))
+        return Estimate(self.mean(measure), *interval(self.drawn(measure)))
 
     def less(self, other: Outcome, measure: str) -> Estimate:
         """How much higher the figure is than another graph's, by the paired bootstrap.
@@ -110,7 +110,7 @@ class Outcome:
         """
         if [each.id for each in self.questions] != [each.id for each in other.questions]:
             raise EvaluateError(f"{self.name} and {other.name} were not asked the same questions")
-        differences = self._drawn(measure) - other._drawn(measure)
+        differences = self.drawn(measure) - other.drawn(measure)
         return Estimate(self.mean(measure) - other.mean(measure), *interval(differences))
 
     def nodes(self) -> list[dict[str, Any]]:
@@ -125,8 +125,12 @@ class Outcome:
     def _figures_drawn(self) -> dict[str, Floats]:
         return {}
 
-    def _drawn(self, measure: str) -> Floats:
-        """The figure for each draw of questions, shape (draws,), worked out once."""
+    def drawn(self, measure: str) -> Floats:
+        """The figure for each draw of questions, shape (draws,), worked out once.
+
+        Raises:
+            EvaluateError: there is no such measure.
+        """
         if measure not in self._figures_drawn:
             self._figures_drawn[measure] = self._figures(measure, draws(len(self.questions)))
         return self._figures_drawn[measure]
@@ -207,7 +211,7 @@ class Result(Mapping[str, Outcome]):
                     continue
                 own = outcome.estimate(measure)
                 row = {"measure": measure, "graph": outcome.name, "value": own.value, "low": own.low, "high": own.high}
-                if outcome is not self.first and measure in self.first.measures:
+                if outcome is not self.first and measure in {*self.first.measures, *_COUNTED}:
                     gain = outcome.less(self.first, measure)
                     row |= {"difference": gain.value, "difference low": gain.low, "difference high": gain.high}
                 rows.append(row)

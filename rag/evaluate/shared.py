@@ -5,7 +5,8 @@ the very objects: a shared beginning hands on what it was handed, so that compar
 further on sees that its input is shared, too. A node that runs again in one run, as in a loop, is another node the
 second time.
 
-What was shared still has its price: a run's trace says of each node what making its result cost, whoever made it.
+What was shared still has its price: a run's trace says of each node what making its result cost, and what the node
+remarked, whoever made it.
 """
 
 from __future__ import annotations
@@ -27,12 +28,38 @@ Update = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
+class _Begun:
+    """A result in the making: since when, of which inputs, and what its node says of it."""
+
+    since: float
+    inputs: Sequence[object]
+    context: Context
+
+    def cost(self) -> dict[str, Any]:
+        """What it has cost so far, by fields of `NodeTrace`."""
+        tokens = tokens_so_far()
+        return {
+            "milliseconds": (time.perf_counter() - self.since) * 1000,
+            "tokens_in": tokens.read,
+            "tokens_out": tokens.written,
+            "tokens_reused": tokens.reused,
+            "documents_read": sum(self.context.shown),
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class _Kept:
     """A result, what making it cost, and the objects that its key names by identity, which must not go before it."""
 
     update: Update
-    cost: Mapping[str, float]
+    cost: Mapping[str, Any]
+    notes: Sequence[str]
     inputs: Sequence[object]
+
+    def priced(self, trace: NodeTrace) -> NodeTrace:
+        """The trace of a node that was given the result, as if it had made it."""
+        detail = "; ".join(filter(None, [*self.notes, trace.detail]))
+        return replace(trace, detail=detail, **self.cost)
 
 
 class SharedResults:
@@ -42,7 +69,7 @@ class SharedResults:
         """Keep `limit` results, those that were used last; None: all, but only until the next question."""
         self._limit = limit
         self._kept: OrderedDict[Hashable, _Kept] = OrderedDict()
-        self._begun: dict[Hashable, tuple[float, Sequence[object]]] = {}
+        self._begun: dict[Hashable, _Begun] = {}
         self._shared: dict[tuple[str, int], _Kept] = {}
 
     def begin(self) -> None:
@@ -56,13 +83,13 @@ class SharedResults:
             self._kept.clear()
 
     def priced(self, trace: Sequence[NodeTrace]) -> list[NodeTrace]:
-        """The trace of the run that has ended, with what shared results cost when they were made."""
+        """The trace of the run that has ended; of shared results with what they cost when they were made."""
         times: Counter[str] = Counter()
         priced = []
         for each in trace:
             shared = self._shared.get((each.node, times[each.node]))
             times[each.node] += 1
-            priced.append(replace(each, **shared.cost) if shared else each)  # type: ignore[arg-type]  # its fields
+            priced.append(shared.priced(each) if shared else each)
         return priced
 
     def keeps(self, node: PlannedNode) -> bool:  # noqa: ARG002 - every node's
@@ -75,7 +102,7 @@ class SharedResults:
         time_of_node = sum(each.node == context.node for each in state.trace)
         made = json.dumps(made_with(node, context), sort_keys=True, default=str)
         key = (made, context.node, time_of_node, tuple(map(_identity, inputs)))
-        self._begun[key] = (time.perf_counter(), inputs)
+        self._begun[key] = _Begun(time.perf_counter(), inputs, context)
         return key
 
     def get(self, key: Any) -> Update | None:
@@ -89,15 +116,10 @@ class SharedResults:
 
     def put(self, key: Any, update: Update) -> None:
         """Keep a result, and what it cost since its key was asked for."""
-        started, inputs = self._begun.pop(key)
-        tokens = tokens_so_far()
-        cost = {
-            "milliseconds": (time.perf_counter() - started) * 1000,
-            "tokens_in": tokens.read,
-            "tokens_out": tokens.written,
-            "tokens_reused": tokens.reused,
-        }
-        self._kept[key] = _Kept(update, cost, inputs)
+        begun = self._begun.pop(key, None)
+        if begun is None:  # of a run that has ended
+            return
+        self._kept[key] = _Kept(update, begun.cost(), tuple(begun.context.notes), begun.inputs)
         while self._limit is not None and len(self._kept) > self._limit:
             self._kept.popitem(last=False)
 

@@ -60,7 +60,7 @@ class Question:
         id: its name in the dataset.
         text: what is asked.
         answers: right answers, any of which will do.
-        relevant: what answers it in the documents.
+        relevant: what answers it in the documents; named twice it counts once.
         answerable: whether the documents answer it at all.
         split: the part of the dataset that it belongs to.
     """
@@ -71,6 +71,9 @@ class Question:
     relevant: tuple[Relevant, ...] = ()
     answerable: bool = True
     split: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "relevant", tuple(dict.fromkeys(self.relevant)))
 
     @property
     def plain(self) -> str:

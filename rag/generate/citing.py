@@ -76,7 +76,8 @@ def cited(  # noqa: PLR0913 - all but three have a default
     messages = prompt.render(passages=packed.text, question=question)
     written = reply(llm, messages, max_tokens=max_answer_tokens, cancelled=cancelled, is_shown=True)
     notes = (f"{len(packed.left_out)} of {len(documents)} passages did not fit",) if packed.left_out else ()
-    return read_cited(question, written.text, packed.documents, notes=notes, usage=written.usage, language=language)
+    usage = {"documents": len(packed.documents), **written.usage}
+    return read_cited(question, written.text, packed.documents, notes=notes, usage=usage, language=language)
 
 
 def room_beside(messages: Sequence[BaseMessage], question: str, llm: BaseChatModel, answer: int) -> int | None:

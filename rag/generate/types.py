@@ -105,7 +105,7 @@ class Answer:
         confidence: how sure the path that made it is that the documents answer the question, 0 to 1.
         notes: what the reader should know about how it came about.
         dropped: sentences that were left out because nothing supported them.
-        usage: tokens of the LLM: `input_tokens`, `output_tokens`.
+        usage: tokens of the LLM: `input_tokens`, `output_tokens`; and `documents`: how many it was given at once.
     """
 
     question: str

@@ -35,6 +35,7 @@ class Context:
         keep: gives what a function makes, the same for equal keys as long as the graph is open; None: nothing is kept.
         cancelled: set when nobody waits for the node any longer.
         notes: what the node has remarked; see `note`.
+        shown: how many documents it has given an LLM each time; see `show`.
     """
 
     node: str
@@ -44,6 +45,7 @@ class Context:
     keep: Callable[[Hashable, Callable[[], Any]], Any] | None = None
     cancelled: Event = field(default_factory=Event)
     notes: list[str] = field(default_factory=list)
+    shown: list[int] = field(default_factory=list)
 
     @property
     def corpus(self) -> Corpus:
@@ -108,6 +110,10 @@ class Context:
     def note(self, text: str) -> None:
         """Remark what went in and came out, what was dropped and why: a few words for the trace."""
         self.notes.append(text)
+
+    def show(self, documents: int) -> None:
+        """Say how many documents the LLM is given to read, for the trace, where these are not all of the state's."""
+        self.shown.append(documents)
 
     @contextmanager
     def timed(self, what: str) -> Iterator[None]:

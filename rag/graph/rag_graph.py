@@ -91,7 +91,7 @@ class RagGraph(Runnable[GraphInput, RagState]):
             checkpoints: a SQLite file, or a saver of langgraph, that keeps runs step by step, so that `resume` can go
                 on with one that broke off.
             cache: a SQLite file that keeps the results of nodes with `cache: true`; by default one in ragloom's cache.
-                Or an object that keeps results in its own way.
+                Or an object that keeps results in its own way, a `ResultCache`; it stays open.
             shares: another graph, whose corpora and models this one uses where both name the same; close it last.
 
         Raises:
@@ -108,6 +108,7 @@ class RagGraph(Runnable[GraphInput, RagState]):
         if problems := problems or lacking(self._plan, self._resources):
             raise SpecError(problems)
         kept = expand_user(checkpoints).absolute() if isinstance(checkpoints, str | Path) else checkpoints
+        self._given_cache = cache
         self._cache = self._node_cache(cache)
         built = build(self._plan, self._resources, self._cache)
         self._session = Session.of(self._plan, built.compile(name=self.get_name()), kept)
@@ -297,7 +298,7 @@ class RagGraph(Runnable[GraphInput, RagState]):
         A graph that has been closed does not run any more.
         """
         self._resources.close()
-        if self._cache:
+        if self._cache is not None and self._cache is not self._given_cache:
             self._cache.close()
 
     def __enter__(self) -> Self:
@@ -328,7 +329,8 @@ def _check_files(checkpoints: object, cache: object) -> None:
         kind = type(checkpoints).__name__
         raise GraphError(f"checkpoints is a SQLite file or one of langgraph's savers, not {kind}")
     if cache is not None and not isinstance(cache, str | Path | ResultCache):
-        raise GraphError(f"cache is a SQLite file, not {type(cache).__name__}")
+        methods = "keeps, key, get, put and close"
+        raise GraphError(f"cache is a SQLite file, or an object with {methods}, not {type(cache).__name__}")
 
 
 def _values(given: GraphInput, options: Mapping[str, Any]) -> dict[str, Any] | None:

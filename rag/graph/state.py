@@ -82,6 +82,7 @@ class NodeTrace:
         documents_out: how many it had afterwards.
         ran: the node that gave the result: itself, or the one that it fell back on; empty if it was skipped.
         decisions: of each decision after it, the place in the flow and whether `then` was taken.
+        documents_read: how many documents it gave an LLM to read.
     """
 
     node: str
@@ -94,6 +95,7 @@ class NodeTrace:
     documents_out: int = 0
     ran: str = ""
     decisions: tuple[tuple[int, bool], ...] = ()
+    documents_read: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "decisions", tuple((item, taken) for item, taken in self.decisions))

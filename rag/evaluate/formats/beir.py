@@ -6,6 +6,7 @@ Thakur et al., "BEIR: A Heterogenous Benchmark for Zero-shot Evaluation of Infor
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from ....stores.types import Source
@@ -27,8 +28,11 @@ def read_beir(folder: Path) -> Dataset:
     files = [*sorted((folder / "qrels").glob("*.tsv")), *sorted(folder.glob("qrels.*.tsv"))]
     if not files:
         raise DatasetError(folder, "has no judgments; BEIR keeps them in qrels/SPLIT.tsv")
-    questions = [question for file in files for question in _of_split(folder, file, rows)]
-    return Dataset(folder.name, tuple(questions), documents)
+    questions: dict[str, Question] = {}
+    for question in (question for file in files for question in _of_split(folder, file, rows)):
+        key = f"{question.split}/{question.id}" if question.id in questions else question.id  # judged in two splits
+        questions[key] = replace(question, id=key)
+    return Dataset(folder.name, tuple(questions.values()), documents)
 
 
 def _body(row: Row) -> str:

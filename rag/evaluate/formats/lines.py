@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import json
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,17 +71,40 @@ class Row:
                 raise self.error(f"{names[0]!r} should hold texts, not {short(each)}")
         return [str(each) for each in values]
 
+    def numbers(self, name: str) -> list[int]:
+        """The whole numbers in a list.
+
+        Raises:
+            DatasetError: it is no list of whole numbers.
+        """
+        value = self.fields.get(name)
+        if not isinstance(value, list) or not all(type(each) is int for each in value):
+            raise self.error(f"{name!r} should be a list of whole numbers, not {short(value)}")
+        return value
+
+    def inner(self, name: str) -> Row:
+        """The mapping in a field, as a row of its own.
+
+        Raises:
+            DatasetError: it is no mapping.
+        """
+        value = self.fields.get(name)
+        if not isinstance(value, dict):
+            raise self.error(f"{name!r} should be an object, not {short(value)}")
+        return Row(self.file, self.line, value)
+
 
 def read_text(file: Path) -> str:
-    """The text of a file.
+    """The text of a file; that of a `.gz` file is what was compressed.
 
     Raises:
         DatasetError: it cannot be read, or is not UTF-8.
     """
     try:
-        return file.read_text(encoding="utf-8").removeprefix(_BOM)
-    except OSError as error:
-        raise DatasetError(file, f"cannot be read: {error.strerror}") from error
+        written = file.read_bytes()
+        return (gzip.decompress(written) if file.suffix == ".gz" else written).decode().removeprefix(_BOM)
+    except (OSError, EOFError, zlib.error) as error:
+        raise DatasetError(file, f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise DatasetError(file, "is not UTF-8 text; save it as UTF-8", line) from error
@@ -101,6 +126,19 @@ def json_rows(file: Path) -> Iterator[Row]:
         if not isinstance(fields, dict):
             raise DatasetError(file, f"should be a JSON object, not {short(fields)}", number)
         yield Row(file, number, fields)
+
+
+def json_list(file: Path) -> list[Row]:
+    """The objects of a JSON file that is a list of them; each is told with the file's first line.
+
+    Raises:
+        DatasetError: it cannot be read, or is no list of objects.
+    """
+    try:
+        found = json.loads(read_text(file))
+    except (ValueError, RecursionError) as error:
+        raise DatasetError(file, f"is not JSON: {error}", getattr(error, "lineno", None)) from error
+    return Row(file, 1, {"the file": found}).several("the file")
 
 
 def table_rows(file: Path, delimiter: str | None = None) -> Iterator[Row]:

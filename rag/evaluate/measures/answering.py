@@ -1,7 +1,8 @@
 """How good an answer is: its words, whether the documents carry it, what it cites, and whether there should be one.
 
-*K-precision*, the share of an answer's content terms that the documents have, is the measure of faithfulness without a
-model that agrees best with people (Adlakha et al., TACL 2024, section 4.2); see `rag.generate.support`. *Citation
+*K-precision*, the share of an answer's content terms that the documents have, is after the measure of faithfulness
+without a model that agrees best with people (Adlakha et al., TACL 2024, section 4.2), which is of all tokens; terms are
+English ones, see `rag.generate.support`. *Citation
 precision* is the share of citations that point at what is known to answer the question, *citation recall* the share of
 that which is cited.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 from statistics import mean
 
 from ...generate.support import ContentTerms
+from ...generate.types import Citation
 from ..record import Record
 from ..types import Question
 from . import wording
@@ -69,9 +71,19 @@ def _of_what_was_said(question: Question, record: Record, said: str, terms: Cont
 
 def _of_citations(question: Question, record: Record) -> dict[str, float]:
     cited = [
-        [each.is_at((citation.source_id, citation.source), citation.start, citation.end) for each in question.relevant]
+        [each.is_at(_names(citation, record), citation.start, citation.end) for each in question.relevant]
         for citation in (record.answer.citations if record.answer else ())
     ]
     covered = [any(hits) for hits in zip(*cited, strict=True)] if cited else [False]
     scores = {"citation recall": mean(covered)}
     return {**scores, "citation precision": mean(map(any, cited))} if cited else scores
+
+
+def _names(citation: Citation, record: Record) -> list[str]:
+    """What the cited place may be called: its source, and the chunks of it that the run ended with."""
+    chunks = [
+        found.id
+        for found in record.documents
+        if found.source_id == citation.source_id and found.start <= citation.start and citation.end <= found.end
+    ]
+    return [citation.source_id, citation.source, *chunks]

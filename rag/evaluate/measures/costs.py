@@ -10,7 +10,7 @@ import numpy as np
 from ..record import Record
 
 COSTS = ("ms", "tokens in", "tokens reused", "tokens out", "documents to the LLM")
-"""What is told of a run's costs: the time of its nodes together, the LLM's tokens, the documents that the LLM had."""
+"""What a run costs: the time of its nodes together, tokens of the LLM, documents that nodes gave it to read."""
 
 
 def score_costs(record: Record) -> dict[str, float]:
@@ -18,12 +18,11 @@ def score_costs(record: Record) -> dict[str, float]:
     if record.error:
         return {}
     trace = record.trace
-    asked = [each for each in trace if each.tokens_in]
     costs: dict[str, float] = {
         "tokens in": sum(each.tokens_in for each in trace),
         "tokens reused": sum(each.tokens_reused for each in trace),
         "tokens out": sum(each.tokens_out for each in trace),
-        "documents to the LLM": max((each.documents_in for each in asked), default=0),
+        "documents to the LLM": sum(each.documents_read for each in trace),
     }
     if not record.is_first:
         costs["ms"] = sum(each.milliseconds for each in trace)

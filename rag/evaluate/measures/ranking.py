@@ -22,7 +22,8 @@ def score_rankings(
 ) -> list[dict[str, float]]:
     """Score each run's documents by each measure; nothing for a question of which no relevant document is known.
 
-    Several passages of one relevant document count once, where the first of them stands.
+    Several passages of one relevant document count once, where the first of them stands. A passage that holds several
+    relevant spans counts as each of them.
 
     Raises:
         EvaluateError: there is no such measure.
@@ -72,6 +73,19 @@ def check_measures(names: Sequence[str]) -> None:
     """
     for name in names:
         _parsed(name)
+
+
+def is_measure(name: str) -> bool:
+    """Whether this is a measure of rankings, such as `nDCG@5`.
+
+    Raises:
+        MissingExtraError: ir-measures is not installed.
+    """
+    try:
+        _parsed(name)
+    except EvaluateError:
+        return False
+    return True
 
 
 def _parsed(name: str) -> Measure:

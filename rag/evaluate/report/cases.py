@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from ...graph.state import NodeTrace
 from ..record import Record
 from ..result import Outcome
@@ -16,14 +14,18 @@ _CHARACTERS = 600
 
 
 def worst_cases(outcome: Outcome, measure: str, count: int = WORST) -> Markup:
-    """A graph's worst questions by a measure, those that failed first; each can be unfolded."""
-    values = outcome.values(measure)
-    places = [place for place, value in enumerate(values) if not math.isnan(value)]
-    places.sort(key=lambda place: (not outcome.records[place].error, values[place]))
-    cases = [
-        _case(outcome.questions[place], outcome.records[place], f"{measure} {values[place]:.3f}")
-        for place in places[:count]
+    """A graph's worst questions by a measure, those that failed first; each can be unfolded.
+
+    An answer to what cannot be answered is as bad as one that is wholly wrong.
+    """
+    runs = zip(outcome.questions, outcome.records, outcome.scores, strict=True)
+    judged = [
+        (question, record, by, scores[by])
+        for question, record, scores in runs
+        if (by := next((name for name in (measure, "declined") if name in scores), None))
     ]
+    judged.sort(key=lambda each: (not each[1].error, each[3]))
+    cases = [_case(question, record, f"{by} {score:.3f}") for question, record, by, score in judged[:count]]
     return element("section", element("h3", outcome.name), *cases)
 
 
@@ -43,12 +45,21 @@ def _case(question: Question, record: Record, score: str) -> Markup:
         rows = ([each.source, f"{each.start}:{each.end}", _short(each.words)] for each in record.documents[:_SHOWN])
         parts.append(table(["document", "span", "words"], rows))
     if record.trace:
-        parts.append(table(["node", "ms", "tokens in", "tokens out", "what it did"], map(_row, record.trace)))
+        parts.append(
+            table(["node", "ms", "tokens in", "tokens out", "documents read", "what it did"], map(_row, record.trace))
+        )
     return element("details", *parts)
 
 
 def _row(trace: NodeTrace) -> list[object]:
-    return [trace.node, f"{trace.milliseconds:,.0f}", trace.tokens_in, trace.tokens_out, trace.detail]
+    return [
+        trace.node,
+        f"{trace.milliseconds:,.0f}",
+        trace.tokens_in,
+        trace.tokens_out,
+        trace.documents_read,
+        trace.detail,
+    ]
 
 
 def _short(text: str) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from html import escape
+
+_NUMBER = re.compile(r"[-+]?[\d,]*\.?\d+")
 
 
 class Markup(str):
@@ -31,7 +34,12 @@ def joined(content: Iterable[object]) -> Markup:
 
 
 def table(head: Iterable[object], rows: Iterable[Iterable[object]]) -> Markup:
-    """A table; numbers stand on the right by the page's style."""
+    """A table; cells that are numbers have the class `number`."""
     top = element("tr", *(element("th", cell) for cell in head))
-    body = (element("tr", *(element("td", cell) for cell in row)) for row in rows)
+    body = (element("tr", *map(_cell, row)) for row in rows)
     return element("table", element("thead", top), element("tbody", *body))
+
+
+def _cell(content: object) -> Markup:
+    is_number = _NUMBER.fullmatch(str(content)) is not None
+    return element("td", content, **({"class": "number"} if is_number else {}))

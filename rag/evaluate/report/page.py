@@ -21,6 +21,7 @@ body { font: 15px/1.45 system-ui, sans-serif; max-width: 72rem; margin: 2rem aut
 table { border-collapse: collapse; margin: .6rem 0; font-size: 13px; }
 th, td { padding: .2rem .7rem; border-bottom: 1px solid #ddd; text-align: left; vertical-align: top; }
 td { font-variant-numeric: tabular-nums; }
+td.number { text-align: right; }
 details { border: 1px solid #ddd; border-radius: 4px; padding: .3rem .8rem; margin: .4rem 0; }
 svg { max-width: 100%; height: auto; }
 .clear { font-weight: bold; }

@@ -16,6 +16,7 @@ from .markup import Markup
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.ticker import Locator
 
 _STYLE: Any = {
     "svg.fonttype": "none",  # text stays text
@@ -27,6 +28,22 @@ _STYLE: Any = {
 }
 
 
+def check_installed() -> None:
+    """Look for the library of plots, before there is anything to draw.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+    try:
+        import matplotlib  # noqa: F401 - is it there?
+    except ImportError as error:
+        raise MissingExtraError("matplotlib", "eval") from error
+
+
+_IN_A_ROW = 3
+"""So many plots stand beside each other, with letters that can still be read."""
+
+
 @contextmanager
 def _styled() -> Iterator[None]:
     """Draw in the report's style.
@@ -34,10 +51,9 @@ def _styled() -> Iterator[None]:
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
-    try:
-        import matplotlib as mpl
-    except ImportError as error:
-        raise MissingExtraError("matplotlib", "eval") from error
+    check_installed()
+    import matplotlib as mpl
+
     with mpl.rc_context(_STYLE):
         yield
 
@@ -56,8 +72,10 @@ def quality_and_latency(result: Result, measure: str) -> Markup:
             yerr=_arms(up.value, up.low, up.high),
             marker="o",
             capsize=3,
+            label=outcome.name,
         )
-        axes.annotate(outcome.name, (across.value, up.value), xytext=(6, 6), textcoords="offset points")
+    if with_times:
+        axes.legend()  # names beside the points would lie over each other
     axes.set_xlabel("ms for a question, median")
     axes.set_ylabel(measure)
     axes.margins(0.2)
@@ -74,6 +92,7 @@ def distributions(result: Result, measures: Sequence[str]) -> Markup:
         axes.hist(values, bins=list(np.linspace(0, 1, 11)), label=[each.name for each in outcomes])
         axes.set_xlabel(measure)
         axes.set_ylabel("questions")
+        axes.yaxis.set_major_locator(_whole_numbers())
     if len(result) > 1:
         all_axes[0].legend()
     return _svg(figure, "Distribution of scores")
@@ -87,8 +106,10 @@ def differences(result: Result, measure: str) -> Markup:
     for axes, outcome in zip(all_axes, others, strict=True):
         gains = outcome.values(measure) - result.first.values(measure)
         gains = np.sort(gains[~np.isnan(gains)])
-        axes.bar(range(len(gains)), gains, width=1.0, color=["C3" if gain < 0 else "C2" for gain in gains])
+        for own, color in ((np.minimum(gains, 0), "C3"), (np.maximum(gains, 0), "C2")):
+            axes.stairs(own, fill=True, color=color)
         axes.axhline(0, color="0.5", linewidth=0.5)
+        axes.xaxis.set_major_locator(_whole_numbers())
         axes.set_xlabel(f"questions: {int((gains > 0).sum())} better, {int((gains < 0).sum())} worse")
         axes.set_ylabel(f"{measure} of {outcome.name}\nless that of {result.first.name}")
     return _svg(figure, f"Differences in {measure} by question")
@@ -97,8 +118,16 @@ def differences(result: Result, measure: str) -> Markup:
 def _figure(plots: int) -> tuple[Figure, list[Axes]]:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(4.6 * plots, 3.4), layout="constrained")
-    return figure, [figure.add_subplot(1, plots, place) for place in range(1, plots + 1)]
+    columns = min(plots, _IN_A_ROW)
+    rows = -(-plots // columns)
+    figure = Figure(figsize=(4.6 * columns, 3.4 * rows), layout="constrained")
+    return figure, [figure.add_subplot(rows, columns, place) for place in range(1, plots + 1)]
+
+
+def _whole_numbers() -> Locator:
+    from matplotlib.ticker import MaxNLocator
+
+    return MaxNLocator(integer=True)
 
 
 def _arms(value: float, low: float, high: float) -> list[list[float]]:

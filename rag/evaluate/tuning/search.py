@@ -10,26 +10,21 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 
-from ....errors import MissingExtraError
 from ...graph.errors import GraphError
 from ...graph.spec import GraphSpec
+from ..bootstrap import Floats
 from ..errors import EvaluateError
 from ..result import LOWER_IS_BETTER, Outcome
-from .space import Dimension, Settings, changed
-
-if TYPE_CHECKING:
-    from optuna import Study
+from .space import Settings, Space, changed, read_space
+from .suggesting import Suggestions
 
 _log = logging.getLogger(__name__)
 
-_KNOWN_IN_A_ROW = 50
-"""So many suggestions in a row that were all tried before: there is nothing new near the best."""
-
-Measure = Callable[[GraphSpec, float], Outcome | None]
+RunGraph = Callable[[GraphSpec, float], Outcome | None]
 """Runs a graph on the training questions; None: the time, of `time.monotonic`, was up before it had ended."""
 
 
@@ -39,66 +34,70 @@ class Trial:
 
     Attributes:
         settings: by path; empty for the graph as it is written.
-        outcome: on the training questions.
         value: of the measure that is tuned for; NaN where it cannot be told, as where nothing was answered.
+        drawn: the value for each draw of questions, shape (draws,): what intervals are made from.
     """
 
     settings: Settings
-    outcome: Outcome
     value: float
+    drawn: Floats = field(repr=False)
 
 
-def search(  # noqa: PLR0913 - what a search is made of
-    spec: GraphSpec,
-    dimensions: Sequence[Dimension],
-    run: Measure,
-    *,
-    measure: str,
-    seconds: float,
-    trials: int | None = None,
-    seed: int = 0,
-) -> Iterator[Trial]:
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What is searched for, where, and for how long.
+
+    Attributes:
+        space: what may vary: a YAML file, or what would be in one; see `tuning.space`.
+        measure: what to tune for, such as `nDCG@10` or `F1`.
+        seconds: the budget; the graph as it is written, and the test, come on top.
+        trials: at most so many settings; None: as many as there is time for.
+        seed: equal seeds suggest the same.
+    """
+
+    space: Space | str | Path
+    measure: str
+    seconds: float
+    trials: int | None = None
+    seed: int = 0
+
+    @property
+    def is_lower_better(self) -> bool:
+        """Whether the measure is a cost."""
+        return self.measure in LOWER_IS_BETTER
+
+    def best(self, trials: Sequence[Trial]) -> Trial:
+        """The best trial; of equal ones the earliest, so that nothing is changed for nothing."""
+        sign = -1 if self.is_lower_better else 1
+        known = [each for each in trials if not math.isnan(each.value)]
+        return max(known or trials, key=lambda each: sign * each.value)
+
+
+def trials(spec: GraphSpec, search: Search, run: RunGraph) -> Iterator[Trial]:
     """Try the graph as it is written, then other settings, until the budget is spent or all have been tried.
 
-    Args:
-        spec: the graph.
-        dimensions: what may vary.
-        run: runs a graph.
-        measure: what to tune for.
-        seconds: the budget of what comes after the graph as it is written.
-        trials: at most so many besides.
-        seed: of the search.
-
     Raises:
+        SpaceError: the graph cannot have what the space says.
         EvaluateError: the measure cannot be told of this graph on these questions.
         MissingExtraError: optuna is not installed.
     """
-    study = _study(measure, seed)
+    dimensions = read_space(search.space, spec)
+    suggestions = Suggestions(dimensions, lower_is_better=search.is_lower_better, most=search.trials, seed=search.seed)
     first = run(spec, math.inf)
     assert first is not None
-    if measure not in first.measures:
-        raise EvaluateError(f"{measure!r} cannot be told of this graph; it has: {', '.join(first.measures)}")
-    yield Trial({}, first, first.mean(measure))
-    deadline = time.monotonic() + seconds
-    space = {each.path: each.distribution() for each in dimensions}
-    size = math.prod(each.size for each in dimensions)
-    known: dict[str, float] = {}
-    repeated = 0
-    while len(known) < min(size, trials or math.inf) and repeated < _KNOWN_IN_A_ROW and time.monotonic() < deadline:
-        asked = study.ask(space)
-        settings = {each.path: each.value(asked.params[each.path]) for each in dimensions}
-        key = repr(settings)
-        repeated = repeated + 1 if key in known else 0
-        if key not in known:
-            trial = _tried(spec, settings, run, measure, deadline)
-            if trial is None:
-                return
-            known[key] = trial.value
-            yield trial
-        study.tell(asked, _worst(measure) if math.isnan(known[key]) else known[key])
+    if search.measure not in first.measures:
+        raise EvaluateError(f"{search.measure!r} cannot be told of this graph; it has: {', '.join(first.measures)}")
+    yield Trial({}, first.mean(search.measure), first.drawn(search.measure))
+    deadline = time.monotonic() + search.seconds
+    while time.monotonic() < deadline and (settings := suggestions.next()) is not None:
+        trial = _tried(spec, settings, run, search.measure, deadline)
+        if trial is None:
+            return
+        suggestions.tell(trial.value)
+        yield trial
 
 
-def _tried(spec: GraphSpec, settings: Mapping[str, Any], run: Measure, measure: str, deadline: float) -> Trial | None:
+def _tried(spec: GraphSpec, settings: Settings, run: RunGraph, measure: str, deadline: float) -> Trial | None:
     try:
         outcome = run(changed(spec, settings), deadline)
     except GraphError as error:
@@ -106,25 +105,4 @@ def _tried(spec: GraphSpec, settings: Mapping[str, Any], run: Measure, measure: 
     if outcome is None:
         _log.info("out of time: %s", settings)
         return None
-    return Trial(settings, outcome, outcome.mean(measure))
-
-
-def _worst(measure: str) -> float:
-    return math.inf if measure in LOWER_IS_BETTER else -math.inf
-
-
-def best(trials: Sequence[Trial], measure: str) -> Trial:
-    """The best trial; of equal ones the earliest, so that nothing is changed for nothing."""
-    sign = -1 if measure in LOWER_IS_BETTER else 1
-    known = [each for each in trials if not math.isnan(each.value)]
-    return max(known or trials, key=lambda each: sign * each.value)
-
-
-def _study(measure: str, seed: int) -> Study:
-    try:
-        import optuna
-    except ImportError as error:
-        raise MissingExtraError("optuna", "eval") from error
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    direction: Literal["minimize", "maximize"] = "minimize" if measure in LOWER_IS_BETTER else "maximize"
-    return optuna.create_study(direction=direction, sampler=optuna.samplers.TPESampler(seed=seed))
+    return Trial(settings, outcome.mean(measure), outcome.drawn(measure))

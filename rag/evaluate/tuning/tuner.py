@@ -1,33 +1,32 @@
-"""From a graph and a space to a better graph, with an honest word on how much better."""
+"""Tune a graph's settings on some questions, and report on others."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
-from ...._paths import expand_user
-from ....stores.corpus import Corpus
 from ...generate.types import Answer, Citation, Statement
 from ...graph.rag_graph import RagGraph
 from ...graph.reading import Source, load_spec
-from ...graph.running.resources import GivenLlm
 from ...graph.spec import GraphSpec
 from ...graph.state import NodeTrace
+from ..bootstrap import interval
 from ..errors import EvaluateError
-from ..evaluating import INDEX, Experiment
-from ..graphs import opened
-from ..indexing import index_documents
+from ..evaluating import with_documents
+from ..experiment import Experiment
+from ..graphs import Given
+from ..measures.ranking import RETRIEVAL, is_measure
 from ..record import Record
 from ..result import Estimate, Outcome, Result
 from ..shared import SharedResults
 from ..types import Dataset
-from .search import Trial, best, search
-from .space import Space, changed, read_space
+from .search import Search, Trial, trials
+from .space import changed, read_space
 
 KEPT = 50_000
 """Results of nodes that trials may use again: some 10 kB each with a small embedder."""
@@ -56,7 +55,8 @@ class Tuned:
     @property
     def train_gain(self) -> Estimate:
         """What the best settings gained where they were chosen, which flatters them."""
-        return self.best.outcome.less(self.trials[0].outcome, self.measure)
+        first = self.trials[0]
+        return Estimate(self.best.value - first.value, *interval(self.best.drawn - first.drawn))
 
     @property
     def test_gain(self) -> Estimate:
@@ -64,50 +64,36 @@ class Tuned:
         return self.test[TUNED if TUNED in self.test else AS_WRITTEN].less(self.test.first, self.measure)
 
 
-def tune(  # noqa: PLR0913 - what tuning is made of
+def tune(
     graph: Source,
-    space: Space | str | Path,
     train: Dataset,
     test: Dataset,
+    search: Search,
+    given: Given | None = None,
     *,
-    measure: str,
-    seconds: float,
-    corpus: Corpus | str | Path | None = None,
-    llm: GivenLlm = None,
-    trials: int | None = None,
-    seed: int = 0,
-    out: str | Path | None = None,
-    allow_imports: bool = False,
     on_trial: Callable[[Trial], None] | None = None,
 ) -> Tuned:
     """Search a graph's settings on training questions, and measure the best on others.
 
     ```python
     from ragloom import Corpus
-    from ragloom.rag.evaluate import Dataset, Question, tune
+    from ragloom.rag.evaluate import Dataset, Given, Question, Search, tune
 
     corpus = Corpus("./index")
     corpus.add(["Toad steals a motor-car and drives it into a pond.", "Mole paints his house."])
     train = Dataset("train", (Question("1", "What does Toad steal?", answers=("a motor-car",)),))
     test = Dataset("test", (Question("2", "What does Mole paint?", answers=("his house",)),))
     space = {"nodes.quote.max_sentences": [1, 2], "nodes.quote.passages": [0, 3]}
-    tuned = tune("quick", space, train, test, measure="F1", seconds=20, corpus=corpus)
+    tuned = tune("quick", train, test, Search(space, "F1", seconds=20), Given(corpus))
     print(len(tuned.trials))  # -> 5
     ```
 
     Args:
         graph: the graph, as `RagGraph` takes it.
-        space: what may vary: a YAML file, or what would be in one; see `tuning.space`.
         train: the questions to choose by.
         test: other questions, which nothing is chosen by.
-        measure: what to tune for, such as `nDCG@10` or `F1`.
-        seconds: the budget of the search; the graph as it is written, and the test, come on top.
-        corpus: where to look; by default the dataset's documents.
-        llm: a chat model, or what `ragloom.load` takes.
-        trials: at most so many settings.
-        seed: of the search.
-        out: a folder for the index of the dataset's documents.
-        allow_imports: whether the modules that the graph names may be imported.
+        search: what may vary, what is best, and the budget.
+        given: what the graph works with; without a corpus, it looks in the documents of `train`.
         on_trial: hears of each trial that has ended.
 
     Raises:
@@ -116,40 +102,61 @@ def tune(  # noqa: PLR0913 - what tuning is made of
         MissingExtraError: optuna is not installed.
     """
     spec = load_spec(graph)
-    dimensions = read_space(space, spec)
-    asked = {each.plain for each in train.questions}
-    if common := [each.text for each in test.questions if each.plain in asked]:
-        raise EvaluateError(f"the question {common[0]!r} is in both train and test; test what was not tuned on")
-    _check_told(measure, test)
+    read_space(search.space, spec)
+    _check_apart(train, test)
+    _check_told(search.measure, test)
     with ExitStack() as closing:
-        folder = expand_user(out) if out else Path(closing.enter_context(TemporaryDirectory(prefix="ragloom-")))
-        if corpus is None and train.documents:
-            corpus = closing.enter_context(index_documents(train, folder / INDEX))
-        shared = SharedResults(KEPT)
-        options: dict[str, Any] = {"corpus": corpus, "llm": llm, "allow_imports": allow_imports}
-        base = closing.enter_context(opened({AS_WRITTEN: spec}, shared, **options))[AS_WRITTEN]
-
-        def other(written: GraphSpec) -> RagGraph:
-            return closing.enter_context(RagGraph(written, cache=shared, shares=base, **options))
-
-        def run(written: GraphSpec, deadline: float) -> Outcome | None:
-            records = []
-            for record in Experiment({TUNED: other(written)}, shared).runs(train.questions):
-                records.append(record)
-                if time.monotonic() > deadline and len(records) < len(train):
-                    return None
-            return Result.of(train, records)[TUNED]
-
-        done: list[Trial] = []
-        for trial in search(spec, dimensions, run, measure=measure, seconds=seconds, trials=trials, seed=seed):
+        folder = Path(closing.enter_context(TemporaryDirectory(prefix="ragloom-")))
+        bench = _Bench(closing.enter_context(with_documents(given or Given(), train, folder)), search.measure)
+        base = closing.enter_context(bench.open(spec))
+        done = []
+        for trial in trials(spec, search, partial(bench.run, train, base)):
             done.append(trial)
             if on_trial:
                 on_trial(trial)
-        found = best(done, measure)
-        tuned = changed(spec, found.settings)
-        tested = {AS_WRITTEN: base} | ({TUNED: other(tuned)} if found.settings else {})
-        records = list(Experiment(tested, shared).runs(test.questions))
-    return Tuned(tuned, measure, tuple(done), found, Result.of(test, records))
+        best = search.best(done)
+        tuned = changed(spec, best.settings)
+        tested = {AS_WRITTEN: base}
+        if best.settings:
+            tested[TUNED] = closing.enter_context(bench.open(tuned, base))
+        result = bench.measured(test, Experiment(tested, bench.shared).runs(test.questions))
+    return Tuned(tuned, search.measure, tuple(done), best, result)
+
+
+class _Bench:
+    """What all trials run on: they share what they load, and what they work out."""
+
+    def __init__(self, given: Given, measure: str) -> None:
+        self.shared = SharedResults(KEPT)
+        self._given = given
+        self._retrieval = _with(measure)
+
+    def open(self, spec: GraphSpec, shares: RagGraph | None = None) -> RagGraph:
+        return self._given.open(spec, self.shared, shares)
+
+    def run(self, train: Dataset, base: RagGraph, spec: GraphSpec, deadline: float) -> Outcome | None:
+        """The outcome of a graph; None: the time was up before the last question."""
+        records = []
+        with self.open(spec, base) as graph:
+            for record in Experiment({TUNED: graph}, self.shared).runs(train.questions):
+                records.append(record)
+                if time.monotonic() > deadline and len(records) < len(train):
+                    return None
+        return self.measured(train, records)[TUNED]
+
+    def measured(self, data: Dataset, records: Iterable[Record]) -> Result:
+        return Result.of(data, list(records), retrieval=self._retrieval)
+
+
+def _check_apart(train: Dataset, test: Dataset) -> None:
+    """Refuse to test on what is tuned on.
+
+    Raises:
+        EvaluateError: a question is in both.
+    """
+    asked = {each.plain for each in train.questions}
+    if common := [each.text for each in test.questions if each.plain in asked]:
+        raise EvaluateError(f"the question {common[0]!r} is in both train and test; test what was not tuned on")
 
 
 def _check_told(measure: str, test: Dataset) -> None:
@@ -158,14 +165,19 @@ def _check_told(measure: str, test: Dataset) -> None:
     Raises:
         EvaluateError: they lack what it is measured by.
     """
-    node = NodeTrace("any", 1.0, tokens_in=1, tokens_out=1, tokens_reused=1, documents_in=1)
+    node = NodeTrace("any", 1.0, tokens_in=1, tokens_out=1, tokens_reused=1, documents_read=1)
     runs = [
         Record(graph=AS_WRITTEN, question=each.id, made_with="", trace=(node,), answer=_any_answer(each.text))
         for each in test.questions
     ]
-    told = Result.of(test, runs)[AS_WRITTEN].measures
+    told = Result.of(test, runs, retrieval=_with(measure))[AS_WRITTEN].measures
     if measure not in {*told, "failed"}:
         raise EvaluateError(f"{measure!r} cannot be told of the questions of {test.name}; they have: {', '.join(told)}")
+
+
+def _with(measure: str) -> Sequence[str]:
+    """The usual measures of retrieval, and this one if it is another."""
+    return tuple(dict.fromkeys((*RETRIEVAL, measure))) if is_measure(measure) else RETRIEVAL
 
 
 def _any_answer(question: str) -> Answer:

@@ -28,14 +28,15 @@ def as_yaml(tuned: Tuned, *, source: str, data: str, folder: Path) -> str:
     comment = [
         f"Tuned from {source} for {tuned.measure} on {data}, {len(tuned.trials)} trials.",
         f"Changed: {settings or 'nothing; no other setting was better'}.",
-        f"{tuned.measure} where it was tuned: {_said(tuned.train_gain)}.",
-        f"{tuned.measure} on other questions: {_said(tuned.test_gain)}.",
+        f"{tuned.measure} where it was tuned: {said(tuned.train_gain)}.",
+        f"{tuned.measure} on other questions: {said(tuned.test_gain)}.",
     ]
     lines = "".join(f"# {line}\n" for line in comment)
     return lines + yaml.safe_dump(_written(tuned.spec, folder), sort_keys=False, allow_unicode=True, width=120)
 
 
-def _said(gain: Estimate) -> str:
+def said(gain: Estimate) -> str:
+    """A gain in words."""
     if math.isnan(gain.value):
         return "cannot be told, since one of the graphs answers none of them"
     return f"{gain.value:+.3f} (95%: {gain.low:+.3f} to {gain.high:+.3f})"

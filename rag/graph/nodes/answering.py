@@ -100,6 +100,7 @@ def cited(
         )
     except PassageTooLongError as error:
         answer = unknown(question, str(error))
+    context.show(answer.usage.get("documents", 0))
     for note in answer.notes:
         context.note(note)
     return {"answer": answer}

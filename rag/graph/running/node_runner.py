@@ -30,7 +30,7 @@ from ..plan import Plan, PlannedNode
 from ..spec import END
 from ..state import NodeTrace, RagState
 from .attempts import Attempt, acall, call_apart, call_here
-from .caching import ResultCache
+from .caching import ResultCache, read_fields
 from .channels import ROUNDS, applied, node_key, to_state
 from .resources import Resources
 from .results import checked
@@ -56,12 +56,14 @@ class _Means:
         pause: waits so many seconds before the next try.
         tell: tells whoever listens what happens.
         notes: what is remarked, for the trace.
+        shown: how many documents an LLM was given each time, for the trace.
     """
 
     attempt: Callable[[Attempt], Awaitable[Any]]
     pause: Callable[[float], Awaitable[None]]
     tell: Callable[[Event], None]
     notes: list[str] = field(default_factory=list)
+    shown: list[int] = field(default_factory=list)
 
 
 class NodeRunner(Runnable[Mapping[str, Any], Any]):
@@ -75,7 +77,7 @@ class NodeRunner(Runnable[Mapping[str, Any], Any]):
         self.name = name  # LangChain's
         self._line = [plan.nodes[each] for each in (name, *plan.fallbacks(name))]
         self._resources = resources
-        self._cache = cache if cache and cache.keeps(plan.nodes[name]) else None
+        self._cache = cache if cache is not None and cache.keeps(plan.nodes[name]) else None
         self._router = Router(plan, name)
         self._is_apart = is_apart
 
@@ -131,6 +133,7 @@ class NodeRunner(Runnable[Mapping[str, Any], Any]):
             tokens_reused=tokens.reused,
             documents_in=len(state.documents),
             documents_out=len(after.documents),
+            documents_read=sum(by.shown),
             ran=ran,
             decisions=route.decisions,
         )
@@ -148,7 +151,7 @@ class NodeRunner(Runnable[Mapping[str, Any], Any]):
         """Which node gave the update, if any, and the update: from the cache, by running it, or by a fallback."""
         node = self._line[0]
         key: Hashable = None
-        if self._cache:
+        if self._cache is not None:
             key, kept = await self._looked_up(self._cache, node, state, by)
             if kept is not None:
                 by.notes.append("from the cache")
@@ -157,7 +160,7 @@ class NodeRunner(Runnable[Mapping[str, Any], Any]):
             update = await self._tried(node, state, by)
             if update is None:
                 continue
-            if self._cache and key and node is self._line[0]:
+            if self._cache is not None and key is not None and node is self._line[0]:
                 await self._kept(self._cache, key, update, by)
             return node.name, update
         return "", {"candidates": {self.node: []}} if "candidates" in _type(self._line[0]).writes else {}
@@ -168,7 +171,7 @@ class NodeRunner(Runnable[Mapping[str, Any], Any]):
         """The cache's key for the node, which may have to open a corpus and load an LLM, and what it has for it."""
 
         def look_up() -> tuple[Hashable, Update | None]:
-            key = cache.key(node, state, self._context(node, []))
+            key = cache.key(node, state, self._context(node, by.notes, by.shown))
             return key, cache.get(key)
 
         try:
@@ -193,8 +196,7 @@ class NodeRunner(Runnable[Mapping[str, Any], Any]):
     async def _tried(self, node: PlannedNode, state: RagState, by: _Means) -> Update | None:
         """What a node returns in one of its tries; None: each failed, and the run goes on."""
         for left in range(node.spec.retries, -1, -1):
-            own: list[str] = []
-            context = self._context(node, own)
+            context = self._context(node, [], [])
             try:
                 returned = await by.attempt(self._attempt(node, state, context))
                 update = checked(self.node, _type(node), returned)
@@ -212,7 +214,8 @@ class NodeRunner(Runnable[Mapping[str, Any], Any]):
                 if left:
                     await by.pause(FIRST_PAUSE * 2 ** (node.spec.retries - left))
             else:
-                by.notes.extend(own)
+                by.notes.extend(context.notes)
+                by.shown.extend(context.shown or _all_shown(node, state))
                 return update
         return None
 
@@ -222,8 +225,8 @@ class NodeRunner(Runnable[Mapping[str, Any], Any]):
         run = kind.bind(params)
         return Attempt(self.node, lambda: run(state, context), node.spec.timeout, context.cancelled, kind.is_async)
 
-    def _context(self, node: PlannedNode, notes: list[str]) -> Context:
-        return replace(self._resources.context_of(node.name), node=self.node, notes=notes)
+    def _context(self, node: PlannedNode, notes: list[str], shown: list[int]) -> Context:
+        return replace(self._resources.context_of(node.name), node=self.node, notes=notes, shown=shown)
 
 
 def _at_once(work: Coroutine[Any, Any, Command[str]]) -> Command[str]:
@@ -248,6 +251,11 @@ def _run_of(config: RunnableConfig | None) -> Iterator[Run]:
         yield own
     finally:
         own.end()
+
+
+def _all_shown(node: PlannedNode, state: RagState) -> list[int]:
+    """What a node that does not say it is taken to give its LLM: all documents, if it reads any."""
+    return [len(state.documents)] if _type(node).needs_llm and "documents" in read_fields(node) else []
 
 
 def _type(node: PlannedNode) -> NodeType:
