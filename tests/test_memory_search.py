@@ -156,6 +156,23 @@ def test_a_rare_fact_is_found_among_many_and_nothing_is_looked_through_twice(mem
     assert found(valid_at=day(1990), relations=["likes"], around="Bob") == ["Bob likes tea"]
 
 
+def test_a_narrow_search_asks_for_what_is_wanted_and_not_with_a_list_of_all_keys(memory: Memory) -> None:
+    group = memory.group("many")
+    group.load((Fact(f"person {number}", "likes", "tea") for number in range(3000)), embed=True)
+    statements: list[str] = []
+    with group.reading() as reading:
+        reading.file._connection.set_trace_callback(statements.append)
+    narrow: list[dict[str, Any]] = [
+        {"types": ["gardener"]},
+        {"relations": ["grows"]},
+        {"around": "person 7"},
+        {"known_at": day(1990)},
+    ]
+    for options in narrow:
+        group.search("Who likes tea?", **options)
+    assert max(map(len, statements)) < 15_000  # characters: of the 1,000 facts around "tea", not of 3,000 keys
+
+
 def test_an_alias_finds_the_entity_and_its_facts(group: Group) -> None:
     group.describe(Entity("Bob", aliases=("Robert Smith",)))
     hits = group.search("What about Robert Smith's music?", kinds=["fact"])
@@ -387,7 +404,7 @@ def test_what_other_groups_say_changes_neither_order_nor_scores(memory: Memory) 
 
     def by_words_alone() -> list[tuple[int, float]]:
         with group.reading() as reading:
-            return by_words(reading, "episode_words", ["appl", "pear"], 10)
+            return by_words(reading, "episode_words", ["appl", "pear"])
 
     before = found(), by_words_alone()
     for number in range(40):
@@ -404,7 +421,7 @@ def test_a_rare_word_counts_for_more_than_a_common_one_and_a_short_text_for_more
     for place, text in enumerate([*of_fruit, "plum", "pear", "fig", "lime", "quince"]):
         group.remember(Episode(text, day(2022, 1, 1 + place), "Ann"))
     with group.reading() as reading:
-        found = [key for key, _ in by_words(reading, "episode_words", ["appl", "kiwi"], 10)]
+        found = [key for key, _ in by_words(reading, "episode_words", ["appl", "kiwi"])]
         text = {row["key"]: row["content"] for row in reading.file.all("SELECT key, content FROM episodes")}
     assert [text[key] for key in found[:2]] == ["kiwi", "apple"]
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 APPLICATION_ID = 0x7261676D
 """What tells the file from other SQLite files."""
 
-VERSION = 1
+VERSION = 2
 """Kept as `user_version`; a file of another version is refused."""
 
 PER_GROUP = 1_000_000_000
@@ -71,6 +71,7 @@ TABLES = (
         {_RECORDED})""",
     "CREATE INDEX fact_versions_by_fact ON fact_versions(fact)",
     "CREATE INDEX fact_versions_by_ends ON fact_versions(subject, relation, object)",
+    "CREATE INDEX fact_versions_by_relation ON fact_versions(relation)",
     "CREATE INDEX fact_versions_by_object ON fact_versions(object)",
     "CREATE INDEX fact_versions_by_same ON fact_versions(same_as) WHERE same_as IS NOT NULL",
     f"""CREATE TABLE rulings (           -- a judge's: fact `ended` held until `at`, since `by_fact` began then
