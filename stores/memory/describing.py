@@ -8,6 +8,7 @@ from ..._explain import short
 from .entities import EntityWriter, by_name, roots
 from .errors import MemoryValueError, NotInGroupError
 from .file import Writing
+from .labels import Label, write_labels
 from .names import normal
 from .parts import Parts
 from .types import Entity, check_text
@@ -34,6 +35,7 @@ def describe(writing: Writing, parts: Parts, entity: Entity) -> int:
         if root[other] != root[own]:
             raise MemoryValueError(f"{name!r:.80} is the name of another entity; merge the two instead")
     writer.revive([own], {root[own]: entity.types})
+    write_labels(writing, [Label(root[own], label, None) for label in entity.types])
     fresh = {normal(name): name for name in entity.aliases if normal(name) not in found}
     writer.name([(root[own], name) for form, name in fresh.items() if form != normal(entity.name)])
     sql = "SELECT * FROM entity_versions WHERE entity = ? AND recorded_to IS NULL"

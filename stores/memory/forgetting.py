@@ -6,13 +6,14 @@ function of what is still stated.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from sqlite3 import Row
 
 from .entities import EntityWriter
 from .errors import NotInGroupError
 from .file import Reading, Writing
+from .labels import withdraw_labels
 from .parts import Parts
 from .settling import Settled, Settling
 from .types import Episode
@@ -64,7 +65,7 @@ def forget(writing: Writing, parts: Parts, episode: Episode | int) -> Forgotten:
     writing.close("episodes", [key])
     writing.file.execute("DELETE FROM queue WHERE episode = ?", key)
     rows = writing.file.all("SELECT key, fact FROM support WHERE episode = ? AND recorded_to IS NULL", key)
-    settled = withdraw(writing, parts.single_valued, rows)
+    settled = withdraw(writing, parts, rows)
     retire(writing, parts, {row["fact"] for row in rows})
     return report((key,), settled)
 
@@ -87,16 +88,18 @@ def retract(writing: Writing, parts: Parts, fact: int) -> Forgotten:
         raise NotInGroupError(f"this group does not believe the fact {fact!r}")
     facts = [row["fact"] for row in same]
     sql = "SELECT key, fact FROM support WHERE recorded_to IS NULL AND fact IN (%s)"
-    settled = withdraw(writing, parts.single_valued, writing.file.among(sql, facts))
+    settled = withdraw(writing, parts, writing.file.among(sql, facts))
     retire(writing, parts, facts)
     return report((), settled)
 
 
-def withdraw(writing: Writing, single_valued: Collection[str], support: Iterable[Row]) -> Settled:
-    """End rows of support, and settle what rested on them."""
+def withdraw(writing: Writing, parts: Parts, support: Iterable[Row]) -> Settled:
+    """End rows of support, and settle what rested on them: facts, and types of their ends."""
     rows = list(support)
-    writing.close("support", [row["key"] for row in rows])
-    return Settling(writing, single_valued).settle(touched={row["fact"] for row in rows})
+    keys = [row["key"] for row in rows]
+    writing.close("support", keys)
+    EntityWriter(writing, parts.words).retype(withdraw_labels(writing, keys))
+    return Settling(writing, parts.single_valued).settle(touched={row["fact"] for row in rows})
 
 
 def retire(writing: Writing, parts: Parts, facts: Iterable[int]) -> None:

@@ -95,10 +95,9 @@ class Wanted:
         entities = {key: key for key in keys}
         entities |= {row["key"]: row["entity"] for row in self._reading.file.all(sql, as_list(keys))}
         roots = canonical(self._reading, set(entities.values()), self._known)
-        wanted = self._believed(roots.values())
-        if self._narrowed is not None:
-            wanted &= self._narrowed
-        return {key: roots[entity] for key, entity in entities.items() if roots.get(entity) in wanted}
+        believed = self._believed({*entities.values(), *roots.values()})
+        wanted = believed if self._narrowed is None else believed & self._narrowed
+        return {key: roots[own] for key, own in entities.items() if own in believed and roots.get(own) in wanted}
 
     def _every_entity(self) -> Ids:
         believed = f"SELECT entity FROM entity_versions AS e WHERE e.key {self._between} AND {known(self._known, 'e.')}"
