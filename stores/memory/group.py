@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from .candidates import Candidate, find_candidates
+from .candidates import Candidate, find_candidates, nearest
 from .describing import describe
 from .entities import EntityWriter
 from .erasing import erase_episode
@@ -179,7 +179,7 @@ class Group(Reader):
         """Entities that a name may stand for, surest first: what a merge is decided from."""
         vector = self._parts.embedder.texts([check_text("name", name)])[name]
         with self.reading() as reading:
-            return find_candidates(reading, name, vector)
+            return find_candidates(reading, name, nearest(self._parts.kept.of(reading), vector))
 
     def forget(self, episode: Episode | int) -> Forgotten:
         """Take back an episode, by value or id: what rests on it alone is believed no longer, what it ended holds on.
