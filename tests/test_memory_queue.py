@@ -78,6 +78,17 @@ def test_what_fails_is_tried_three_times_and_holds_up_nobody(group: Group, extra
     assert extractor.given.count("mumble mumble") == 3
 
 
+def test_what_failed_too_often_is_tried_once_more_when_that_is_asked_for(group: Group, extractor: Moody) -> None:
+    extractor.refused = "mumble"
+    group.remember_later(said("mumble"))
+    for _ in range(3):
+        group.catch_up()
+    extractor.refused = ""
+    assert group.catch_up() == []
+    assert len(group.catch_up(again=True)) == 1
+    assert group.pending() == []
+
+
 def test_a_forgotten_or_erased_episode_leaves_the_queue(group: Group) -> None:
     for text in ("one", "two"):
         group.remember_later(said(text))

@@ -243,6 +243,23 @@ def test_a_chat_history_keeps_what_people_and_the_assistant_say(memory: Memory) 
     assert history.messages == []
 
 
+def test_a_chat_history_keeps_the_same_words_twice_though_the_clock_stands_still(tmp_path: Path) -> None:
+    with Memory(tmp_path / "m", embedder=HashingEmbedder(), now=lambda: day(2024)) as memory:
+        history = memory.group("chat").as_chat_history()
+        for text in ("yes", "ok", "yes"):
+            history.add_user_message(text)
+        assert [each.content for each in history.messages] == ["yes", "ok", "yes"]
+
+
+def test_clearing_a_chat_history_is_one_write(memory: Memory) -> None:
+    group = memory.group("chat")
+    group.as_chat_history().add_messages([HumanMessage("Hi"), AIMessage("Hello")])
+    group.remember(Episode("a page", day(2020), "book", kind="text"))
+    before = group.stats().generation
+    group.as_chat_history().clear()
+    assert (group.stats().generation - before, group.stats().episodes) == (1, 1)
+
+
 def test_a_retriever_takes_what_search_takes(group: Group) -> None:
     retriever = group.as_retriever(k=1, kinds=["fact"])
     (now,) = retriever.invoke("Where does Ann live?")

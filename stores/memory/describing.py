@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 
 from ..._explain import short
+from .checks import check_text
 from .entities import EntityWriter, by_name, roots
 from .errors import MemoryValueError, NotInGroupError
 from .file import Writing
 from .labels import Label, write_labels
 from .names import normal
 from .parts import Parts
-from .types import Entity, check_text
+from .types import Entity
 from .vectors import ENTITY
 
 

@@ -67,6 +67,10 @@ class Reading:
         """The highest key of the group."""
         return schema.key_range(self.group)[1]
 
+    def has_key(self, key: object) -> bool:
+        """Whether a value may be a key of the group; a larger number than SQLite has is none."""
+        return isinstance(key, int) and self.low <= key <= self.high
+
 
 class Writing:
     """A write to a group, inside its transaction.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import islice
 
+from .checks import only, whole_number
 from .parts import Parts
 from .preparing import Prepared
 from .remembering import write_facts
@@ -17,9 +18,10 @@ most pages of the indexes anew, so small ones cost more."""
 
 def load(parts: Parts, group: str, facts: Iterable[Fact], *, batch: int, embed: bool) -> int:
     """Load facts on the caller's word; how many there were."""
+    whole_number("batch", batch)
     left = iter(facts)
     loaded = 0
-    while given := list(islice(left, batch)):
+    while given := only(Fact, islice(left, batch)):
         prepared = Prepared(parts.embedder.texts(fact.statement for fact in given) if embed else None)
         with parts.file.writing(group) as writing:
             write_facts(writing, parts, given, None, prepared, exact=True)
