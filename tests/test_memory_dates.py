@@ -108,6 +108,11 @@ def test_the_last_weekend_is_over_on_a_sunday_too() -> None:
     assert days("last weekend", datetime(2024, 5, 19, tzinfo=UTC)) == ("2024-05-11", "2024-05-13")
 
 
+def test_the_29th_of_february_is_that_of_the_last_leap_year() -> None:
+    assert days("on 29 February", datetime(2023, 5, 1, tzinfo=UTC)) == ("2020-02-29", "2020-03-01")
+    assert days("on 29 February", datetime(2024, 2, 28, tzinfo=UTC)) == ("2020-02-29", "2020-03-01")
+
+
 def test_days_are_those_of_the_references_time_zone_and_come_in_utc() -> None:
     tokyo = timezone(timedelta(hours=9))
     assert read("yesterday", datetime(2024, 5, 15, 1, tzinfo=tokyo)).interval == Interval(

@@ -228,6 +228,16 @@ def test_bars_lie_within_the_page(group: Group, tmp_path: Path) -> None:
     assert all(float(left) >= 0 and float(width) >= 0 and float(left) + float(width) <= 100.02 for left, width in bars)
 
 
+def test_an_export_asks_for_many_records_at_once(memory: Memory, tmp_path: Path) -> None:
+    group = memory.group("many")
+    group.load([Fact(f"person {number}", "likes", "tea") for number in range(300)])
+    statements: list[str] = []
+    with group.reading() as reading:
+        reading.file._connection.set_trace_callback(statements.append)
+    assert group.export(tmp_path / "all.jsonl") == 601
+    assert len(statements) < 30
+
+
 def test_a_chat_history_keeps_what_people_and_the_assistant_say(memory: Memory) -> None:
     history = memory.group("chat").as_chat_history()
     history.add_messages(

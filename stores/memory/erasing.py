@@ -138,13 +138,14 @@ def _only_in(writing: Writing, facts: Sequence[int]) -> list[int]:
     rows = writing.file.among("SELECT subject, object FROM facts WHERE key IN (%s)", facts)
     found = sorted({end for row in rows for end in (row["subject"], row["object"])})
     low, high = writing.reading.low, writing.reading.high
+    these = set(facts)
     elsewhere = {
         row[end]
         for end in ("subject", "object")
         for row in writing.file.among(
             f"SELECT key, {end} FROM facts WHERE key BETWEEN {low} AND {high} AND {end} IN (%s)", found
         )
-        if row["key"] not in facts
+        if row["key"] not in these
     }
     rows = writing.file.among("SELECT entity FROM entity_versions WHERE described AND entity IN (%s)", found)
     return sorted(set(found) - elsewhere - {row["entity"] for row in rows})
