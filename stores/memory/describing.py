@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..._explain import short
 from .checks import check_text
 from .entities import EntityWriter, by_name, roots
@@ -16,7 +19,7 @@ from .types import Entity
 from .vectors import ENTITY
 
 
-def describe(writing: Writing, parts: Parts, entity: Entity) -> int:
+def describe(parts: Parts, group: str, entity: Entity) -> int:
     """Add what is told to an entity, which is made where there is none of this name; its id.
 
     Raises:
@@ -24,12 +27,20 @@ def describe(writing: Writing, parts: Parts, entity: Entity) -> int:
     """
     for text in (entity.name, *entity.aliases, *entity.types, entity.summary):
         check_text("an entity's text", text)
+    with parts.file.reading(group) as reading:
+        is_known = bool(by_name(reading, [normal(entity.name)]))
+    vectors = {} if is_known else parts.embedder.texts([entity.name])  # before the transaction: it takes long
+    with parts.file.writing(group) as writing:
+        return _describe(writing, parts, entity, vectors)
+
+
+def _describe(writing: Writing, parts: Parts, entity: Entity, vectors: dict[str, NDArray[np.float32]]) -> int:
     writer = EntityWriter(writing, parts.words)
     found = by_name(writing.reading, [normal(name) for name in (entity.name, *entity.aliases)])
     own = found.get(normal(entity.name))
     if own is None:
         own = writer.add([entity.name], {})[entity.name]
-        parts.embedder.store(writing, ENTITY, [(own, entity.name)], {})
+        parts.embedder.store(writing, ENTITY, [(own, entity.name)], vectors)
     root = roots(writing.reading, [own, *found.values()])
     for name in entity.aliases:
         other = found.get(normal(name), own)

@@ -122,8 +122,7 @@ class Group(Reader):
         Raises:
             MemoryValueError: an attribute is not JSON-serialisable, or a name is another entity's.
         """
-        with self._parts.file.writing(self.name) as writing:
-            return describe(writing, self._parts, entity)
+        return describe(self._parts, self.name, entity)
 
     def summary(self, entity: str | int, *, known_at: datetime | None = None) -> str:
         """What an entity is, in a few sentences, as it was believed at a record time (None: now).
