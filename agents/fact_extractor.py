@@ -16,9 +16,10 @@ from langchain_core.exceptions import OutputParserException
 
 from ..prompts import load_prompt
 from ..rag.llm.json_asking import ask_json
+from ..stores.memory.checks import relation_name
 from ..stores.memory.errors import MemoryValueError
 from ..stores.memory.extracting import Dropped, Extraction, only_said
-from ..stores.memory.types import Episode, Fact, relation_name
+from ..stores.memory.types import Episode, Fact
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ragloom.stores.memory import Fact, FactRecord, Group
+from ragloom.stores.memory import Episode, Fact, FactRecord, Group, MemoryHit
 from ragloom.stores.memory.instants import to_micros
 from ragloom.stores.memory.records import VERSION, fact_records, known
 
@@ -50,3 +51,23 @@ def told(group: Group, known_at: datetime | None = None) -> set[Plain]:
 def rows(group: Group, sql: str, *values: Any) -> list[tuple[Any, ...]]:
     with group.reading() as reading:
         return [tuple(row) for row in reading.file.all(sql, *values)]
+
+
+def lived(group: Group) -> Group:
+    """Ann lived in Paris and moved to Berlin, Bob likes jazz, and Acme, where she worked, is in Lyon."""
+    group.remember_facts(
+        [
+            Fact("Ann", "lives_in", "Paris", valid_from=day(2019, 5), subject_type="person"),
+            Fact("Ann", "works_for", "Acme", valid_from=day(2018), valid_to=day(2020)),
+            Fact("Bob", "likes", "jazz", subject_type="person"),
+            Fact("Acme", "located_in", "Lyon", valid_from=day(2010)),
+        ]
+    )
+    moved = Episode("I moved to Berlin last Friday.", day(2021, 3, 8), "Ann")
+    group.remember_facts([Fact("Ann", "lives_in", "Berlin", valid_from=day(2021, 3, 5))], episode=moved)
+    return group
+
+
+def facts(hits: Sequence[MemoryHit]) -> list[str]:
+    """What the facts among hits say."""
+    return [hit.text for hit in hits if hit.fact]

@@ -22,7 +22,7 @@ def test_a_read_of_what_nothing_writes() -> None:
         "3: nodes.check.use: 'ground' reads answer, which nothing writes on the way start -> rest -> check; "
         "a node of type 'quote' or 'cited' or 'notes' writes it",
         "3: nodes.check.use: 'ground' reads evidence, which nothing writes on the way start -> rest -> check; "
-        "a node of type 'gather' writes it",
+        "a node of type 'gather' or 'gather-memory' writes it",
         "3: nodes.check.use: 'ground' reads quotes, which nothing writes on the way start -> rest -> check; "
         "a node of type 'quote' writes it",
         "7: flow[1].when: 'best_verdict < 0' reads verdicts, which nothing writes on the way start -> rest -> check; "

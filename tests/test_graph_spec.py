@@ -158,9 +158,9 @@ def test_the_schema_describes_types_and_parameters() -> None:
     assert types["lexical"] == "Search by words: BM25"
     assert list(types) == [
         "cited", "compress", "cross-encoder", "decompose", "dense", "expand", "feedback", "filter", "first", "fuse",
-        "gather", "ground", "hybrid", "hyde", "icr", "iterate", "lexical", "main-rag", "mmr", "notes", "quote",
-        "recall", "remember", "remember-facts", "reranker-feedback", "rewrite", "route", "rrf", "self-query",
-        "subsearch",
+        "gather", "gather-memory", "ground", "ground-memory", "hybrid", "hyde", "icr", "iterate", "lexical",
+        "main-rag", "mmr", "notes", "quote", "recall", "remember", "remember-facts", "reranker-feedback", "rewrite",
+        "route", "rrf", "self-query", "subsearch",
     ]  # fmt: skip
     (of_lexical,) = [each["then"] for each in node["allOf"] if each["if"]["properties"]["use"]["const"] == "lexical"]
     assert of_lexical["properties"]["k"]["description"] == "how many chunks to find."

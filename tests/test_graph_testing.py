@@ -376,10 +376,13 @@ def everything(corpus: Corpus) -> RagState:
 
 
 @pytest.mark.parametrize("name", OWN)
-def test_own_node_types_keep_the_rules(name: str, corpus: Corpus) -> None:
+def test_own_node_types_keep_the_rules(name: str, corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "ragloom.stores.embedder.as_embedder", lambda _given: corpus.embedder
+    )  # it weighed the evidence
     state = everything(corpus)
     llm = FakeListChatModel(responses=["Toad steals a motor-car. [1]"])
-    bare = [] if name in {"quote", "ground"} else [RagState(question=QUESTION)]
+    bare = [] if name in {"quote", "ground", "ground-memory"} else [RagState(question=QUESTION)]
     kind, params = Registry.installed().nodes[name], PARAMS.get(name)
     check_node(kind, states=[state, *bare], params=params, corpus=corpus, llm=llm)
 

@@ -108,6 +108,11 @@ def test_the_last_weekend_is_over_on_a_sunday_too() -> None:
     assert days("last weekend", datetime(2024, 5, 19, tzinfo=UTC)) == ("2024-05-11", "2024-05-13")
 
 
+def test_the_29th_of_february_is_that_of_the_last_leap_year() -> None:
+    assert days("on 29 February", datetime(2023, 5, 1, tzinfo=UTC)) == ("2020-02-29", "2020-03-01")
+    assert days("on 29 February", datetime(2024, 2, 28, tzinfo=UTC)) == ("2020-02-29", "2020-03-01")
+
+
 def test_days_are_those_of_the_references_time_zone_and_come_in_utc() -> None:
     tokyo = timezone(timedelta(hours=9))
     assert read("yesterday", datetime(2024, 5, 15, 1, tzinfo=tokyo)).interval == Interval(
@@ -128,10 +133,24 @@ def test_days_are_those_of_the_references_time_zone_and_come_in_utc() -> None:
         "for 2000 dollars",
         "over 1200 square feet",
         "at 1999 m",
+        "in 1500 words",
+        "by 2000 people",
+        "around 1500 visitors",
+        "from 1500 employees",
+        "from 1500 to 2000 words",
+        "between 1000 and 2000 euros",
+        "from 1500 m up",
     ],
 )
 def test_what_is_no_date_is_none(text: str) -> None:
     assert find_times(text, WEDNESDAY) == []
+
+
+@pytest.mark.parametrize(
+    "text", ["in 2019 she moved", "in 2019 is over", "since 2015 his job", "in 1990, dollars fell"]
+)
+def test_a_year_before_other_words_is_one(text: str) -> None:
+    assert len(find_times(text, WEDNESDAY)) == 1
 
 
 def test_an_event_has_no_interval_until_somebody_knows_when_it_was() -> None:

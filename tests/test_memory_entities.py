@@ -9,7 +9,7 @@ import pytest
 from fakes import HashingEmbedder
 from memories import Clock, believed, day, rows, told
 from ragloom.stores import Embedder
-from ragloom.stores.memory import Entity, Episode, Fact, Group, Memory, candidates
+from ragloom.stores.memory import Entity, Episode, Fact, Group, Memory, grams
 from ragloom.stores.memory.candidates import alike
 from ragloom.stores.memory.errors import MemoryValueError, NotInGroupError
 from ragloom.stores.memory.names import acronyms, as_acronym, folded, normal
@@ -209,14 +209,23 @@ def test_a_forgotten_entity_that_another_is_taken_for_is_believed_in_again(group
 
 
 def test_a_name_is_looked_for_by_its_rare_trigrams_alone(group: Group, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(candidates, "POSTINGS", 10)
+    monkeypatch.setattr(grams, "POSTINGS", 10)
     group.load([Fact(f"person {letter}{letter}", "likes", "tea") for letter in "abcdefghijkl"])
     group.remember_facts([Fact("person zwicky", "likes", "tea")])
     with group.reading() as reading:
-        assert candidates.rarest(reading, {"per", "zwi", "wic", "qqq"}) == ["wic", "zwi"]
-        assert candidates.rarest(reading, {"per", "ers"}) == ["ers"]
-        assert candidates.rarest(reading, {"qqq"}) == []
+        assert grams.rarest(reading, ["per", "zwi", "wic", "qqq"]) == ['"wic"', '"zwi"']
+        assert grams.rarest(reading, ["qqq"]) == []
     assert group.candidates("person zwickl")[0].name == "person zwicky"
+
+
+def test_of_common_trigrams_alone_a_name_is_found_by_two_at_once(group: Group, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grams, "POSTINGS", 10)
+    group.load([Fact("xaver yilmaz", "likes", "tea")])
+    group.load([Fact(f"xaver {letter * 4}", "knows", f"{letter * 4} yilmaz") for letter in "abcdefghijkl"])
+    with group.reading() as reading:
+        assert grams.rarest(reading, ["xav", "yil"]) == ['"xav" AND "yil"']
+        assert len(grams.sharing(reading, "xavero yilmaz", 50)) <= 10
+    assert group.candidates("xavero yilmaz")[0].name == "xaver yilmaz"
 
 
 def test_ten_thousand_aliases_are_all_known(group: Group) -> None:

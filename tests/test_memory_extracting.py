@@ -72,6 +72,7 @@ def test_a_fact_about_a_thing_and_itself_is_dropped() -> None:
 
 def test_the_first_person_of_a_message_is_its_sender() -> None:
     (fact,) = only_said(says("I like tea"), [Fact("I", "like", "tea", confidence=0.5)]).facts
+    assert only_said(says("I am Ann"), [Fact("I", "is", "Ann")]).dropped[0].why == "its subject is its object"
     assert (fact.subject, fact.statement, fact.confidence) == ("Ann", "Ann like tea", 0.5)
     text = Episode("I like tea", TUESDAY, "Ann", "text")
     assert only_said(text, [Fact("I", "like", "tea")]).facts[0].subject == "I"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlite3
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -236,6 +238,58 @@ def test_erasing_a_link_between_two_names_gives_the_first_its_own_facts_back(gro
     for known_at in (None, before):
         assert [record.fact.object for record in group.timeline("Quentin", known_at=known_at)] == ["rum"]
         assert [record.fact.object for record in group.timeline("Jorg Muller", known_at=known_at)] == ["milk"]
+
+
+def types(group: Group, name: str, known_at: datetime | None = None) -> tuple[str, ...]:
+    graph = group.as_of(known_at=known_at)
+    return next(tuple(data["types"]) for _, data in graph.nodes(data=True) if data["name"] == name)
+
+
+def test_a_type_goes_with_the_last_episode_that_told_it_and_comes_back_with_it(group: Group) -> None:
+    likes = Fact("Ann", "likes", "tea", subject_type="person")
+    group.remember_facts([likes])
+    sung = Fact("Ann", "sings", "fado", subject_type="singer", object_type="genre")
+    group.remember_facts([sung, replace(likes, subject_type="singer")], episode=MOVED)
+    other = Episode("b", day(2024), "x")
+    group.remember_facts([replace(likes, subject_type="drinker")], episode=other)
+    before = believed(group)[-1].recorded.start
+    assert types(group, "Ann") == ("drinker", "person", "singer")
+    group.forget(other)
+    assert types(group, "Ann") == ("person", "singer")
+    group.forget(MOVED)
+    assert types(group, "Ann") == ("person",)
+    assert types(group, "Ann", before) == ("person", "singer")
+    group.remember_facts([sung], episode=MOVED)
+    assert (types(group, "Ann"), types(group, "fado")) == (("person", "singer"), ("genre",))
+
+
+def test_an_erased_episode_leaves_no_type_and_what_a_caller_told_stays(path: Path, group: Group) -> None:
+    group.remember_facts([Fact("Ann", "likes", "tea", subject_type="person")])
+    group.remember_facts([Fact("Ann", "takes", "methadone", subject_type="hivpatient")], episode=MOVED)
+    group.describe(Entity("Ann", types=("singer",)))
+    group.erase(MOVED)
+    assert set(rows(group, "SELECT types FROM entity_versions WHERE name = 'Ann'")) == {
+        ('["person"]',),
+        ('["person", "singer"]',),
+    }
+    assert types(group, "Ann") == ("person", "singer")
+    assert b"hivpatient" not in raw(path)
+
+
+def test_an_alias_goes_with_the_last_episode_that_used_it_and_comes_back_with_it(group: Group) -> None:
+    group.remember_facts([Fact("Jörg Müller", "likes", "tea")])
+    group.remember_facts([Fact("Jorg Muller", "likes", "rum")], episode=MOVED)
+    before = believed(group)[-1].recorded.start
+
+    def aliases(known_at: datetime | None = None) -> tuple[str, ...]:
+        found = [hit.entity.entity for hit in group.search("Müller", known_at=known_at) if hit.entity]
+        return next(each.aliases for each in found if each.name == "Jörg Müller")
+
+    assert aliases() == ("Jorg Muller",)
+    group.forget(MOVED)
+    assert (aliases(), aliases(before)) == ((), ("Jorg Muller",))
+    group.remember_facts([Fact("Jorg Muller", "likes", "rum")], episode=MOVED)
+    assert aliases() == ("Jorg Muller",)
 
 
 def test_an_entity_goes_with_the_last_fact_that_is_erased(group: Group) -> None:

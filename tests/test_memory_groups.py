@@ -103,6 +103,7 @@ def test_writing_to_one_group_changes_no_row_of_another(memory: Memory, hers: Gr
     mine.remember_later(again)
     mine.forget(again)
     mine.retract(believed(mine)[0].id)
+    mine.forget_all("message")
     mine.erase(SECRET)
     memory.erase("mine")
     assert everything(memory, hers) == before
@@ -125,6 +126,7 @@ _LOOKS: dict[str, Callable[[Group, Group], Any]] = {
     "merges": lambda mine, hers: mine.merges(),
     "pending": lambda mine, hers: mine.pending(),
     "retriever": lambda mine, hers: mine.as_retriever(k=50).invoke("Xanthippe Rome Ann tea"),
+    "told by": lambda mine, hers: any(mine.told_by(hers.search("Xanthippe", 50, kinds=["fact"])).values()),
     "chat history": lambda mine, hers: mine.as_chat_history().messages,
     "stats": lambda mine, hers: mine.stats().facts,
 }
@@ -145,7 +147,7 @@ def test_an_export_holds_one_group(tmp_path: Path, memory: Memory, hers: Group, 
 
 
 def test_every_method_of_a_group_is_tried_above() -> None:
-    writes = {"remember", "remember_facts", "load", "describe", "remember_later", "catch_up"}
+    writes = {"remember", "remember_facts", "load", "describe", "remember_later", "catch_up", "forget_all"}
     by_id = {"forget", "erase", "retract", "unmerge", "merge"}
     looks = {
         "search",
@@ -158,6 +160,7 @@ def test_every_method_of_a_group_is_tried_above() -> None:
         "summarize",
         "candidates",
         "merges",
+        "told_by",
     }
     looks |= {"pending", "as_retriever", "as_chat_history", "stats", "export", "reading", "now"}
     own = {name for name, _ in inspect.getmembers(Group, inspect.isfunction) if not name.startswith("_")}

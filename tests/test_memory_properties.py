@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections import defaultdict
 from contextlib import suppress
@@ -31,7 +32,8 @@ def facts(draw: st.DrawFn) -> Fact:
         end = None
     relation = draw(st.sampled_from(["lives_in", "knows"]))
     times = [None if year is None else day(year) for year in (start, end)]
-    return Fact(draw(_names), relation, draw(_names), valid_from=times[0], valid_to=times[1])
+    label = draw(st.sampled_from(["", "person", "place"]))
+    return Fact(draw(_names), relation, draw(_names), valid_from=times[0], valid_to=times[1], subject_type=label)
 
 
 class Remembering(RuleBasedStateMachine):
@@ -170,6 +172,20 @@ class Remembering(RuleBasedStateMachine):
             f"AND entity NOT IN ({ends.format('subject')}) AND entity NOT IN ({ends.format('object')})"
         )
         assert rows(self.group, alone) == []
+
+    @invariant()
+    def an_entity_has_the_types_that_are_told_of_it(self) -> None:
+        if not hasattr(self, "group"):
+            return
+        told = defaultdict(set)
+        for entity, label in rows(
+            self.group,
+            "SELECT entity, label FROM labels AS l LEFT JOIN support AS s ON s.key = l.support "
+            "WHERE l.recorded_to IS NULL AND (l.support IS NULL OR s.recorded_to IS NULL)",
+        ):
+            told[entity].add(label)
+        versions = "SELECT entity, types FROM entity_versions WHERE recorded_to IS NULL"
+        assert all(set(json.loads(types)) == told[entity] for entity, types in rows(self.group, versions))
 
     @invariant()
     def words_agree_with_what_is_stored(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,51 @@ def test_what_fails_is_tried_three_times_and_holds_up_nobody(group: Group, extra
     (waiting,) = group.pending()
     assert (waiting.attempts, waiting.problem) == (3, "RuntimeError: cannot read 'mumble'")
     assert extractor.given.count("mumble mumble") == 3
+
+
+def test_readers_do_not_wait_for_a_write_in_another_thread(tmp_path: Path) -> None:
+    with Memory(tmp_path / "m", embedder=HashingEmbedder()) as memory:
+        group = memory.group("g")
+        group.remember(said("hello"))
+        writing, done = threading.Event(), threading.Event()
+
+        def write() -> None:
+            with group._parts.file.writing("g"):
+                writing.set()
+                done.wait(60)
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        writing.wait(60)
+        found: list[object] = []
+        reader = threading.Thread(target=lambda: found.extend([memory.groups(), group.search("hello")[0].text]))
+        reader.start()
+        reader.join(30)
+        before_the_write_ended = list(found)
+        done.set()
+        writer.join()
+        reader.join()
+    assert before_the_write_ended == [["g"], "hello"]
+
+
+def test_many_readers_at_once_leave_few_connections(tmp_path: Path) -> None:
+    with Memory(tmp_path / "m", embedder=HashingEmbedder()) as memory:
+        file = memory.group("g")._parts.file
+        with ExitStack() as stack:
+            for _ in range(40):
+                stack.enter_context(file.reading("g"))
+        assert len(file._idle) == 16
+
+
+def test_what_failed_too_often_is_tried_once_more_when_that_is_asked_for(group: Group, extractor: Moody) -> None:
+    extractor.refused = "mumble"
+    group.remember_later(said("mumble"))
+    for _ in range(3):
+        group.catch_up()
+    extractor.refused = ""
+    assert group.catch_up() == []
+    assert len(group.catch_up(again=True)) == 1
+    assert group.pending() == []
 
 
 def test_a_forgotten_or_erased_episode_leaves_the_queue(group: Group) -> None:

@@ -228,6 +228,16 @@ def test_bars_lie_within_the_page(group: Group, tmp_path: Path) -> None:
     assert all(float(left) >= 0 and float(width) >= 0 and float(left) + float(width) <= 100.02 for left, width in bars)
 
 
+def test_an_export_asks_for_many_records_at_once(memory: Memory, tmp_path: Path) -> None:
+    group = memory.group("many")
+    group.load([Fact(f"person {number}", "likes", "tea") for number in range(300)])
+    statements: list[str] = []
+    with group.reading() as reading:
+        reading.file._connection.set_trace_callback(statements.append)
+    assert group.export(tmp_path / "all.jsonl") == 601
+    assert len(statements) < 30
+
+
 def test_a_chat_history_keeps_what_people_and_the_assistant_say(memory: Memory) -> None:
     history = memory.group("chat").as_chat_history()
     history.add_messages(
@@ -241,6 +251,23 @@ def test_a_chat_history_keeps_what_people_and_the_assistant_say(memory: Memory) 
     assert [each.content for each in memory.group("chat").as_chat_history(last=1).messages] == ["Hi"]
     history.clear()
     assert history.messages == []
+
+
+def test_a_chat_history_keeps_the_same_words_twice_though_the_clock_stands_still(tmp_path: Path) -> None:
+    with Memory(tmp_path / "m", embedder=HashingEmbedder(), now=lambda: day(2024)) as memory:
+        history = memory.group("chat").as_chat_history()
+        for text in ("yes", "ok", "yes"):
+            history.add_user_message(text)
+        assert [each.content for each in history.messages] == ["yes", "ok", "yes"]
+
+
+def test_clearing_a_chat_history_is_one_write(memory: Memory) -> None:
+    group = memory.group("chat")
+    group.as_chat_history().add_messages([HumanMessage("Hi"), AIMessage("Hello")])
+    group.remember(Episode("a page", day(2020), "book", kind="text"))
+    before = group.stats().generation
+    group.as_chat_history().clear()
+    assert (group.stats().generation - before, group.stats().episodes) == (1, 1)
 
 
 def test_a_retriever_takes_what_search_takes(group: Group) -> None:

@@ -261,6 +261,21 @@ def test_of_two_embedders_that_begin_a_memory_at_once_the_second_is_refused(tmp_
         assert rows(memory.group("ann"), "SELECT content FROM episodes") == [("x",)]
 
 
+def test_nothing_is_embedded_while_other_writers_wait(tmp_path: Path) -> None:
+    class Watching(HashingEmbedder):
+        def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+            assert not memory.group("ann")._parts.file.writer._connection.in_transaction
+            return super().encode(texts)
+
+    with Memory(tmp_path / "m", embedder=Watching()) as memory:
+        group = memory.group("ann")
+        group.load([Fact("Ann", "likes", "tea"), Fact("Bob", "likes", "tea")], embed=True)
+        group.describe(Entity("Cleo", types=("person",)))
+        group.remember_facts([Fact("Dan", "likes", "rum")])
+        group.remember(Episode("hello", day(2024), "Ann"))
+        assert group.stats().vectors == 10
+
+
 def test_a_closed_memory_says_so(memory: Memory, group: Group) -> None:
     memory.close()
     memory.close()

@@ -101,8 +101,8 @@ class Registry:
     def installed(cls) -> Self:
         """Ragloom's own, and those of plug-ins."""
         modules = (
-            rewording, routing, narrowing, moving, retrieving, remembering,
-            reranking, fusing, judging, expanding, answering,
+            rewording, routing, narrowing, moving, retrieving,
+            reranking, fusing, judging, expanding, answering, remembering,
         )  # fmt: skip
         own = [value for module in modules for value in _declared(module, NodeType)]
         return cls(

@@ -9,9 +9,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +18,9 @@ from rapidfuzz import fuzz
 
 from .entities import by_name, roots
 from .file import Reading
+from .grams import sharing
 from .names import acronyms, as_acronym, folded, normal
-from .vectors import ENTITY, from_blobs
+from .reading.meaning import Vectors
 
 SPELLING, FUZZY, ACRONYM, MEANING = "spelling", "fuzzy", "acronym", "meaning"
 
@@ -30,10 +30,12 @@ LEAST_FUZZY = 60.0
 LEAST_MEANING = 0.5
 """The same for the cosine of two names."""
 
-POSTINGS = 4_000
-"""How many names a new one is compared with at most, where one of its trigrams has no more."""
+_LOOKED_AT = 50
+"""Names that are compared letter by letter."""
 
-_LOOKED_AT = 20
+_NEAREST = 20
+"""Names that are looked at for their meaning."""
+
 _NUMBER = re.compile(r"\d+")
 
 
@@ -65,17 +67,15 @@ class Candidate:
         return f"{name!r} and {self.name!r} are near in meaning (cosine {self.score / 100:.2f})"
 
 
-def find_candidates(reading: Reading, name: str, vector: NDArray[np.float32] | None = None) -> list[Candidate]:
+def find_candidates(reading: Reading, name: str, near: Mapping[int, float] | None = None) -> list[Candidate]:
     """Entities that a name may stand for, but for the one of that very name, surest first, each once.
 
     Args:
         reading: the group.
         name: what is looked for.
-        vector: that of the name; None: nothing is looked for by its meaning.
+        near: what is `nearest` in meaning; None: nothing is looked for so.
     """
-    found = [*_by_spelling(reading, name), *_by_acronym(reading, name)]
-    if vector is not None:
-        found += _by_meaning(reading, vector)
+    found = [*_by_spelling(reading, name), *_by_acronym(reading, name), *_by_meaning(reading, near or {})]
     own = set(roots(reading, by_name(reading, [normal(name)]).values()).values())
     rank = {SPELLING: 0, ACRONYM: 1, FUZZY: 2, MEANING: 3}
     first: dict[int, Candidate] = {}
@@ -101,39 +101,15 @@ def alike(name: str, other: str) -> float:
     return max(fuzz.ratio(first, second), fuzz.token_sort_ratio(first, second))
 
 
-def rarest(reading: Reading, grams: Collection[str]) -> list[str]:
-    """The trigrams that the fewest names have: as many as have together `POSTINGS` names, and at least one.
-
-    Every name with one of them is scored while other writers wait, so a common one would cost a scan of all names.
-    """
-    count = (
-        "SELECT count(*) AS names FROM (SELECT 1 FROM name_grams WHERE name_grams MATCH ? "
-        f"AND rowid BETWEEN {reading.low} AND {reading.high} LIMIT {POSTINGS + 1})"
-    )
-    numbers = [(row["names"], gram) for gram in sorted(grams) for row in reading.file.all(count, f'"{gram}"')]
-    found = sorted(each for each in numbers if each[0])
-    totals = accumulate(number for number, _ in found)
-    return [
-        gram
-        for place, ((_, gram), total) in enumerate(zip(found, totals, strict=True))
-        if not place or total <= POSTINGS
-    ]
+def nearest(vectors: Vectors, vector: NDArray[np.float32]) -> dict[int, float]:
+    """The entities whose names are nearest in meaning, each with its cosine."""
+    return dict(vectors.best(vectors.cosines(vector), "entity", _NEAREST))
 
 
 def _by_spelling(reading: Reading, name: str) -> list[Candidate]:
     letters = folded(name)
-    grams = {letters[at : at + 3] for at in range(len(letters) - 2)}
-    if not grams:
-        return []
-    quoted = " OR ".join(f'"{gram}"' for gram in rarest(reading, grams))
-    if not quoted:
-        return []
-    rows = reading.file.all(
-        "SELECT aliases.entity, aliases.name FROM (SELECT rowid AS alias FROM name_grams WHERE name_grams MATCH ? "
-        f"AND rowid BETWEEN ? AND ? ORDER BY rank LIMIT {_LOOKED_AT}) JOIN aliases ON aliases.key = alias",
-        quoted,
-        reading.low,
-        reading.high,
+    rows = reading.file.among(
+        "SELECT entity, name FROM aliases WHERE key IN (%s)", sharing(reading, letters, _LOOKED_AT)
     )
     scored = [(row, alike(name, row["name"])) for row in rows]
     return [
@@ -160,18 +136,12 @@ def _by_acronym(reading: Reading, name: str) -> list[Candidate]:
     return found
 
 
-def _by_meaning(reading: Reading, vector: NDArray[np.float32]) -> list[Candidate]:
-    sql = "SELECT key, vector FROM vectors WHERE kind = ? AND key BETWEEN ? AND ?"
-    rows = reading.file.all(sql, ENTITY, reading.low, reading.high)
-    if not rows:
-        return []
-    cosines = from_blobs([row["vector"] for row in rows]) @ vector
-    nearest = {rows[i]["key"]: float(cosines[i]) for i in np.argsort(-cosines, kind="stable")[:_LOOKED_AT]}
-    names = reading.file.among("SELECT entity, name FROM entity_versions WHERE entity IN (%s)", list(nearest))
+def _by_meaning(reading: Reading, near: Mapping[int, float]) -> list[Candidate]:
+    names = reading.file.among("SELECT entity, name FROM entity_versions WHERE entity IN (%s)", list(near))
     return [
-        Candidate(row["entity"], row["name"], MEANING, 100 * nearest[row["entity"]])
+        Candidate(row["entity"], row["name"], MEANING, 100 * near[row["entity"]])
         for row in names
-        if nearest[row["entity"]] >= LEAST_MEANING
+        if near[row["entity"]] >= LEAST_MEANING
     ]
 
 

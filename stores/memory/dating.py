@@ -68,8 +68,6 @@ def _ends(time: TimeExpression) -> tuple[datetime | None, datetime | None]:
 def sentence_of(fact: Fact, episode: Episode) -> str:
     """The sentence of an episode that tells a fact; all of it, where none has its object."""
     sentences = _SENTENCE.split(episode.content)
-    for names in ((fact.subject, fact.object), (fact.object,)):
-        for sentence in sentences:
-            if all(occurs(name, sentence) for name in names):
-                return sentence
-    return episode.content
+    with_object = [sentence for sentence in sentences if occurs(fact.object, sentence)]
+    with_both = (sentence for sentence in with_object if occurs(fact.subject, sentence))
+    return next(with_both, with_object[0] if with_object else episode.content)

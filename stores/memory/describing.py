@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..._explain import short
+from .checks import check_text
 from .entities import EntityWriter, by_name, roots
 from .errors import MemoryValueError, NotInGroupError
 from .file import Writing
+from .labels import Label, write_labels
 from .names import normal
 from .parts import Parts
-from .types import Entity, check_text
+from .types import Entity
 from .vectors import ENTITY
 
 
-def describe(writing: Writing, parts: Parts, entity: Entity) -> int:
+def describe(parts: Parts, group: str, entity: Entity) -> int:
     """Add what is told to an entity, which is made where there is none of this name; its id.
 
     Raises:
@@ -22,18 +27,27 @@ def describe(writing: Writing, parts: Parts, entity: Entity) -> int:
     """
     for text in (entity.name, *entity.aliases, *entity.types, entity.summary):
         check_text("an entity's text", text)
+    with parts.file.reading(group) as reading:
+        is_known = bool(by_name(reading, [normal(entity.name)]))
+    vectors = {} if is_known else parts.embedder.texts([entity.name])  # before the transaction: it takes long
+    with parts.file.writing(group) as writing:
+        return _describe(writing, parts, entity, vectors)
+
+
+def _describe(writing: Writing, parts: Parts, entity: Entity, vectors: dict[str, NDArray[np.float32]]) -> int:
     writer = EntityWriter(writing, parts.words)
     found = by_name(writing.reading, [normal(name) for name in (entity.name, *entity.aliases)])
     own = found.get(normal(entity.name))
     if own is None:
         own = writer.add([entity.name], {})[entity.name]
-        parts.embedder.store(writing, ENTITY, [(own, entity.name)], {})
+        parts.embedder.store(writing, ENTITY, [(own, entity.name)], vectors)
     root = roots(writing.reading, [own, *found.values()])
     for name in entity.aliases:
         other = found.get(normal(name), own)
         if root[other] != root[own]:
             raise MemoryValueError(f"{name!r:.80} is the name of another entity; merge the two instead")
     writer.revive([own], {root[own]: entity.types})
+    write_labels(writing, [Label(root[own], label, None) for label in entity.types])
     fresh = {normal(name): name for name in entity.aliases if normal(name) not in found}
     writer.name([(root[own], name) for form, name in fresh.items() if form != normal(entity.name)])
     sql = "SELECT * FROM entity_versions WHERE entity = ? AND recorded_to IS NULL"

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from sqlite3 import Row
 
 from .file import Reading, Writing
+from .labels import as_types, labels_of
 from .names import acronyms, folded, normal
 from .words import Words
 
@@ -75,7 +76,7 @@ class EntityWriter:
         self._file.many(
             "INSERT INTO entity_versions VALUES (?, ?, ?, ?, '{}', '', 0, ?, NULL)",
             (
-                (version, keys[name], name, json.dumps(sorted(types.get(name, ()))), recorded)
+                (version, keys[name], name, as_types(types.get(name, ())), recorded)
                 for version, name in zip(versions, names, strict=True)
             ),
         )
@@ -87,11 +88,22 @@ class EntityWriter:
         wanted = set(entities)
         wanted |= set(roots(self._writing.reading, wanted).values())
         sql = "SELECT *, max(key) AS latest FROM entity_versions WHERE entity IN (%s) GROUP BY entity"
-        for row in self._file.among(sql, sorted(wanted)):
-            labels = set(json.loads(row["types"])) | set(types.get(row["entity"], ()))
-            if row["recorded_to"] is None and labels == set(json.loads(row["types"])):
-                continue
-            self.replace(row, types=json.dumps(sorted(labels)))
+        rows = self._file.among(sql, sorted(wanted))
+        told = labels_of(self._writing.reading, [row["entity"] for row in rows if row["recorded_to"] is not None])
+        for row in rows:
+            had = set(json.loads(row["types"])) if row["recorded_to"] is None else told[row["entity"]]
+            labels = had | set(types.get(row["entity"], ()))
+            if row["recorded_to"] is not None or labels != had:
+                self.replace(row, types=as_types(labels))
+
+    def retype(self, entities: Iterable[int]) -> None:
+        """Give entities that are believed in the types that are still told of them, and no other."""
+        wanted = sorted(set(entities))
+        told = labels_of(self._writing.reading, wanted)
+        sql = "SELECT * FROM entity_versions WHERE recorded_to IS NULL AND entity IN (%s)"
+        for row in self._file.among(sql, wanted):
+            if (types := as_types(told[row["entity"]])) != row["types"]:
+                self.replace(row, types=types)
 
     def replace(self, row: Row, **changed: object) -> None:
         """Follow a version of an entity by one in which some columns are others."""
@@ -107,15 +119,26 @@ class EntityWriter:
         )
 
     def retire(self, entities: Iterable[int]) -> None:
-        """Believe no longer in those of the entities that no fact is about and nobody has described."""
+        """Believe no longer in those of the entities, and of those taken for them, that no fact names any more.
+
+        One that somebody has described is believed in, and one for which another that is believed in is taken.
+        """
         reading = self._writing.reading
         for root in set(roots(reading, entities).values()):
             same = sorted(members(reading, root))
-            about = "SELECT 1 FROM fact_versions WHERE recorded_to IS NULL AND (subject = ? OR object = ?)"
-            held = "SELECT key, described FROM entity_versions WHERE recorded_to IS NULL AND entity IN (%s)"
+            held = "SELECT key, entity, described FROM entity_versions WHERE recorded_to IS NULL AND entity IN (%s)"
             versions = self._file.among(held, same)
-            if not any(row["described"] for row in versions) and not self._file.one(about, root, root):
-                self._writing.close("entity_versions", [row["key"] for row in versions])
+            named = self._named(same)
+            kept = {row["entity"] for row in versions if row["described"] or row["entity"] in named}
+            kept |= {root} if kept else set()
+            self._writing.close("entity_versions", [row["key"] for row in versions if row["entity"] not in kept])
+
+    def _named(self, entities: Iterable[int]) -> set[int]:
+        """Those of the entities that a fact which is believed names."""
+        believed = "SELECT 1 FROM facts AS f JOIN fact_versions AS v ON v.fact = f.key WHERE v.recorded_to IS NULL"
+        sql = " OR ".join(f"EXISTS ({believed} AND f.{end} = e.value)" for end in ("subject", "object"))
+        rows = self._file.all(f"SELECT e.value FROM json_each(?) AS e WHERE {sql}", json.dumps(list(entities)))
+        return {row["value"] for row in rows}
 
     def name(self, pairs: Sequence[tuple[int, str]]) -> None:
         """Give entities names that they do not have yet."""

@@ -15,6 +15,7 @@ from .entities import EntityWriter, roots
 from .errors import MemoryLockedError
 from .file import MemoryFile, Writing
 from .forgetting import Forgotten, find_episode, report, withdraw
+from .labels import delete_labels
 from .merging import reground
 from .names import folded
 from .parts import Parts
@@ -29,8 +30,8 @@ _ERASED = "the name that told is erased"
 
 _FULL_TEXT = ("episode_words", "fact_words", "entity_words", "name_grams")
 _TABLES = (
-    "queue", "episodes", "entity_versions", "aliases", "merges", "facts", "support", "fact_versions", "rulings",
-    "vectors",
+    "queue", "episodes", "entity_versions", "labels", "aliases", "merges", "facts", "support", "fact_versions",
+    "rulings", "vectors",
 )  # fmt: skip
 
 
@@ -46,7 +47,8 @@ def erase_episode(parts: Parts, group: str, episode: Episode | int) -> Forgotten
         row = find_episode(writing.reading, episode, forgotten=True)
         keys = _copies(writing, row)
         support = writing.file.among("SELECT * FROM support WHERE episode IN (%s)", keys)
-        settled = withdraw(writing, parts.single_valued, [each for each in support if each["recorded_to"] is None])
+        settled = withdraw(writing, parts, [each for each in support if each["recorded_to"] is None])
+        delete_labels(writing, [each["key"] for each in support])
         facts = _alone(writing, {each["fact"] for each in support}, keys)
         entities = _only_in(writing, facts)
         about = _about(writing, {each["fact"] for each in support})
@@ -136,13 +138,14 @@ def _only_in(writing: Writing, facts: Sequence[int]) -> list[int]:
     rows = writing.file.among("SELECT subject, object FROM facts WHERE key IN (%s)", facts)
     found = sorted({end for row in rows for end in (row["subject"], row["object"])})
     low, high = writing.reading.low, writing.reading.high
+    these = set(facts)
     elsewhere = {
         row[end]
         for end in ("subject", "object")
         for row in writing.file.among(
             f"SELECT key, {end} FROM facts WHERE key BETWEEN {low} AND {high} AND {end} IN (%s)", found
         )
-        if row["key"] not in facts
+        if row["key"] not in these
     }
     rows = writing.file.among("SELECT entity FROM entity_versions WHERE described AND entity IN (%s)", found)
     return sorted(set(found) - elsewhere - {row["entity"] for row in rows})
@@ -210,6 +213,7 @@ def _delete_entities(writing: Writing, parts: Parts, entities: Sequence[int]) ->
     for table, column in (
         ("aliases", "entity"),
         ("entity_versions", "entity"),
+        ("labels", "entity"),
         ("vectors", "key"),
     ):
         _each(writing, f"DELETE FROM {table} WHERE {column} = ?", entities)

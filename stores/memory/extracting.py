@@ -69,12 +69,13 @@ def only_said(episode: Episode, facts: Iterable[Fact]) -> Extraction:
     said = f"{episode.source}: {episode.content}" if episode.kind == "message" else episode.content
     for fact in facts:
         missing = [name for name in (fact.subject, fact.object) if not occurs(name, said)]
+        spoken = _spoken_by(episode, fact)
         if missing:
             dropped.append(Dropped(fact.statement, f"{missing[0]!r:.80} does not occur in the text"))
-        elif folded(fact.subject) == folded(fact.object):
+        elif folded(spoken.subject) == folded(spoken.object):
             dropped.append(Dropped(fact.statement, "its subject is its object"))
         else:
-            kept.append(_spoken_by(episode, fact))
+            kept.append(spoken)
     return Extraction(tuple(kept), tuple(dropped))
 
 

@@ -29,6 +29,8 @@ Now = Callable[[], datetime]
 
 _BUSY_S = 60
 _CACHE_KIB = 64 * 1024
+_MOST_IDLE = 16
+"""Connections that are kept for the next reader: each has a cache of its own."""
 _FAILURES = Failures(
     MemoryStoreError,
     MemoryCorruptError,
@@ -66,6 +68,10 @@ class Reading:
     def high(self) -> int:
         """The highest key of the group."""
         return schema.key_range(self.group)[1]
+
+    def has_key(self, key: object) -> bool:
+        """Whether a value may be a key of the group; a larger number than SQLite has is none."""
+        return isinstance(key, int) and self.low <= key <= self.high
 
 
 class Writing:
@@ -166,12 +172,14 @@ class MemoryFile:
 
     def meta(self, name: str) -> str | None:
         """A named value, or None."""
-        row = self.writer.one("SELECT value FROM meta WHERE name = ?", name)
+        with self._reader() as file:
+            row = file.one("SELECT value FROM meta WHERE name = ?", name)
         return None if row is None else str(row["value"])
 
     def groups(self) -> list[str]:
         """Names of the groups that were written to, in order of their first write."""
-        return [row["name"] for row in self.writer.all("SELECT name FROM groups ORDER BY key")]
+        with self._reader() as file:
+            return [row["name"] for row in file.all("SELECT name FROM groups ORDER BY key")]
 
     @contextmanager
     def reading(self, group: str) -> Iterator[Reading]:
@@ -180,6 +188,12 @@ class MemoryFile:
         Raises:
             MemoryStoreError: the memory is closed.
         """
+        with self._reader() as file, file.snapshot():
+            yield _state(file, group)
+
+    @contextmanager
+    def _reader(self) -> Iterator[SqliteFile]:
+        """A connection for one reader, which another one has afterwards."""
         with self._lock:
             if self._is_closed:
                 raise MemoryStoreError(f"{self.path} is closed; open it again")
@@ -188,14 +202,13 @@ class MemoryFile:
             file = self._connect()
             file.execute("PRAGMA query_only=ON")
         try:
-            with file.snapshot():
-                yield _state(file, group)
+            yield file
         finally:
             with self._lock:
-                if not self._is_closed:
+                is_kept = not self._is_closed and len(self._idle) < _MOST_IDLE
+                if is_kept:
                     self._idle.append(file)
-                    file = None
-            if file is not None:
+            if not is_kept:
                 file.close()
 
     @contextmanager

@@ -6,13 +6,14 @@ function of what is still stated.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from sqlite3 import Row
 
 from .entities import EntityWriter
 from .errors import NotInGroupError
 from .file import Reading, Writing
+from .labels import withdraw_labels
 from .parts import Parts
 from .settling import Settled, Settling
 from .types import Episode
@@ -43,7 +44,7 @@ def find_episode(reading: Reading, episode: Episode | int, *, forgotten: bool = 
     row = reading.file.one(
         f"SELECT * FROM episodes WHERE {column} = ? AND key BETWEEN ? AND ? AND (recorded_to IS NULL OR ?) "
         "ORDER BY recorded_to IS NOT NULL, key DESC LIMIT 1",
-        value,
+        value if column == "digest" or reading.has_key(value) else None,
         reading.low,
         reading.high,
         forgotten,
@@ -60,13 +61,23 @@ def forget(writing: Writing, parts: Parts, episode: Episode | int) -> Forgotten:
     Raises:
         NotInGroupError: the group does not remember it.
     """
-    key = find_episode(writing.reading, episode)["key"]
-    writing.close("episodes", [key])
-    writing.file.execute("DELETE FROM queue WHERE episode = ?", key)
-    rows = writing.file.all("SELECT key, fact FROM support WHERE episode = ? AND recorded_to IS NULL", key)
-    settled = withdraw(writing, parts.single_valued, rows)
+    return _forget(writing, parts, [find_episode(writing.reading, episode)["key"]])
+
+
+def forget_all(writing: Writing, parts: Parts, kind: str) -> Forgotten:
+    """Take back all episodes of a kind, and what rests on them alone."""
+    sql = "SELECT key FROM episodes WHERE key BETWEEN ? AND ? AND kind = ? AND recorded_to IS NULL"
+    rows = writing.file.all(sql, writing.reading.low, writing.reading.high, kind)
+    return _forget(writing, parts, [row["key"] for row in rows])
+
+
+def _forget(writing: Writing, parts: Parts, keys: Sequence[int]) -> Forgotten:
+    writing.close("episodes", keys)
+    writing.file.many("DELETE FROM queue WHERE episode = ?", ((key,) for key in keys))
+    rows = writing.file.among("SELECT key, fact FROM support WHERE recorded_to IS NULL AND episode IN (%s)", keys)
+    settled = withdraw(writing, parts, rows)
     retire(writing, parts, {row["fact"] for row in rows})
-    return report((key,), settled)
+    return report(tuple(keys), settled)
 
 
 def retract(writing: Writing, parts: Parts, fact: int) -> Forgotten:
@@ -75,28 +86,24 @@ def retract(writing: Writing, parts: Parts, fact: int) -> Forgotten:
     Raises:
         NotInGroupError: the group does not believe it.
     """
-    same = writing.file.all(
-        "SELECT fact FROM fact_versions WHERE (fact = ? OR same_as = ?) AND recorded_to IS NULL "
-        "AND key BETWEEN ? AND ?",
-        fact,
-        fact,
-        writing.reading.low,
-        writing.reading.high,
-    )
+    standing = "SELECT fact FROM fact_versions WHERE (fact = ? OR same_as = ?) AND recorded_to IS NULL"
+    same = writing.file.all(standing, fact, fact) if writing.reading.has_key(fact) else []
     if not same:
         raise NotInGroupError(f"this group does not believe the fact {fact!r}")
     facts = [row["fact"] for row in same]
     sql = "SELECT key, fact FROM support WHERE recorded_to IS NULL AND fact IN (%s)"
-    settled = withdraw(writing, parts.single_valued, writing.file.among(sql, facts))
+    settled = withdraw(writing, parts, writing.file.among(sql, facts))
     retire(writing, parts, facts)
     return report((), settled)
 
 
-def withdraw(writing: Writing, single_valued: Collection[str], support: Iterable[Row]) -> Settled:
-    """End rows of support, and settle what rested on them."""
+def withdraw(writing: Writing, parts: Parts, support: Iterable[Row]) -> Settled:
+    """End rows of support, and settle what rested on them: facts, and types of their ends."""
     rows = list(support)
-    writing.close("support", [row["key"] for row in rows])
-    return Settling(writing, single_valued).settle(touched={row["fact"] for row in rows})
+    keys = [row["key"] for row in rows]
+    writing.close("support", keys)
+    EntityWriter(writing, parts.words).retype(withdraw_labels(writing, keys))
+    return Settling(writing, parts.single_valued).settle(touched={row["fact"] for row in rows})
 
 
 def retire(writing: Writing, parts: Parts, facts: Iterable[int]) -> None:

@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from .candidates import Candidate, find_candidates
+from .candidates import Candidate, find_candidates, nearest
+from .checks import check_text, only
 from .describing import describe
 from .entities import EntityWriter
 from .erasing import erase_episode
 from .extracting import Extractor
-from .forgetting import Forgotten, forget, retract
+from .forgetting import Forgotten, forget, forget_all, retract
 from .loading import BATCH, load
 from .merging import BY_HAND, MergeRecord, merge_records, reground, undo_merge, write_merge
 from .queue import Pending, catch_up, pending, remember_later
@@ -22,7 +23,7 @@ from .reading.wording import shown
 from .records import entity_names
 from .remembering import Remembered, remember, remember_facts
 from .summaries import extractive, facts_about, summary, write_summary
-from .types import Entity, Episode, Fact, check_text
+from .types import Entity, Episode, Fact
 
 if TYPE_CHECKING:
     from .langchain import MemoryChatHistory
@@ -53,7 +54,8 @@ class Group(Reader):
             MemoryLockedError: other processes write for a minute without a gap.
             MemoryFullError: the disk is full; nothing is written.
         """
-        return remember(self._parts, self.name, episode, extractor or self._parts.extractor)
+        (said,) = only(Episode, [episode])
+        return remember(self._parts, self.name, said, extractor or self._parts.extractor)
 
     def remember_facts(
         self, facts: Iterable[Fact], *, episode: Episode | None = None, embed: bool = True
@@ -69,24 +71,27 @@ class Group(Reader):
             MemoryLockedError: other processes write for a minute without a gap.
             MemoryFullError: the disk is full; nothing is written.
         """
-        return remember_facts(self._parts, self.name, list(facts), episode, embed=embed)
+        (said,) = only(Episode, [episode]) if episode is not None else (None,)
+        return remember_facts(self._parts, self.name, only(Fact, facts), said, embed=embed)
 
     def remember_later(self, episode: Episode) -> Remembered:
         """Remember an episode at once, and leave its facts to `catch_up`: for extractors that take long."""
-        return remember_later(self._parts, self.name, episode)
+        (said,) = only(Episode, [episode])
+        return remember_later(self._parts, self.name, said)
 
-    def catch_up(self, on_done: Callable[[Remembered], None] | None = None) -> list[Remembered]:
+    def catch_up(self, on_done: Callable[[Remembered], None] | None = None, *, again: bool = False) -> list[Remembered]:
         """Extract the facts of episodes that were left for later; what came of each.
 
         One whose extraction fails stays in `pending` with what went wrong, and is tried three times in all.
 
         Args:
             on_done: told of each when it is written.
+            again: try those once more that have failed three times: what was in the way, such as a server, is back.
 
         Raises:
             MemoryValueError: the memory has no extractor.
         """
-        return catch_up(self._parts, self.name, on_done)
+        return catch_up(self._parts, self.name, on_done, again=again)
 
     def pending(self) -> list[Pending]:
         """Episodes whose facts are still to be extracted, oldest first."""
@@ -105,6 +110,9 @@ class Group(Reader):
 
         Returns:
             How many facts were given.
+
+        Raises:
+            MemoryValueError: `batch` is no whole number above 0, or what is given is no fact.
         """
         return load(self._parts, self.name, facts, batch=batch, embed=embed)
 
@@ -114,8 +122,7 @@ class Group(Reader):
         Raises:
             MemoryValueError: an attribute is not JSON-serialisable, or a name is another entity's.
         """
-        with self._parts.file.writing(self.name) as writing:
-            return describe(writing, self._parts, entity)
+        return describe(self._parts, self.name, entity)
 
     def summary(self, entity: str | int, *, known_at: datetime | None = None) -> str:
         """What an entity is, in a few sentences, as it was believed at a record time (None: now).
@@ -179,7 +186,7 @@ class Group(Reader):
         """Entities that a name may stand for, surest first: what a merge is decided from."""
         vector = self._parts.embedder.texts([check_text("name", name)])[name]
         with self.reading() as reading:
-            return find_candidates(reading, name, vector)
+            return find_candidates(reading, name, nearest(self._parts.kept.of(reading), vector))
 
     def forget(self, episode: Episode | int) -> Forgotten:
         """Take back an episode, by value or id: what rests on it alone is believed no longer, what it ended holds on.
@@ -191,6 +198,11 @@ class Group(Reader):
         """
         with self._parts.file.writing(self.name) as writing:
             return forget(writing, self._parts, episode)
+
+    def forget_all(self, kind: str) -> Forgotten:
+        """Take back all episodes of a kind, in one write."""
+        with self._parts.file.writing(self.name) as writing:
+            return forget_all(writing, self._parts, kind)
 
     def retract(self, fact: int) -> Forgotten:
         """Take back a fact by its id, whatever it rests on; the episodes stay.

@@ -14,11 +14,12 @@ from langchain_core.retrievers import BaseRetriever
 from pydantic import ConfigDict, Field, SkipValidation, ValidationError
 
 from ..._explain import first_problem
+from .checks import whole_number
 from .errors import MemoryValueError
 from .interval import Interval
 from .reading import recipes
 from .reading.exporting import as_json
-from .reading.found import episodes_of_kind
+from .reading.found import episodes_of_kind, last_recorded
 from .reading.hits import Kind, MemoryHit
 from .reading.reader import Reader
 from .reading.recipes import Recipe
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
     from .group import Group
 
 USER, ASSISTANT = "user", "assistant"
+
+_NEXT = timedelta(microseconds=1)
+_TICK = timedelta(seconds=1)
+"""The coarsest clock."""
 
 
 class MemoryChatHistory(BaseChatMessageHistory):
@@ -53,9 +58,12 @@ class MemoryChatHistory(BaseChatMessageHistory):
         Args:
             group: a conversation should have one to itself.
             last: how many messages `messages` gives, the latest; None: all.
+
+        Raises:
+            MemoryValueError: `last` is no whole number above 0.
         """
         self.group = group
-        self.last = last
+        self.last = None if last is None else whole_number("last", last)
 
     @property
     def messages(self) -> list[BaseMessage]:  # type: ignore[override]  # LangChain's is an attribute
@@ -66,19 +74,23 @@ class MemoryChatHistory(BaseChatMessageHistory):
 
     def add_messages(self, messages: Sequence[BaseMessage]) -> None:
         """Remember messages, in their order."""
-        now = self.group.now()
-        for place, message in enumerate(messages):
+        at = self._after_the_last()
+        for message in messages:
             role = {"human": USER, "ai": ASSISTANT}.get(message.type)
             if role and (text := message.text):
-                at = now + timedelta(microseconds=place)
                 self.group.remember(Episode(text, at, message.name or role))
+                at += _NEXT
+
+    def _after_the_last(self) -> datetime:
+        """Now, or just after the last message where the clock has not moved on since: the same words are another."""
+        now = self.group.now()
+        with self.group.reading() as reading:
+            last = last_recorded(reading, "message")
+        return last + _NEXT if last is not None and now <= last < now + _TICK else now
 
     def clear(self) -> None:
         """Forget every message."""
-        with self.group.reading() as reading:
-            records = episodes_of_kind(reading, "message")
-        for record in records:
-            self.group.forget(record.id)
+        self.group.forget_all("message")
 
 
 def _message(episode: Episode) -> BaseMessage:

@@ -14,6 +14,7 @@ from langchain_core.embeddings import Embeddings
 from ..._explain import unknown
 from ..analysis import check_language
 from ..embedder import TextEmbedder
+from .checks import check_text, relation_name, several
 from .erasing import erase_group, scrub
 from .errors import MemoryLockedError, NotInGroupError
 from .extracting import Extractor
@@ -22,7 +23,6 @@ from .group import Group
 from .judging import Judge, Summarizer
 from .parts import Parts
 from .settling import SINGLE_VALUED
-from .types import check_text, relation_name
 from .vectors import MemoryEmbedder
 from .words import Words
 
@@ -81,24 +81,23 @@ class Memory:
             MemoryVersionError: the file is no memory, or one of another version of ragloom.
             MemoryCorruptError: the file is damaged.
             MemoryStoreError: it cannot be opened or made.
+            MemoryValueError: `single_valued` is no collection of texts.
             QueryError: there is no such language.
         """
         self.path = Path(path)
+        single = frozenset(relation_name(relation) for relation in several("single_valued", single_valued))
         self._file = MemoryFile(self.path, language=check_language(language), create=create, now=now)
-        self._parts = Parts(
-            self._file,
-            Words(self._file.meta("language") or language),
-            MemoryEmbedder(embedder, self._file),
-            frozenset(relation_name(relation) for relation in single_valued),
-            extractor,
-            judge,
-            summarizer,
-            now,
-        )
         try:
+            words = Words(self._file.meta("language") or language)
+            self._parts = Parts(
+                self._file, words, MemoryEmbedder(embedder, self._file), single, extractor, judge, summarizer, now
+            )
             scrub(self._file)
         except MemoryLockedError as error:
             _log.info("an erasure is still to be finished: %s", error)
+        except BaseException:
+            self._file.close()
+            raise
 
     def group(self, name: str) -> Group:
         """The part of the memory that has this name, apart from all others; it begins with its first write.

@@ -85,12 +85,8 @@ def undo_merge(writing: Writing, parts: Parts, merge: int) -> Settled:
     Raises:
         NotInGroupError: the group has no such merge, or it is undone already.
     """
-    row = writing.file.one(
-        "SELECT * FROM merges WHERE key = ? AND key BETWEEN ? AND ? AND recorded_to IS NULL",
-        merge,
-        writing.reading.low,
-        writing.reading.high,
-    )
+    in_force = "SELECT * FROM merges WHERE key = ? AND recorded_to IS NULL"
+    row = writing.file.one(in_force, merge) if writing.reading.has_key(merge) else None
     if row is None:
         raise NotInGroupError(f"this group has no merge {merge!r} that could be undone; `merges()` lists them")
     root = roots(writing.reading, [row["into_entity"]])[row["into_entity"]]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import contradicting, resolving
-from .candidates import Candidate
+from .candidates import Candidate, nearest
 from .contradicting import Ended
 from .file import Reading
 from .parts import Parts
@@ -55,8 +55,10 @@ def prepare(
     vectors = parts.embedder.texts([*texts, *statements, *names]) if embed else None
     if parts.judge is None:
         return Prepared(vectors)
+    kept = parts.kept.of(reading)
+    near = {name: nearest(kept, vectors[name]) for name in names} if vectors and len(kept.keys) else {}
     return Prepared(
         vectors,
-        resolving.ask(reading, names, said, parts.judge, vectors or {}),
+        resolving.ask(reading, names, said, parts.judge, near),
         contradicting.ask(reading, facts, parts.judge, parts.single_valued),
     )

@@ -53,8 +53,10 @@ def pending(parts: Parts, group: str) -> list[Pending]:
     return [Pending(*tuple(row)) for row in rows]
 
 
-def catch_up(parts: Parts, group: str, on_done: Callable[[Remembered], None] | None) -> list[Remembered]:
-    """Extract the facts of all episodes in the queue that were not tried too often; what came of each.
+def catch_up(
+    parts: Parts, group: str, on_done: Callable[[Remembered], None] | None, *, again: bool = False
+) -> list[Remembered]:
+    """Extract the facts of all episodes in the queue that were not tried too often, or `again` of those too.
 
     Raises:
         MemoryValueError: the memory has no extractor.
@@ -63,7 +65,7 @@ def catch_up(parts: Parts, group: str, on_done: Callable[[Remembered], None] | N
         raise MemoryValueError("this memory has no extractor; open it with Memory(path, extractor=...)")
     done: list[Remembered] = []
     for waiting in pending(parts, group):
-        if waiting.attempts >= ATTEMPTS:
+        if waiting.attempts >= ATTEMPTS and not again:
             continue
         result = _work(parts, group, waiting.episode)
         if result is None:

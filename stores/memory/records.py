@@ -105,7 +105,7 @@ def entity_records(reading: Reading, entities: Iterable[int], known_at: int) -> 
 
 
 def _names(reading: Reading, entities: Sequence[int], known_at: int) -> dict[int, list[str]]:
-    """Entity to all its names at a record time, oldest first."""
+    """Entity to all its names at a record time, oldest first: those of entities that are taken for it and believed."""
     stands = {entity: entity for entity in entities}
     step = list(entities)
     sql = f"SELECT entity, into_entity FROM merges WHERE into_entity IN (%s) AND {known(known_at)}"
@@ -114,7 +114,11 @@ def _names(reading: Reading, entities: Sequence[int], known_at: int) -> dict[int
         step = [entity for entity in found if entity not in stands]
         stands |= {entity: found[entity] for entity in step}
     names: dict[int, list[str]] = defaultdict(list)
-    among = f"SELECT key, entity, name FROM aliases WHERE entity IN (%s) AND recorded_from <= {known_at}"
+    believed = f"SELECT 1 FROM entity_versions AS e WHERE e.entity = aliases.entity AND {known(known_at, 'e.')}"
+    among = (
+        "SELECT key, entity, name FROM aliases "
+        f"WHERE entity IN (%s) AND recorded_from <= {known_at} AND EXISTS ({believed})"
+    )
     for row in sorted(reading.file.among(among, list(stands)), key=lambda row: row["key"]):
         names[stands[row["entity"]]].append(row["name"])
     return names

@@ -7,7 +7,7 @@ entities (`resolving`), store what is stated (`statements`), settle what is beli
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from .contradicting import write_rulings
@@ -15,11 +15,12 @@ from .dating import dated
 from .extracting import Dropped, Extraction, Extractor
 from .file import Reading, Writing
 from .instants import to_micros
+from .labels import Label, write_labels
 from .parts import Parts
 from .preparing import Prepared, prepare
 from .resolving import Resolver
 from .settling import Settling
-from .statements import StatementWriter
+from .statements import StatementWriter, Written
 from .types import Episode, Fact
 from .vectors import ENTITY, EPISODE, FACT
 
@@ -136,6 +137,7 @@ def write_facts(
     """
     resolved = Resolver(writing, parts.words, exact=exact, verdicts=prepared.same).resolve(facts)
     written = StatementWriter(writing, parts.words).write(facts, resolved.entities, episode)
+    write_labels(writing, _labels(facts, resolved.entities, written))
     ruled = write_rulings(writing, prepared.ended, facts, written.facts)
     settled = Settling(writing, parts.single_valued).settle(written.stated, touched={*written.repeated, *ruled})
     if prepared.vectors is not None:
@@ -145,3 +147,10 @@ def write_facts(
         parts.embedder.store(writing, ENTITY, list(resolved.new.items()), prepared.vectors)
     ended = {row["fact"] for row in settled.closed} - set(written.facts)
     return Remembered(episode, True, written.facts, tuple(sorted(ended)), resolved.merges)
+
+
+def _labels(facts: Sequence[Fact], entities: Mapping[str, int], written: Written) -> Iterator[Label]:
+    """What the facts say of the types of their ends."""
+    for key, fact in zip(written.facts, facts, strict=True):
+        for name, label in ((fact.subject, fact.subject_type), (fact.object, fact.object_type)):
+            yield Label(entities[name], label, written.support[key])

@@ -11,9 +11,6 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from .candidates import ACRONYM, FUZZY, SPELLING, Candidate, find_candidates
 from .entities import EntityWriter, by_name
 from .file import Reading, Writing
@@ -72,12 +69,12 @@ def unknown_names(reading: Reading, facts: Iterable[Fact]) -> list[str]:
 
 
 def ask(
-    reading: Reading, names: Sequence[str], said: str, judge: Judge, vectors: Mapping[str, NDArray[np.float32]]
+    reading: Reading, names: Sequence[str], said: str, judge: Judge, near: Mapping[str, Mapping[int, float]]
 ) -> dict[str, Candidate | None]:
-    """Ask a judge about the names for which nothing is sure, though there are candidates."""
+    """Ask a judge about the names for which nothing is sure, though there are candidates; `near` in meaning, too."""
     verdicts: dict[str, Candidate | None] = {}
     for name in names:
-        candidates = find_candidates(reading, name, vectors.get(name))[:_ASKED]
+        candidates = find_candidates(reading, name, near.get(name))[:_ASKED]
         if not candidates or sure(name, candidates):
             continue
         choice = judge.same_entity(name, said, [each.name for each in candidates])

@@ -12,7 +12,7 @@ from __future__ import annotations
 APPLICATION_ID = 0x7261676D
 """What tells the file from other SQLite files."""
 
-VERSION = 1
+VERSION = 2
 """Kept as `user_version`; a file of another version is refused."""
 
 PER_GROUP = 1_000_000_000
@@ -42,6 +42,12 @@ TABLES = (
         described INTEGER NOT NULL,   -- 1: told by a caller, so it stays when its facts go
         {_RECORDED})""",
     "CREATE INDEX entity_versions_by_entity ON entity_versions(entity)",
+    f"""CREATE TABLE labels (            -- what told the types that versions of entities hold
+        key INTEGER PRIMARY KEY, entity INTEGER NOT NULL, label TEXT NOT NULL,
+        support INTEGER,              -- whose fact said so; NULL: a caller described the entity
+        {_RECORDED})""",
+    "CREATE INDEX labels_by_entity ON labels(entity)",
+    "CREATE INDEX labels_by_support ON labels(support) WHERE support IS NOT NULL",
     """CREATE TABLE aliases (           -- every name of an entity, the canonical one too
         key INTEGER PRIMARY KEY, entity INTEGER NOT NULL, name TEXT NOT NULL,
         normal TEXT NOT NULL,         -- names.normal(name)
@@ -58,6 +64,8 @@ TABLES = (
         key INTEGER PRIMARY KEY, subject INTEGER NOT NULL, relation TEXT NOT NULL, object INTEGER NOT NULL,
         statement TEXT NOT NULL, valid_from INTEGER, valid_to INTEGER, digest BLOB NOT NULL)""",
     "CREATE INDEX facts_by_digest ON facts(digest)",
+    "CREATE INDEX facts_by_subject ON facts(subject)",
+    "CREATE INDEX facts_by_object ON facts(object)",
     f"""CREATE TABLE support (           -- what a fact rests on; episode NULL: it was given as it is
         key INTEGER PRIMARY KEY, fact INTEGER NOT NULL, episode INTEGER, confidence REAL NOT NULL, {_RECORDED})""",
     "CREATE INDEX support_by_fact ON support(fact)",
@@ -71,6 +79,7 @@ TABLES = (
         {_RECORDED})""",
     "CREATE INDEX fact_versions_by_fact ON fact_versions(fact)",
     "CREATE INDEX fact_versions_by_ends ON fact_versions(subject, relation, object)",
+    "CREATE INDEX fact_versions_by_relation ON fact_versions(relation)",
     "CREATE INDEX fact_versions_by_object ON fact_versions(object)",
     "CREATE INDEX fact_versions_by_same ON fact_versions(same_as) WHERE same_as IS NOT NULL",
     f"""CREATE TABLE rulings (           -- a judge's: fact `ended` held until `at`, since `by_fact` began then

@@ -24,12 +24,14 @@ class Written:
     Attributes:
         facts: the fact of each that was given, in their order.
         new: keys of those that were never stated so before.
+        support: each fact to the key of what it rests on by this.
         stated: those that nothing supported until now.
         repeated: keys of the others.
     """
 
     facts: tuple[int, ...]
     new: frozenset[int]
+    support: Mapping[int, int]
     stated: tuple[Stated, ...]
     repeated: frozenset[int]
 
@@ -55,7 +57,7 @@ class StatementWriter:
         keys |= dict(zip(fresh, self._writing.keys(len(fresh)), strict=True))
         self._insert([(keys[digest], *distinct[digest]) for digest in fresh])
         new = frozenset(keys[digest] for digest in fresh)
-        unsupported = self._support({keys[digest]: confidence[digest] for digest in distinct}, new, episode)
+        support, unsupported = self._support({keys[digest]: confidence[digest] for digest in distinct}, new, episode)
         canonical = roots(self._writing.reading, {end for row in rows for end in (row[0], row[2])})
         stated = [
             Stated(key, canonical[row[0]], row[1], canonical[row[2]], row[4], row[5], confidence[digest])
@@ -63,7 +65,7 @@ class StatementWriter:
             if (key := keys[digest]) in unsupported
         ]
         repeated = frozenset(keys.values()) - unsupported
-        return Written(tuple(keys[row[-1]] for row in rows), new, tuple(stated), repeated)
+        return Written(tuple(keys[row[-1]] for row in rows), new, support, tuple(stated), repeated)
 
     def _stored(self, digests: Mapping[bytes, tuple[object, ...]]) -> dict[bytes, int]:
         low, high = self._writing.reading.low, self._writing.reading.high
@@ -77,21 +79,21 @@ class StatementWriter:
             ((row[0], self._words.indexed(row[4])) for row in rows),
         )
 
-    def _support(self, confidence: Mapping[int, float], new: Collection[int], episode: int | None) -> set[int]:
-        """Let facts rest on an episode, once; those that rested on nothing before."""
-        sql = "SELECT fact, episode FROM support WHERE recorded_to IS NULL AND fact IN (%s)"
+    def _support(
+        self, confidence: Mapping[int, float], new: Collection[int], episode: int | None
+    ) -> tuple[dict[int, int], set[int]]:
+        """Let facts rest on an episode, once; the key of each one's support, and those that had none before."""
+        sql = "SELECT key, fact, episode FROM support WHERE recorded_to IS NULL AND fact IN (%s)"
         rows = self._file.among(sql, [fact for fact in confidence if fact not in new])
         supported = {row["fact"] for row in rows}
-        by_this = {row["fact"] for row in rows if row["episode"] == episode}
+        by_this = {row["fact"]: row["key"] for row in rows if row["episode"] == episode}
         fresh = [fact for fact in confidence if fact not in by_this]
+        keys = dict(zip(fresh, self._writing.keys(len(fresh)), strict=True))
         self._file.many(
             "INSERT INTO support VALUES (?, ?, ?, ?, ?, NULL)",
-            (
-                (key, fact, episode, confidence[fact], self._writing.recorded)
-                for key, fact in zip(self._writing.keys(len(fresh)), fresh, strict=True)
-            ),
+            ((key, fact, episode, confidence[fact], self._writing.recorded) for fact, key in keys.items()),
         )
-        return confidence.keys() - supported
+        return by_this | keys, confidence.keys() - supported
 
 
 def _row(fact: Fact, subject: int, target: int) -> tuple[int, str, int, str, int | None, int | None, bytes]:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from .checks import check_text
 from .entities import EntityWriter
 from .errors import MemoryValueError
 from .file import Reading, Writing
 from .parts import Parts
 from .records import VERSION, fact_records, known
-from .types import FactRecord, check_text
+from .types import FactRecord
 
 _LOOKED_AT = 200
 """Facts of an entity that are looked at; a hub has many thousands."""

@@ -15,30 +15,12 @@ from datetime import datetime
 from typing import Any
 
 from ..._explain import unknown
+from .checks import check_text, relation_name
 from .errors import MemoryValueError
 from .instants import to_micros, to_utc
 from .interval import Interval
 
 KINDS = ("message", "text", "json")
-
-
-def check_text(name: str, text: object) -> str:
-    """Give a text back that a memory can keep.
-
-    Raises:
-        MemoryValueError: it is no text, or has a lone surrogate.
-    """
-    if not isinstance(text, str):
-        raise MemoryValueError(f"{name} must be a text, not {type(text).__name__}: {text!r:.80}")
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        around = text[max(0, error.start - 20) : error.end + 20]
-        raise MemoryValueError(
-            f"{name} contains a lone surrogate (half a character) and cannot be stored: {around!r}; "
-            "decode it with errors='replace'"
-        ) from None
-    return text
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,11 +131,6 @@ class Fact:
     def valid(self) -> Interval:
         """When it held."""
         return Interval(self.valid_from, self.valid_to)
-
-
-def relation_name(relation: str) -> str:
-    """A relation as facts have it: `Lives in` is `lives_in`."""
-    return "_".join(relation.replace("_", " ").casefold().split())
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,12 +30,6 @@ def to_blob(vector: NDArray[np.float32]) -> bytes:
     return vector.astype("<f2").tobytes()
 
 
-def from_blobs(blobs: Sequence[bytes]) -> NDArray[np.float32]:
-    """Stored vectors as rows of a matrix: shape (vectors, dimension)."""
-    joined = np.frombuffer(b"".join(blobs), "<f2").astype(np.float32)
-    return joined.reshape(len(blobs), -1) if blobs else joined.reshape(0, 0)
-
-
 class MemoryEmbedder:
     """The embedder of one memory, loaded when it is first needed."""
 

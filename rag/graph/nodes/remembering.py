@@ -4,21 +4,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
+from langchain_core.documents import Document
 from pydantic import BaseModel, ConfigDict, Field
 
 from ...._explain import count
+from ....stores import embedder as embedding
+from ....stores.embedder import TextEmbedder
 from ....stores.layout import DEFAULT_MEMORY
 from ....stores.types import Hit
+from ...generate import evidence as weighing
+from ...generate import grounding
+from ...ingest.sentences import sentences
 from ..context import Context
 from ..node_type import node
-from ..state import RagState, Update
+from ..state import RagState, Update, written
 from .retrieving import HowMany
 
 if TYPE_CHECKING:
-    from ....stores.memory import Group
+    from ....stores.memory import Group, MemoryHit
     from ....stores.memory.extracting import Extractor
 
 Text = Annotated[str, Field(min_length=1)]
+
+_SPARE = 10
+"""How many times more hits are looked at than are wanted: a question that was often asked is found as often."""
 
 
 class _OfMemory(BaseModel):
@@ -45,24 +54,82 @@ class Recall(_OfMemory):
     """Search a memory: what was said and what is known, at the time that the question asks about."""
 
     k: HowMany = 10
-    """how many episodes, facts and entities to find."""
+    """how many episodes, facts and summaries of entities to find."""
+
+    assistant: Text = "assistant"
+    """who answers; its own words, and questions, tell nothing and are left out."""
 
     def __call__(self, state: RagState, context: Context) -> Update:
         """Recall."""
-        from ....stores.memory.langchain import as_document
-
         group = self._open(context)
         context.check_cancelled()
-        hits = group.search(state.query, self.k)
-        context.note(count(len(hits), "hit"))
+        hits = group.search(state.query, self.k * _SPARE)
+        telling = [hit for hit in hits if _tells(hit, self.assistant)]
+        found = list({hit.text: hit for hit in reversed(telling)}.values())[::-1][: self.k]
+        context.note(count(len(found), "hit"))
         for note in hits.notes:
             context.note(note)
-        documents = [Hit(as_document(hit), hit.score, hit.rank) for hit in hits]
+        sources = group.told_by(found)
+        documents = [
+            Hit(_document(hit, sources.get(hit.id, "")), hit.score, rank) for rank, hit in enumerate(found, start=1)
+        ]
         return {
             "memory": [hit.document for hit in documents],
             "documents": documents,
             "candidates": {context.node: documents},
         }
+
+
+def _tells(hit: MemoryHit, assistant: str) -> bool:
+    """Whether something can be answered from a hit."""
+    if hit.episode is None:
+        return hit.fact is not None or (hit.entity is not None and bool(hit.entity.entity.summary))
+    said = hit.episode.episode
+    spans = sentences(said.content)
+    asks = said.kind == "message" and all(said.content[: span.end].rstrip().endswith(("?", "？")) for span in spans)
+    return said.source != assistant and not asks
+
+
+def _document(hit: MemoryHit, source: str) -> Document:
+    from ....stores.memory.langchain import as_document
+
+    document = as_document(hit)
+    told = document.metadata | {"source": source or document.metadata["source"]}
+    return Document(document.page_content, id=document.id, metadata=told)
+
+
+class _Weighing(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    embedder: Text = "embedded"
+    """what compares sentences, a model's name or folder."""
+
+    def _load(self, context: Context) -> TextEmbedder:
+        return context.once(("embedder", self.embedder), lambda: embedding.as_embedder(self.embedder))
+
+
+@node("gather-memory", reads={"question", "documents"}, writes={"evidence"})
+class GatherMemory(_Weighing):
+    """Weigh every sentence of what a memory recalls against the question; no corpus is needed."""
+
+    def __call__(self, state: RagState, context: Context) -> Update:
+        """Weigh."""
+        documents = [hit.document for hit in state.documents]
+        evidence = weighing.gather(state.question, documents, self._load(context))
+        context.note(f"{count(len(evidence.sentences), 'sentence')}, confidence {evidence.confidence:.2f}")
+        return {"evidence": evidence}
+
+
+@node("ground-memory", reads={"answer", "quotes", "evidence"}, writes={"answer"})
+class GroundMemory(_Weighing):
+    """Keep what the memory carries of the answer, then quote it; quotes alone where nothing stands."""
+
+    def __call__(self, state: RagState, context: Context) -> Update:
+        """Ground."""
+        draft, evidence = written(state.answer, "answer"), written(state.evidence, "evidence")
+        answer = grounding.ground(draft, evidence, self._load(context), written(state.quotes, "quotes"))
+        context.note(f"{count(len(draft.statements), 'sentence')} -> {len(answer.statements)} {answer.how}")
+        return {"answer": answer}
 
 
 class _Remembering(_OfMemory):

@@ -34,6 +34,14 @@ _LEAD = re.compile(
 _LONGEST_LEAD = 40
 _BEFORE_AMOUNTS = frozenset({"of", "for", "about", "over", "at", "within"})
 """After these a number by itself is rather an amount than a year: `about 1500 people`."""
+_BARE = re.compile(r"\d{4}(?:\s*(?:to|until|till|through|and|[-–—])\s*\d{4})?", re.IGNORECASE)
+_COUNTED = re.compile(
+    r"\s*[%€$£¥°]|\s+(?:people|persons?|men|women|children|staff|feet|square|cubic|percent|per|more|other|times|[kcm]?m|km|k?g|"
+    r"k?Hz|k?W|°?[CF])\b|"
+    r"\s+(?!(?:is|was|has|as|this|his|its|does|us|thus|perhaps|always|plus|versus|besides|sometimes|towards|across|unless|"
+    r"goes|works|lives|previous|various|famous)\b)[a-z]{2,}s\b"
+)
+"""After a number what it counts: a unit, or a word in the plural."""
 _BEGINS = re.compile(
     r"\b(?:moved|started|began|begun|joined|became|entered|founded|opened|arrived|came|got|met|married|bought|adopted|"
     r"born|took\s+(?:over|up))\b",
@@ -127,7 +135,7 @@ def _named(text: str, units: Sequence[Unit]) -> Iterator[TimeExpression]:
     """The units that are times, each with what the words before it make of it."""
     for unit, is_range in _joined(text, units):
         lead = _lead(text, unit)
-        if unit.needs_lead and (lead is None or _is_amount(text, unit, lead)):
+        if _is_counted(text, unit) or (unit.needs_lead and (lead is None or _is_amount(text, unit, lead))):
             continue
         start = lead.start() if lead else unit.start
         relation = _relation(lead) if lead and not is_range else "in"
@@ -137,6 +145,12 @@ def _named(text: str, units: Sequence[Unit]) -> Iterator[TimeExpression]:
 
 def _is_amount(text: str, unit: Unit, lead: re.Match[str]) -> bool:
     return text[unit.start : unit.end].isdigit() and lead[0].strip().lower() in _BEFORE_AMOUNTS
+
+
+def _is_counted(text: str, unit: Unit) -> bool:
+    """Whether a number by itself, or from one to another, is of something: `in 1500 words`, `from 1500 to 2000 m`."""
+    is_bare = _BARE.fullmatch(text, unit.start, unit.end) is not None
+    return is_bare and _COUNTED.match(text, unit.end) is not None
 
 
 def _joined(text: str, units: Sequence[Unit]) -> Iterator[tuple[Unit, bool]]:

@@ -7,6 +7,7 @@ weekday without more is the latest one, for questions and tales look back. `a fe
 from __future__ import annotations
 
 import re
+from calendar import isleap
 from collections.abc import Callable
 from datetime import datetime
 
@@ -15,6 +16,8 @@ from dateutil.relativedelta import MO, relativedelta
 from . import calendar
 from .calendar import MONTH_NAMES, MONTHS, SEASONS, Span
 
+_BETWEEN_LEAP_YEARS = 8
+"""Years at most."""
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _NUMBERS = {
     "a couple of": 2, "a few": 3, "a": 1, "an": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6,
@@ -46,12 +49,16 @@ WEEKDAY = rf"(?P<weekday>{'|'.join(_WEEKDAYS)})"
 
 
 def latest_day(match: re.Match[str], reference: datetime) -> Span:
-    """The latest day of this name that has begun."""
+    """The latest day of this name that has begun; of 29 February that of the last leap year."""
     month, number = MONTHS[match["month"].lower()], int(match["day"])
-    this_year = calendar.day(reference.year, month, number, reference.tzinfo)
-    if this_year.start <= reference:
-        return this_year
-    return calendar.day(reference.year - 1, month, number, reference.tzinfo)
+    years = [reference.year - back for back in range(_BETWEEN_LEAP_YEARS + 1)]
+    if (month, number) == (2, 29):
+        years = [year for year in years if isleap(year)]
+    days = (calendar.day(year, month, number, reference.tzinfo) for year in years)
+    latest = next((day for day in days if day.start <= reference), None)
+    if latest is None:
+        raise ValueError(f"no {match[0]} has begun")
+    return latest
 
 
 def latest_month(match: re.Match[str], reference: datetime) -> Span:

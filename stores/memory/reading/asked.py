@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import get_args
 
 from ...._explain import unknown
+from ..checks import check_text, relation_name, several, whole_number
 from ..errors import MemoryValueError
 from ..file import Reading
-from ..instants import from_micros, to_micros, to_utc
+from ..instants import to_micros, to_utc
 from ..interval import Interval
 from ..parts import Parts
-from ..types import check_text, relation_name
 from .hits import Kind
 from .neighbourhood import find_entity
 from .recipes import Recipe
 from .standing import Standing
 from .times import AskedTime, read_time
 
-_INSTANT = 1
-"""Microseconds."""
+_INSTANT = timedelta(microseconds=1)
+_LAST = datetime.max.replace(tzinfo=UTC)
 
 When = datetime | Interval
 """An instant, or all instants of an interval."""
@@ -75,16 +74,16 @@ class Options:
         if not check_text("query", query).strip():
             raise MemoryValueError("the query is empty; ask something")
         known = as_known(self.known_at, reading)
-        relations = frozenset(relation_name(each) for each in _several("relations", self.relations))
+        relations = frozenset(relation_name(each) for each in several("relations", self.relations))
         entities = None if self.around is None else frozenset({find_entity(reading, self.around, known)})
         now = parts.now()
         time = read_time(reading, parts.words, query, now, known) if self.valid_at is None else AskedTime()
         valid = (time.used and time.used.interval) or as_valid(self.valid_at or now)
         return Asked(
             query,
-            _count(self.k),
+            whole_number("k", self.k),
             self._kinds(relations),
-            frozenset(_several("types", self.types)),
+            frozenset(several("types", self.types)),
             Standing(known, valid, time.used is not None and time.used.relation == "over", relations, entities),
             self.recipe,
             time,
@@ -96,7 +95,7 @@ class Options:
             frozenset(get_args(Kind))
             if self.kinds is None
             else frozenset(
-                _several("kinds", self.kinds)  # type: ignore[arg-type]  # checked below
+                several("kinds", self.kinds)  # type: ignore[arg-type]  # checked below
             )
         )
         for kind in kinds:
@@ -125,21 +124,5 @@ def as_valid(when: When) -> Interval:
     """
     if isinstance(when, Interval):
         return when
-    start = to_micros(to_utc(when, "valid_at"))
-    return Interval(from_micros(start), from_micros(start + _INSTANT))
-
-
-def _several(name: str, values: Collection[str]) -> Collection[str]:
-    if isinstance(values, str):
-        raise MemoryValueError(f"{name} takes several texts; write {name}=[{values!r}]")
-    return values
-
-
-def _count(k: int) -> int:
-    try:
-        count = operator.index(k)
-    except TypeError:
-        count = 0
-    if count < 1 or isinstance(k, bool):
-        raise MemoryValueError(f"k must be a whole number above 0, not {k!r}")
-    return count
+    start = to_utc(when, "valid_at")
+    return Interval(start, start + _INSTANT if start < _LAST else None)

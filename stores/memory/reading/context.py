@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ...embedder import TextEmbedder
-from ..types import EpisodeRecord, FactRecord
+from ..types import EpisodeRecord
 from .hits import MemoryHit, MemoryHits
 from .wording import moment, shown
 
@@ -72,7 +72,7 @@ def _place(hit: MemoryHit) -> tuple[bool, float]:
 
 def _line(hit: MemoryHit, sources: Mapping[int, EpisodeRecord]) -> str:
     if hit.fact is not None:
-        return f"- {hit.text} ({'; '.join(filter(None, (shown(hit.fact.fact.valid), _source(hit.fact, sources))))})"
+        return f"- {hit.text} ({'; '.join(filter(None, (shown(hit.fact.fact.valid), source(hit, sources))))})"
     if hit.episode is not None:
         said = hit.episode.episode
         return f"- {said.source}, {moment(said.occurred_at)}: {' '.join(said.content.split())}"
@@ -80,9 +80,19 @@ def _line(hit: MemoryHit, sources: Mapping[int, EpisodeRecord]) -> str:
     return f"- {hit.text}" if summary else ""
 
 
-def _source(record: FactRecord, sources: Mapping[int, EpisodeRecord]) -> str:
-    """Where a fact is from: the first and the number of the episodes that it rests on."""
-    known = [sources[key].episode for key in record.episodes if key in sources]
+def source(hit: MemoryHit, sources: Mapping[int, EpisodeRecord]) -> str:
+    """Who told what was found, and when: `Ann, 2024-06-03`; of a fact the first, and the number of the others.
+
+    Empty for what was given as it is.
+
+    Args:
+        hit: what was found.
+        sources: the episodes that facts rest on, by id.
+    """
+    if hit.episode is not None:
+        known = [hit.episode.episode]
+    else:
+        known = [sources[key].episode for key in (hit.fact.episodes if hit.fact else ()) if key in sources]
     if not known:
         return ""
     first = min(known, key=lambda episode: episode.occurred_at)

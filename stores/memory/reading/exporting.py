@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from sqlite3 import Row
 from typing import Any
@@ -62,20 +63,36 @@ def as_json(record: Record) -> dict[str, Any]:
 
 
 def _records(reading: Reading) -> Iterator[Record]:
-    for row in _rows(reading, "SELECT e.* FROM episodes AS e", "e"):
-        yield episode_record(row)
-    for row in _rows(reading, "SELECT e.* FROM entity_versions AS e", "e"):
-        names = reading.file.all(
-            "SELECT name FROM aliases WHERE entity = ? AND recorded_from <= ? ORDER BY key",
-            row["entity"],
-            last_believed(reading, row),
-        )
-        yield entity_record(row, [each["name"] for each in names])
-    for row in _rows(reading, VERSION, "v"):
-        yield from fact_records(reading, [row], last_believed(reading, row))
+    for rows in _rows(reading, "SELECT e.* FROM episodes AS e", "e"):
+        yield from map(episode_record, rows)
+    for rows in _rows(reading, "SELECT e.* FROM entity_versions AS e", "e"):
+        names = _names(reading, rows)
+        for row in rows:
+            last = last_believed(reading, row)
+            yield entity_record(row, [name for name, told_at in names[row["entity"]] if told_at <= last])
+    for rows in _rows(reading, VERSION, "v"):
+        together: defaultdict[int, list[Row]] = defaultdict(list)
+        for row in rows:
+            together[last_believed(reading, row)].append(row)
+        found = {each: record for at, those in together.items() for each, record in _of_versions(reading, those, at)}
+        yield from (found[row["key"]] for row in rows)
 
 
-def _rows(reading: Reading, select: str, table: str) -> Iterator[Row]:
+def _of_versions(reading: Reading, rows: Sequence[Row], at: int) -> Iterator[tuple[int, FactRecord]]:
+    yield from zip((row["key"] for row in rows), fact_records(reading, rows, at), strict=True)
+
+
+def _names(reading: Reading, rows: Iterable[Row]) -> Mapping[int, Sequence[tuple[str, int]]]:
+    """Each entity to its own names, oldest first, and when they were told."""
+    sql = "SELECT key, entity, name, recorded_from FROM aliases WHERE entity IN (%s)"
+    told = reading.file.among(sql, sorted({row["entity"] for row in rows}))
+    names: defaultdict[int, list[tuple[str, int]]] = defaultdict(list)
+    for row in sorted(told, key=lambda each: each["key"]):
+        names[row["entity"]].append((row["name"], row["recorded_from"]))
+    return names
+
+
+def _rows(reading: Reading, select: str, table: str) -> Iterator[Sequence[Row]]:
     """All rows of the group, some at a time."""
     last = reading.low - 1
     while rows := reading.file.all(
@@ -83,7 +100,7 @@ def _rows(reading: Reading, select: str, table: str) -> Iterator[Row]:
         last,
         reading.high,
     ):
-        yield from rows
+        yield rows
         last = rows[-1]["key"]
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import datetime
 
 from ..file import Reading
+from ..instants import from_micros
 from ..records import VERSION, entity_records, episode_record, fact_records, known
 from ..types import EpisodeRecord
 from .hits import Item, Record
@@ -12,8 +14,9 @@ from .standing import AMONG, as_list
 
 
 def episodes_of(reading: Reading, ids: Collection[int]) -> dict[int, EpisodeRecord]:
-    """Episodes by id, forgotten ones too."""
-    rows = reading.file.all(f"SELECT * FROM episodes WHERE key {AMONG}", as_list(ids))
+    """Episodes of the group by id, forgotten ones too."""
+    own = [key for key in ids if reading.has_key(key)]
+    rows = reading.file.all(f"SELECT * FROM episodes WHERE key {AMONG}", as_list(own))
     return {row["key"]: episode_record(row) for row in rows}
 
 
@@ -23,6 +26,14 @@ def episodes_of_kind(reading: Reading, kind: str, last: int | None = None) -> li
         ORDER BY occurred_at DESC, key DESC LIMIT ?"""
     rows = reading.file.all(sql, reading.low, reading.high, kind, -1 if last is None else last)
     return [episode_record(row) for row in reversed(rows)]
+
+
+def last_recorded(reading: Reading, kind: str) -> datetime | None:
+    """When that was said of a kind of episodes that was remembered last; None: nothing was."""
+    sql = f"""SELECT occurred_at FROM episodes AS e WHERE key BETWEEN ? AND ? AND kind = ?
+        AND {known(reading.recorded, "e.")} ORDER BY key DESC LIMIT 1"""
+    row = reading.file.one(sql, reading.low, reading.high, kind)
+    return None if row is None else from_micros(row["occurred_at"])
 
 
 def records_of(reading: Reading, items: Collection[Item], known_at: int) -> dict[Item, Record]:

@@ -62,7 +62,7 @@ def versions_of(reading: Reading, key: int) -> tuple[FactRecord, ...] | tuple[En
     Raises:
         NotInGroupError: the group has neither a fact nor an entity of this id.
     """
-    if reading.low <= key <= reading.high:
+    if reading.has_key(key):
         for table, column, versions in (
             ("fact_versions", "fact", _of_fact),
             ("entity_versions", "entity", _of_entity),

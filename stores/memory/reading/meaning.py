@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -50,11 +50,21 @@ class Vectors:
         """The cosine of the query with each vector."""
         return self.matrix @ query if len(self.keys) else np.zeros(0, np.float32)
 
-    def best(self, cosines: NDArray[np.float32], kind: Kind, depth: int | None) -> Ranked:
-        """The nearest `depth` of a kind; None: all."""
-        rows = np.flatnonzero(self.kinds == _KINDS.index(kind))
+    def best(self, cosines: NDArray[np.float32], kind: Kind, depth: int) -> Ranked:
+        """The nearest `depth` of a kind."""
+        return self._nearest(cosines, np.flatnonzero(self.kinds == _KINDS.index(kind)), depth)
+
+    def best_of(self, cosines: NDArray[np.float32], keys: Collection[int], depth: int) -> Ranked:
+        """The nearest `depth` of those with these keys."""
+        wanted = np.fromiter(keys, np.int64, len(keys))
+        places = np.searchsorted(self.keys, wanted)
+        inside = places < len(self.keys)
+        places, wanted = places[inside], wanted[inside]
+        return self._nearest(cosines, places[self.keys[places] == wanted], depth)
+
+    def _nearest(self, cosines: NDArray[np.float32], rows: NDArray[np.int64], depth: int) -> Ranked:
         own = cosines[rows]
-        if depth is not None and len(rows) > depth:
+        if len(rows) > depth:
             nearest = np.argpartition(-own, depth)[:depth]
             rows, own = rows[nearest], own[nearest]
         order = np.argsort(-own, kind="stable")

@@ -69,7 +69,7 @@ def find_entity(reading: Reading, entity: str | int, known: int) -> int:
         NotInGroupError: there was none in the group.
     """
     key = by_name(reading, [normal(entity)], known).get(normal(entity)) if isinstance(entity, str) else entity
-    root = canonical(reading, [key], known).get(key) if key is not None and reading.low <= key <= reading.high else None
+    root = canonical(reading, [key], known).get(key) if key is not None and reading.has_key(key) else None
     begun = "SELECT 1 FROM entity_versions WHERE entity = ? AND recorded_from <= ?"
     if root is None or not reading.file.one(begun, root, known):
         raise NotInGroupError(f"the group has no entity {entity!r}; search for it with kinds=['entity']")

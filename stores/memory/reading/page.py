@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from html import escape
 from importlib.resources import files
 from itertools import groupby
@@ -16,6 +16,7 @@ from .wording import moment, shown
 _TICKS = 5
 _MARGIN = timedelta(days=30)
 """Shown before the first beginning, so that a bar has some length where all began at once."""
+_FIRST = datetime.min.replace(tzinfo=UTC)
 
 
 def timeline_page(title: str, facts: Sequence[FactRecord], now: datetime) -> str:
@@ -27,7 +28,7 @@ def timeline_page(title: str, facts: Sequence[FactRecord], now: datetime) -> str
         now: where bars of facts that still hold end.
     """
     known = [at for record in facts for at in (record.fact.valid_from, record.fact.valid_to) if at is not None]
-    first, last = min([*known, now]) - _MARGIN, max([*known, now])
+    first, last = max(min([*known, now]), _FIRST + _MARGIN) - _MARGIN, max([*known, now])
     ordered = sorted(facts, key=lambda record: record.fact.subject)
     sections = [
         f"<h2>{escape(subject)}</h2>\n" + "\n".join(_row(record, first, last, now) for record in group)

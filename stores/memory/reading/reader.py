@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 from ..errors import MemoryValueError
 from ..file import Reading
 from ..parts import Parts
-from ..types import EntityRecord, FactRecord
+from ..types import EntityRecord, EpisodeRecord, FactRecord
 from . import recipes
 from .asked import Options, When, as_known, as_valid
-from .context import Context, counter, make_context
+from .context import Context, counter, make_context, source
 from .exporting import lines_of
 from .found import episodes_of
 from .history import Diff, Moment, difference, versions_of
-from .hits import Kind, MemoryHits
+from .hits import Kind, MemoryHit, MemoryHits
 from .neighbourhood import find_entity
 from .page import timeline_page
 from .searching import search
@@ -191,9 +191,18 @@ class Reader:
         """
         count = options.pop("count_tokens", None) or counter(self._parts.embedder.embedder)
         hits = self.search(query, k, **options)
+        return make_context(hits, self._sources(hits), self.now(), budget_tokens, count)
+
+    def told_by(self, hits: Iterable[MemoryHit]) -> dict[int, str]:
+        """Each hit's id to who told it and when: `Ann, 2024-06-03`; empty for what was given as it is."""
+        found = list(hits)
+        sources = self._sources(found)
+        return {hit.id: source(hit, sources) for hit in found}
+
+    def _sources(self, hits: Iterable[MemoryHit]) -> dict[int, EpisodeRecord]:
+        """The episodes that facts which were found rest on, by id."""
         with self.reading() as reading:
-            sources = episodes_of(reading, {key for hit in hits if hit.fact for key in hit.fact.episodes})
-        return make_context(hits, sources, self.now(), budget_tokens, count)
+            return episodes_of(reading, {key for hit in hits if hit.fact for key in hit.fact.episodes})
 
     def export(self, path: str | Path) -> int:
         """Write all that the group holds to a file; how many records that were.

@@ -17,7 +17,6 @@ from collections.abc import Sequence
 from typing import Literal
 
 from ..file import Reading
-from .standing import AMONG, as_list
 
 Table = Literal["episode_words", "fact_words", "entity_words"]
 
@@ -37,25 +36,24 @@ Ranked = list[tuple[int, float]]
 """Keys with scores, best first."""
 
 
-def by_words(reading: Reading, table: Table, terms: Sequence[str], depth: int | None) -> Ranked:
-    """The best `depth` rows (None: all) of a full-text table by BM25; `terms` are those of `Words`."""
+def by_words(reading: Reading, table: Table, terms: Sequence[str]) -> Ranked:
+    """The rows of a full-text table that have one of the rarest terms, by BM25; `terms` are those of `Words`."""
     distinct = list(dict.fromkeys(terms))[:MOST_TERMS]
-    rows = {term: _rows(reading, table, term) for term in _rarest(reading, table, distinct)}
-    found = {row for each in rows.values() for row in each}
-    if not found:
+    rows = [_rows(reading, table, term) for term in _rarest(reading, table, distinct)]
+    lengths = {row: length for each in rows for row, length in each.items()}
+    if not lengths:
         return []
-    lengths = _lengths(reading, table, found)
     mean = sum(lengths.values()) / len(lengths)
     weights: defaultdict[int, float] = defaultdict(float)
-    of_all = max(_keys(reading), len(found))
-    for having in rows.values():
+    of_all = max(_keys(reading), len(lengths))
+    for having in rows:
         rarity = max(math.log((of_all - len(having) + 0.5) / (len(having) + 0.5)), _LEAST)
         for row in having:
             weights[row] += rarity
     scores = {
         row: weight * (_K1 + 1) / (1 + _K1 * (1 - _B + _B * lengths[row] / mean)) for row, weight in weights.items()
     }
-    return sorted(scores.items(), key=lambda each: (-each[1], each[0]))[:depth]
+    return sorted(scores.items(), key=lambda each: (-each[1], each[0]))
 
 
 def with_all_words(reading: Reading, table: Table, terms: Sequence[str], depth: int) -> list[int]:
@@ -90,16 +88,17 @@ def _keys(reading: Reading) -> int:
     return row["next"] - reading.low if row else 0
 
 
-def _rows(reading: Reading, table: Table, term: str) -> list[int]:
-    """The rows of the group that have a term, the newest first."""
-    sql = f"SELECT rowid FROM {table} WHERE {table} MATCH ? AND rowid BETWEEN ? AND ? ORDER BY rowid DESC LIMIT ?"
-    return [row["rowid"] for row in reading.file.all(sql, _quoted(term), reading.low, reading.high, POSTINGS)]
+def _rows(reading: Reading, table: Table, term: str) -> dict[int, int]:
+    """The rows of the group that have a term, the newest first, each with the number of its terms."""
+    sql = f"""SELECT w.rowid, d.sz FROM {table} AS w CROSS JOIN {table}_docsize AS d ON d.id = w.rowid
+        WHERE {table} MATCH ? AND w.rowid BETWEEN ? AND ? ORDER BY w.rowid DESC LIMIT ?"""
+    found = reading.file.all(sql, _quoted(term), reading.low, reading.high, POSTINGS)
+    return {row: size[0] if len(size) == 1 else _number(size) for row, size in found}
 
 
-def _lengths(reading: Reading, table: Table, rows: set[int]) -> dict[int, int]:
-    """How many terms each row has, as FTS5 keeps it for a table of one column: a big-endian number of 7-bit digits."""
-    found = reading.file.all(f"SELECT id, sz FROM {table}_docsize WHERE id {AMONG}", as_list(rows))
-    return {key: functools.reduce(lambda length, digit: length << 7 | digit & 0x7F, size, 0) for key, size in found}
+def _number(size: bytes) -> int:
+    """A length as FTS5 keeps it for a table of one column: a big-endian number of 7-bit digits."""
+    return functools.reduce(lambda length, digit: length << 7 | digit & 0x7F, size, 0)
 
 
 def _quoted(term: str) -> str:
