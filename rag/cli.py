@@ -8,6 +8,8 @@ Whatever can be checked without loading a model is checked first.
 
 from __future__ import annotations
 
+import atexit
+import gc
 import io
 import os
 import sys
@@ -52,6 +54,7 @@ app.add_typer(cache_app, name="cache")
 
 def main() -> None:
     """Run the command; a fault that is foreseen becomes one line on standard error."""
+    atexit.register(gc.freeze)  # or Python looks for garbage in all that was imported, for most of a second
     try:
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="backslashreplace")  # not every terminal has every letter
