@@ -1,21 +1,26 @@
 """A memory of up to a million facts: loading, bytes, and how long reads take as it grows.
 
 The facts are made up, from a seed: names and words by Zipf's law, so that a few entities are hubs and a few words are
-everywhere. Some have vectors, of an embedder that draws them at random: what embedding costs is no part of this.
+everywhere. Some have vectors, of an embedder that draws them at random: what embedding costs is no part of this. The
+graph is read around entities that are drawn evenly, and around the subjects of facts that are: those are mostly hubs.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from ragloom.stores.embedder import Fingerprint
-from ragloom.stores.memory import Fact, Memory
+from ragloom.stores.memory import Fact, Group, Memory
+from ragloom.stores.memory.errors import NotInGroupError
+from ragloom.stores.memory.reading.neighbourhood import find_entity
 
 SIZES = (10_000, 100_000, 1_000_000)
 WITH_VECTORS = 100_000
@@ -67,24 +72,44 @@ def scale(folder: Path, sizes: Sequence[int] = SIZES) -> list[dict[str, Any]]:
     return rows
 
 
-def _reads(group: Any, size: int) -> dict[str, float]:
+def _reads(group: Group, size: int) -> dict[str, float]:
     """Milliseconds of a search and of a graph around an entity, at the median and at the 95th percentile."""
     asked = list(facts(size // 2, size // 2 + ASKED))
-    times = {
-        "search": _times(lambda fact: group.search(f"Where did {fact.subject} {fact.statement}?"), asked),
-        "as_of": _times(lambda fact: group.as_of(BEGAN + timedelta(days=4000), around=fact.subject), asked),
+    ways: dict[str, tuple[Callable[[str], Any], list[str]]] = {
+        "search": (group.search, [f"Where did {fact.subject} {fact.statement}?" for fact in asked]),
+        "as_of": (partial(_around, group), _entities(group)),
+        "as_of hub": (partial(_around, group), [fact.subject for fact in asked]),
     }
-    return {f"{name} p{at} ms": float(np.percentile(of, at)) for name, of in times.items() for at in (50, 95)}
+    row: dict[str, float] = {}
+    for name, (read, about) in ways.items():
+        read(about[0])  # the vectors are read into memory once
+        times, found = zip(*(_timed(read, each) for each in about), strict=True)
+        row |= {f"{name} p{at} ms": float(np.percentile(times, at)) for at in (50, 95)}
+        if name != "search":
+            row[f"{name} p50 facts"] = float(np.median([graph.number_of_edges() for graph in found]))
+    return row
 
 
-def _times(read: Callable[[Fact], object], asked: Sequence[Fact]) -> list[float]:
-    read(asked[0])  # the vectors are read into memory once
-    milliseconds = []
-    for fact in asked:
-        started = time.perf_counter()
-        read(fact)
-        milliseconds.append((time.perf_counter() - started) * 1000)
-    return milliseconds
+def _around(group: Group, entity: str) -> Any:
+    return group.as_of(BEGAN + timedelta(days=4000), around=entity)
+
+
+def _entities(group: Group) -> list[str]:
+    """Names that the group knows, drawn evenly."""
+    rng = np.random.default_rng(0)
+    found: list[str] = []
+    while len(found) < ASKED:
+        name = f"Entity {rng.integers(1, WORDS)}"
+        with suppress(NotInGroupError), group.reading() as reading:
+            find_entity(reading, name, reading.recorded)
+            found.append(name)
+    return found
+
+
+def _timed(read: Callable[[str], Any], about: str) -> tuple[float, Any]:
+    started = time.perf_counter()
+    found = read(about)
+    return (time.perf_counter() - started) * 1000, found
 
 
 def facts(first: int, last: int) -> Iterator[Fact]:

@@ -14,6 +14,7 @@ Memory of LLM Agents", ACL 2024), where recall@10 is .505 for plain RRF and .638
 
 from __future__ import annotations
 
+import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -61,7 +62,9 @@ def with_surroundings(pool: Pool) -> Sequence[Ranking]:
     every = keys | {key for others in beside.values() for key, _ in others}
     turns = _turns(pool.reading, every, pool.standing.known)
     lent = {
-        key: [(other, share) for other, share in others if other in turns and _in_one_session(turns[key], turns[other])]
+        key: [
+            (other, share) for other, share in others if other in turns and abs(turns[other].at - turns[key].at) <= _GAP
+        ]
         for key, others in beside.items()
     }
     spread = [replace(ranking, items=_spread(ranking, lent)) for ranking in own]
@@ -93,8 +96,12 @@ def neighbours(reading: Reading, keys: Iterable[int], at: int) -> Lent:
 
 def _turns(reading: Reading, keys: Iterable[int], at: int) -> dict[int, _Turn]:
     """Those of these episodes that were believed."""
-    sql = f"SELECT key, source, occurred_at FROM episodes AS e WHERE key {AMONG} AND {known(at, 'e.')}"
-    return {key: _Turn(source, said_at) for key, source, said_at in reading.file.all(sql, as_list(keys))}
+    sql = f"""SELECT json_group_array(key) AS keys, json_group_array(source) AS sources,
+        json_group_array(occurred_at) AS times FROM episodes AS e WHERE key {AMONG} AND {known(at, "e.")}"""
+    found = reading.file.one(sql, as_list(keys))
+    assert found is not None, "an aggregate has a row"
+    keys, sources, times = (json.loads(found[name]) for name in ("keys", "sources", "times"))
+    return {key: _Turn(source, said_at) for key, source, said_at in zip(keys, sources, times, strict=True)}
 
 
 def _spread(ranking: Ranking, lent: Lent) -> list[tuple[int, float]]:
@@ -108,15 +115,11 @@ def _spread(ranking: Ranking, lent: Lent) -> list[tuple[int, float]]:
     return sorted(scores.items(), key=lambda each: -each[1])
 
 
-def _in_one_session(one: _Turn, other: _Turn) -> bool:
-    return abs(one.at - other.at) <= _GAP
-
-
 def _said_by(pool: Pool, keys: Sequence[int], turns: Mapping[int, _Turn]) -> list[Ranking]:
     """What was said by the one speaker whom the question names, in the order of `keys`."""
     question = normal(pool.query)
-    speakers = {turns[key].source for key in keys if normal(turns[key].source)}
-    named = [each for each in speakers if re.search(rf"\b{re.escape(normal(each))}\b", question)]
+    speakers = {turns[key].source for key in keys}
+    named = [each for each in speakers if normal(each) and re.search(rf"\b{re.escape(normal(each))}\b", question)]
     if len(named) != 1:
         return []
     return _chosen(f"said by {named[0]}", [key for key in keys if turns[key].source == named[0]])

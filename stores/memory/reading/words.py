@@ -89,16 +89,24 @@ def _keys(reading: Reading) -> int:
 
 
 def _rows(reading: Reading, table: Table, term: str) -> dict[int, int]:
-    """The rows of the group that have a term, the newest first, each with the number of its terms."""
-    sql = f"""SELECT w.rowid, d.sz FROM {table} AS w CROSS JOIN {table}_docsize AS d ON d.id = w.rowid
-        WHERE {table} MATCH ? AND w.rowid BETWEEN ? AND ? ORDER BY w.rowid DESC LIMIT ?"""
-    found = reading.file.all(sql, _quoted(term), reading.low, reading.high, POSTINGS)
-    return {row: size[0] if len(size) == 1 else _number(size) for row, size in found}
+    """The newest rows of the group that have a term, each with the number of its terms.
+
+    They come as one row of text: between two rows Python lets the other threads have their turn, and readers at once
+    would do little else.
+    """
+    sql = f"""SELECT group_concat(key) AS keys, group_concat(hex(sz)) AS sizes FROM (
+        SELECT w.rowid AS key, d.sz FROM {table} AS w CROSS JOIN {table}_docsize AS d ON d.id = w.rowid
+        WHERE {table} MATCH ? AND w.rowid BETWEEN ? AND ? ORDER BY w.rowid DESC LIMIT ?)"""
+    found = reading.file.one(sql, _quoted(term), reading.low, reading.high, POSTINGS)
+    if found is None or found["keys"] is None:
+        return {}
+    return dict(zip(map(int, found["keys"].split(",")), map(_number, found["sizes"].split(",")), strict=True))
 
 
-def _number(size: bytes) -> int:
-    """A length as FTS5 keeps it for a table of one column: a big-endian number of 7-bit digits."""
-    return functools.reduce(lambda length, digit: length << 7 | digit & 0x7F, size, 0)
+@functools.lru_cache(1024)
+def _number(size: str) -> int:
+    """A length as FTS5 keeps it for a table of one column: a big-endian number of 7-bit digits, here in hexadecimal."""
+    return functools.reduce(lambda length, digit: length << 7 | digit & 0x7F, bytes.fromhex(size), 0)
 
 
 def _quoted(term: str) -> str:
