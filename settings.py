@@ -6,7 +6,7 @@ An empty variable counts as unset.
 |----------------------|----------------------------------------------------------------|-----------------------------|
 | `RAGLOOM_CACHE`      | folder for prepared models, indexes of `demo` and `ask --over` | the user's cache folder     |
 | `RAGLOOM_API_KEY`    | key for an OpenAI-compatible server (else `OPENAI_API_KEY`)    | none                        |
-| `RAGLOOM_THREADS`    | CPU threads for the LLM                                        | the CPUs this process has   |
+| `RAGLOOM_THREADS`    | CPU threads for the LLM, and for embedding few texts           | the CPUs this process has   |
 | `RAGLOOM_EMBED_DTYPE`| number type of the embedder: `auto`, `float32`, `bfloat16`     | `auto`                      |
 """
 
@@ -29,7 +29,7 @@ class Settings:
     Attributes:
         cache: folder for what can be made again; it may not exist yet.
         api_key: of an OpenAI-compatible server.
-        threads: how many CPU threads the LLM has.
+        threads: how many CPU threads the LLM has, and the embedder for few texts.
         embed_dtype: number type of the embedder: `auto`, `float32` or `bfloat16`.
     """
 

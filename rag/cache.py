@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from .._paths import expand_user
 from ..settings import read_settings
 from ..stores.errors import CorpusVersionError
-from ..stores.exported import exported_files
+from ..stores.exported import EMBEDDERS, exported_files
 from ..stores.layout import corpus_files, is_corpus
 from .llm.quantize import prepared_files
 
@@ -99,7 +99,7 @@ def clear() -> int:
     own += [path for name in _KEPT for path in _kept(root, name)]
     freed = sum(map(_size, own))
     _delete(own)
-    folders = ("models", "embedders", *_INDEXES, "documents", "graphs/runs", "graphs")
+    folders = ("models", EMBEDDERS, *_INDEXES, "documents", "graphs/runs", "graphs")
     for left in (*indexes, *(root / name for name in folders)):
         if _is_folder(left) and not any(left.iterdir()):
             left.rmdir()
@@ -113,7 +113,7 @@ def _delete(paths: Iterable[Path]) -> None:
 
 def _prepared(root: Path) -> list[Path]:
     """Models of both kinds, and the small files that go with them."""
-    found = {root / "models": prepared_files, root / "embedders": exported_files}
+    found = {root / "models": prepared_files, root / EMBEDDERS: exported_files}
     return [path for place, files in found.items() if _is_folder(place) for path in files(place)]
 
 

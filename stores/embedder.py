@@ -3,13 +3,14 @@
 A sentence-transformers model behind LangChain's `Embeddings` interface. It is loaded on first use, so opening a corpus
 costs nothing. On a CPU, few texts are embedded by its export (`exported`), many by sentence-transformers itself, in
 bfloat16 where the CPU multiplies bfloat16 natively (about 1.9 times as many documents a second, the same vectors to
-1e-3); the fingerprint therefore leaves the number type out.
+3e-3); the fingerprint therefore leaves the number type out.
 """
 
 from __future__ import annotations
 
 import hashlib
 import importlib.util
+import logging
 import threading
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -23,12 +24,15 @@ from langchain_core.embeddings import Embeddings
 from ..errors import MissingExtraError
 from ..settings import read_settings
 from .errors import EmbedderError
-from .exported import ExportedModel, export, exported_path, open_exported, plain_tokenizer
+from .exported import ExportedModel, Place, open_exported
+from .exporting import export, max_tokens, plain_tokenizer
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from sentence_transformers import SentenceTransformer
     from tokenizers import Tokenizer
+
+_log = logging.getLogger(__name__)
 
 EMBEDDED = "all-MiniLM-L6-v2"
 DTYPES = ("auto", "float32", "bfloat16")
@@ -126,6 +130,8 @@ class Embedder(Embeddings):
         self.batch_size = batch_size
         self._loading = threading.RLock()
         self._loaded: SentenceTransformer | None = None
+        self._export: ExportedModel | None = None
+        self._is_looked_for = False
 
     @property
     def name(self) -> str:
@@ -142,7 +148,7 @@ class Embedder(Embeddings):
     @property
     def max_tokens(self) -> int:
         """Tokens of a text that the model reads, special tokens included."""
-        return self._exported.card.max_tokens if self._exported else int(self.load().max_seq_length or 512)
+        return self._exported.card.max_tokens if self._exported else max_tokens(self.load())
 
     @cached_property
     def tokenizer(self) -> Tokenizer | None:
@@ -183,7 +189,7 @@ class Embedder(Embeddings):
         """Load sentence-transformers' model now, once.
 
         Raises:
-            EmbedderError: there is no such model.
+            EmbedderError: there is no such model, or its files have changed since it was used first.
             MissingExtraError: the embedded model is not installed.
         """
         with self._loading:
@@ -191,26 +197,38 @@ class Embedder(Embeddings):
                 self._loaded = self._load()
             return self._loaded
 
-    @cached_property
+    @property
     def _exported(self) -> ExportedModel | None:
         """The model's export, made the first time; None where the model itself is to be run."""
-        folder = self._export_from()
-        if folder is None:
-            return None
         with self._loading:
-            path = exported_path(folder)
-            exported = open_exported(path)
-            if exported is None:
-                self.load()
-                exported = open_exported(path)
-            return exported
+            if not self._is_looked_for:
+                self._export = self._find_export()
+                self._is_looked_for = True
+            return self._export
 
-    def _export_from(self) -> Path | None:
-        """The folder of a model that may be exported: one that runs on the CPU, in float32 or in what is fastest."""
-        return _model_folder(self.model) if self.device == "cpu" and self.dtype != "bfloat16" else None
+    def _find_export(self) -> ExportedModel | None:
+        place = self._place()
+        if place is None:
+            return None
+        exported = open_exported(place)
+        if exported is None:
+            self.load()
+            exported = open_exported(place)
+        return exported
+
+    def _place(self) -> Place | None:
+        """Where the export is; None: the model lies in no folder, or runs elsewhere or in bfloat16 as was asked for."""
+        folder = _model_folder(self.model)
+        if folder is None or self.device != "cpu" or self.dtype == "bfloat16":
+            return None
+        try:
+            return Place.of(folder)
+        except OSError as error:
+            _log.warning("queries are embedded by torch, which is slower; cannot read %s: %s", folder, error)
+            return None
 
     def _load(self) -> SentenceTransformer:
-        folder = _model_folder(self.model)
+        folder, place = _model_folder(self.model), self._place()
         from sentence_transformers import SentenceTransformer
         from transformers.utils import logging
 
@@ -222,8 +240,10 @@ class Embedder(Embeddings):
             raise EmbedderError(
                 f"cannot load the embedder {self.model!r}: {reason}; give a sentence-transformers folder or 'embedded'"
             ) from error
-        if exported_from := self._export_from():
-            export(model, _digest(model), exported_path(exported_from))
+        if self._export is not None and self._export.card.sha256 != _digest(model):
+            raise EmbedderError(f"the model in {folder} is another one than when it was opened; open it anew")
+        if self._export is None and place is not None and place == self._place():
+            export(model, _digest(model), place)
         if self.dtype == "bfloat16" or (self.dtype == "auto" and self.device == "cpu" and cpu_has_bfloat16()):
             model.bfloat16()
         return model

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from ragloom.stores import Embedder
-from ragloom.stores.exported import exported_path, open_exported
+import torch
+from ragloom.stores import Embedder, EmbedderError, exporting
+from ragloom.stores.exported import Place, open_exported
 from sentence_transformers import SentenceTransformer
 
 pytestmark = pytest.mark.model
@@ -114,15 +116,36 @@ def test_a_model_whose_export_gives_other_vectors_is_run_by_torch(folder: Path, 
         assert_same_vectors(embedder, pooled)
         assert embedder.max_tokens == 256
         assert embedder.tokenizer is not None
-    refused = [path for path in cache.iterdir() if path.name != ".lock"]
-    assert [path.read_text() for path in refused] == ["its export gives other vectors\n"]
+    (refused,) = [path for path in cache.iterdir() if path.name != ".lock"]
+    assert refused.read_text().splitlines()[1] == "its export gives other vectors"
+
+
+def test_a_model_that_reads_long_texts_is_left_to_torch(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exporting, "MOST_TOKENS", 128)
+    assert Embedder().max_tokens == 256
+    assert "it reads 256 tokens of a text, more than 128" in next(cache.glob("*.refused")).read_text()
 
 
 def test_a_damaged_export_is_made_anew(folder: Path, model: SentenceTransformer, cache: Path) -> None:
     cache.mkdir(parents=True)
-    exported_path(folder).write_bytes(b"not a model")
+    Place.of(folder).path.write_bytes(b"not a model")
     assert_same_vectors(Embedder(dtype="float32"), model)
-    assert open_exported(exported_path(folder)) is not None
+    assert open_exported(Place.of(folder)) is not None
+
+
+def test_what_keeps_an_export_from_being_made_once_is_tried_again(
+    folder: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(*_: object) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as short_of_memory:
+        short_of_memory.setattr(exporting, "_write", full)
+        Embedder().encode_query("Who digs?")
+    assert "queries are embedded by torch" in caplog.text
+    assert not list(cache.glob("*.refused"))
+    Embedder().encode_query("Who digs?")
+    assert open_exported(Place.of(folder)) is not None
 
 
 def test_a_cache_that_cannot_be_written_costs_nothing_but_time(
@@ -133,12 +156,20 @@ def test_a_cache_that_cannot_be_written_costs_nothing_but_time(
     assert "queries are embedded by torch" in caplog.text
 
 
-def test_another_model_in_the_same_folder_is_exported_anew(folder: Path, tmp_path: Path) -> None:
-    (tmp_path / "model").mkdir()
-    (tmp_path / "model" / "config.json").write_text("{}")
-    before = exported_path(tmp_path / "model")
-    (tmp_path / "model" / "config.json").write_text('{"a": 1}')
-    assert exported_path(tmp_path / "model") != before
+def test_another_model_in_the_same_folder_is_exported_in_its_place(folder: Path, tmp_path: Path, cache: Path) -> None:
+    here = shutil.copytree(folder, tmp_path / "model")
+    vector = Embedder(here, dtype="float32").encode_query("Who digs?")
+    before = Embedder(here, dtype="float32")
+    assert np.allclose(before.encode_query("Who digs?"), vector, atol=1e-6)
+    other = SentenceTransformer(str(folder), device="cpu")
+    with torch.no_grad():
+        next(other.parameters())[:] *= -1
+    other.save(str(here), create_model_card=False)
+    with pytest.raises(EmbedderError, match="open it anew"):
+        before.encode(TEXTS * 5)
+    assert_same_vectors(Embedder(here, dtype="float32"), other)
+    assert not np.allclose(Embedder(here, dtype="float32").encode_query("Who digs?"), vector, atol=0.01)
+    assert len(list(cache.glob("*.onnx"))) == 1
 
 
 def test_bfloat16_that_was_asked_for_is_what_runs(cache: Path) -> None:

@@ -29,7 +29,6 @@ Now = Callable[[], datetime]
 
 _BUSY_S = 60
 _CACHE_KIB = 64 * 1024
-_MAPPED = 8 * 2**30  # bytes of the file that are read where the system keeps them, without a copy
 _MOST_IDLE = 16
 """Connections that are kept for the next reader: each has a cache of its own."""
 _FAILURES = Failures(
@@ -154,7 +153,6 @@ class MemoryFile:
     def _connect(self) -> SqliteFile:
         file = SqliteFile(self.path, _FAILURES, busy_s=_BUSY_S)
         file.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
-        file.execute(f"PRAGMA mmap_size={_MAPPED}")
         return file
 
     def _create_or_check(self, language: str) -> None:
