@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.documents import Document
 from langchain_core.language_models import FakeListChatModel
-from langchain_core.messages import BaseMessage, HumanMessage
+from langchain_core.messages import AIMessageChunk, BaseMessage, HumanMessage
 from pydantic import Field
 from ragloom.agents import EntitySummarizer, MainRagFilter
 from ragloom.rag.generate import ChainOfNote, cited
@@ -101,6 +101,9 @@ def test_a_model_that_is_not_ours_is_told_no_control_token() -> None:
         ("Mole? No.</think> Toad.", "Toad."),
         ("<think>\nOkay, the user wants", ""),
         ("<think></think>", ""),
+        ("<think>Mole?</think>The tag </think> ends it.", "The tag </think> ends it."),
+        ("Mole?</think>The tag </think> ends it.", "The tag </think> ends it."),
+        ("<think>Mole?</think><think>No.</think>Toad.", "Toad."),
     ],
 )
 def test_what_a_model_thought_is_no_answer(written: str, said: str) -> None:
@@ -122,7 +125,21 @@ def test_thoughts_come_into_no_answer_no_note_and_no_question() -> None:
     asked = {"question": "Where is the car?", "history": TALK}
     again = Rewriter(llm=thinking("<think>\nOkay.\n</think>\n\nWhere is the car of Toad?")).invoke(asked)
     assert again.query == "Where is the car of Toad?"
+    rejected = (
+        '<think>\n```json\n{"questions": ["Who drives Mole?"]}\n```\nNo.</think>{"questions": ["Who drives Toad?"]}'
+    )
+    assert Decomposer(llm=thinking(rejected)).invoke("Who drives Toad and Mole?").questions == ("Who drives Toad?",)
     assert EntitySummarizer(thinking("<think>Who?</think>Ann is kind.")).summarize("Ann", ["Ann"]) == "Ann is kind."
+
+
+def test_a_model_of_this_machine_may_speak_of_the_end_of_a_thought(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns = "{% for m in messages %}{{ m.content }}\n{% endfor %}"
+    with ChatLocal(model=write_tiny(tmp_path, "llama", template=turns), n_ctx=64, max_tokens=2) as llm:
+        written = iter([AIMessageChunk("The tag </think> ends it.")])
+        monkeypatch.setattr(ChatLocal, "stream", lambda *_, **__: written)
+        assert reply(llm, [HumanMessage("What ends it?")], max_tokens=2).text == "The tag </think> ends it."
 
 
 def test_a_model_of_this_machine_that_would_think_begins_with_its_answer(

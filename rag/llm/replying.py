@@ -93,7 +93,7 @@ def reply(
         text += part.text
         if part.usage_metadata:
             usage = {name: part.usage_metadata[name] for name in ("input_tokens", "output_tokens")}
-    answer = after_thinking(text)
+    answer = after_thinking(text, begun=not (isinstance(llm, ChatModel) and llm.obeys_thinking))
     if text.strip() and not answer:
         _log.warning("the LLM only thought, for %d characters; switch that off, or allow it more tokens", len(text))
     return Reply(answer, usage)

@@ -74,6 +74,11 @@ class ChatServer(ChatOpenAI, ChatModel):
         return frozenset({"logprobs", "logits"} if self.continues else {"logprobs"})
 
     @property
+    def obeys_thinking(self) -> bool:
+        """Each server has its own way to say that, so none is told."""
+        return False
+
+    @property
     def engine(self) -> Never:
         """There is none in this process."""
         raise AttentionUnavailable(f"{self.model_name} at {self.openai_api_base}", "a server does not show it")

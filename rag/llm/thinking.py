@@ -26,7 +26,7 @@ def without_thinking(rendered: str, template: str) -> str:
     return f"{before}{_OPEN}\n\n{_CLOSE}\n\n"
 
 
-def after_thinking(text: str) -> str:
+def after_thinking(text: str, *, begun: bool = True) -> str:
     """What a model says after its thoughts; nothing if it was cut off while it thought.
 
     ```python
@@ -35,6 +35,14 @@ def after_thinking(text: str) -> str:
     print(after_thinking("<think>Toad? Mole?</think> Toad."))  # -> Toad.
     print(repr(after_thinking("<think>Toad? Mo")))             # -> ''
     ```
+
+    Args:
+        text: what the model wrote.
+        begun: whether a thought may have begun in the prompt, so that `text` has only its end.
     """
-    said = text.rpartition(_CLOSE)[2].strip()
-    return "" if said.startswith(_OPEN) else said
+    said = text.strip()
+    if begun and not said.startswith(_OPEN) and _CLOSE in said:
+        said = said.partition(_CLOSE)[2].strip()
+    while said.startswith(_OPEN):
+        said = said.partition(_CLOSE)[2].strip()
+    return said
