@@ -29,7 +29,7 @@ from ...settings import read_settings
 from .answer_options import AnswerOptions
 from .base import ChatModel
 from .errors import AnswerCutOff, AttentionUnavailable, DeadlineExceeded, ModelError
-from .inert import without_control_tokens
+from .inert import texts_of
 from .sampling import Sampling
 from .tools import as_openai_tool
 from .waiting import until
@@ -37,6 +37,7 @@ from .waiting import until
 _ASSUMED_CONTEXT = 8192  # tokens; the protocol has no way to ask
 _MOST_LOGPROBS = 20  # more are refused
 _NOT_OPENAIS = ("top_k", "min_p")  # llama-server, Ollama and vLLM know them
+_SAID = ("messages", "input", "instructions")  # the last two are the Responses API's
 _BYTES_PER_TOKEN = 3  # English has over 4: better to count a few tokens too many than to overflow
 _TOKENS_PER_MESSAGE = 8  # ChatML and Llama 3 put 5 around each; rather too many than too few
 
@@ -168,9 +169,7 @@ class ChatServer(ChatOpenAI, ChatModel):
             payload["max_tokens"] = payload.pop("max_completion_tokens")
         if own := {name: payload.pop(name) for name in _NOT_OPENAIS if name in payload}:
             payload["extra_body"] = (payload.get("extra_body") or {}) | own
-        for message in payload.get("messages", ()):
-            message["content"] = _as_text(message.get("content"))
-        return payload
+        return payload | {name: texts_of(payload[name]) for name in _SAID if name in payload}
 
     def _generate(self, *args: Any, **kwargs: Any) -> ChatResult:
         cancelled, generate = kwargs.pop("cancelled", None), super()._generate
@@ -250,15 +249,6 @@ def _options(sampling: Sampling) -> dict[str, Any]:
         whole = all(bias.is_integer() for bias in biases.values())  # OpenAI takes no others
         (told if whole else asked)["logit_bias"] = biases
     return told | ({"extra_body": asked} if asked else {})
-
-
-def _as_text(content: Any) -> Any:
-    """What a message says, whole or in parts, without control tokens."""
-    if isinstance(content, str):
-        return without_control_tokens(content)
-    if isinstance(content, list):
-        return [part | {"text": _as_text(part["text"])} if "text" in part else part for part in content]
-    return content
 
 
 def _has_valid_port(parts: SplitResult) -> bool:
