@@ -23,7 +23,7 @@ from .base import ChatModel
 from .errors import Cancelled, DeadlineExceeded
 from .inert import as_text
 from .thinking import after_thinking
-from .waiting import until
+from .waiting import Ended, until
 
 _log = logging.getLogger(__name__)
 
@@ -99,17 +99,6 @@ def reply(
     return Reply(answer, usage)
 
 
-class _Ended(threading.Event):
-    """Set by itself, or by another one."""
-
-    def __init__(self, other: threading.Event | None) -> None:
-        super().__init__()
-        self._other = other
-
-    def is_set(self) -> bool:
-        return super().is_set() or (self._other is not None and self._other.is_set())
-
-
 def at_once(
     do: Callable[[Item, threading.Event], Result],
     items: Sequence[Item],
@@ -138,7 +127,7 @@ def at_once(
     """
     if not items:
         return []
-    ended = _Ended(cancelled)
+    ended = Ended(cancelled)
 
     def begun(item: Item) -> Result:
         if ended.is_set():

@@ -10,7 +10,7 @@ import json
 import math
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from typing import Any, Never
 from urllib.parse import SplitResult, urlsplit
 
@@ -32,7 +32,7 @@ from .errors import AnswerCutOff, AttentionUnavailable, DeadlineExceeded, ModelE
 from .inert import texts_of
 from .sampling import Sampling
 from .tools import as_openai_tool
-from .waiting import until
+from .waiting import auntil, until
 
 _ASSUMED_CONTEXT = 8192  # tokens; the protocol has no way to ask
 _MOST_LOGPROBS = 20  # more are refused
@@ -183,13 +183,16 @@ class ChatServer(ChatOpenAI, ChatModel):
             yield from until(cancelled, lambda: stream(*args, **kwargs))
 
     async def _agenerate(self, *args: Any, **kwargs: Any) -> ChatResult:
+        cancelled = kwargs.pop("cancelled", None)
         with self._explained():
-            return await super()._agenerate(*args, **kwargs)
+            return await auntil(cancelled, super()._agenerate(*args, **kwargs))
 
     async def _astream(self, *args: Any, **kwargs: Any) -> AsyncIterator[ChatGenerationChunk]:
+        cancelled = kwargs.pop("cancelled", None)
         with self._explained():
-            async for chunk in super()._astream(*args, **kwargs):
-                yield chunk
+            async with aclosing(super()._astream(*args, **kwargs)) as chunks:
+                while chunk := await auntil(cancelled, anext(chunks, None)):
+                    yield chunk
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 from langchain_core.runnables import RunnableConfig, RunnableSerializable
 from pydantic import ConfigDict
 
+from .waiting import Ended
+
 Asked = TypeVar("Asked")
 Made = TypeVar("Made")
 
@@ -64,10 +66,12 @@ class Step(RunnableSerializable[Asked, Made]):
         self,
         input: Asked,  # noqa: A002 - LangChain's name
         config: RunnableConfig | None = None,
+        *,
+        cancelled: threading.Event | None = None,
         **_: Any,
     ) -> Made:
-        """Do it without blocking the event loop; a cancelled task ends what the LLM does."""
-        ended = threading.Event()
+        """Do it as `invoke` does, without blocking the event loop; a cancelled task ends what the LLM does, too."""
+        ended = Ended(cancelled)
 
         async def make(asked: Asked) -> Made:
             try:
