@@ -22,7 +22,7 @@ from ragloom.rag.llm import ChatLocal, load
 from ragloom.rag.llm.inert import as_text, without_control_tokens
 from ragloom.rag.llm.messages import to_turns
 from ragloom.rag.llm.replying import reply
-from ragloom.rag.llm.thinking import after_thinking
+from ragloom.rag.llm.thinking import AnswerPieces, after_thinking
 from ragloom.rag.retrieve import Decomposer, Rewriter
 from tiny_models import write_tiny
 
@@ -138,6 +138,16 @@ def test_a_model_that_is_not_ours_is_told_no_control_token() -> None:
 def test_what_a_model_thought_is_no_answer(written: str, said: str) -> None:
     assert after_thinking(written) == said
     assert reply(thinking(written), [HumanMessage("Who?")], max_tokens=9).text == said
+
+
+@given(st.lists(st.one_of(st.sampled_from(["<think>", "</think>"]), st.text("<think>/ a", max_size=6))), st.data())
+def test_the_pieces_of_an_answer_have_no_thought_however_they_are_cut(parts: list[str], data: st.DataObject) -> None:
+    text, pieces, told, start = "".join(parts), AnswerPieces(), "", 0
+    while start < len(text):
+        end = data.draw(st.integers(start + 1, len(text)))
+        told += pieces.told(text[start:end])
+        start = end
+    assert (told + pieces.told("", is_last=True)).strip() == after_thinking(text, begun=False)
 
 
 def test_a_reply_that_is_a_thought_alone_is_told_of(caplog: pytest.LogCaptureFixture) -> None:

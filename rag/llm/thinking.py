@@ -46,3 +46,35 @@ def after_thinking(text: str, *, begun: bool = True) -> str:
     while said.startswith(_OPEN):
         said = said.partition(_CLOSE)[2].strip()
     return said
+
+
+class AnswerPieces:
+    """The pieces of an answer as they come, without the thoughts before it.
+
+    A thought is known by its beginning. Where that is in the prompt, as with DeepSeek-R1 on some servers, the pieces of
+    the thought are told, since nobody can know before its end that it is one.
+
+    ```python
+    from ragloom.rag.llm.thinking import AnswerPieces
+
+    pieces = AnswerPieces()
+    print([pieces.told(piece) for piece in ("<thi", "nk>Mole?</think>", " To", "ad")])  # -> ['', '', 'To', 'ad']
+    ```
+    """
+
+    def __init__(self) -> None:
+        """Begin an answer."""
+        self._held = ""
+        self._is_answer = False
+
+    def told(self, piece: str, *, is_last: bool = False) -> str:
+        """What is to be told once the next piece is there; what may yet become a thought is held back."""
+        if self._is_answer:
+            return piece
+        self._held += piece
+        while (begun := self._held.lstrip()).startswith(_OPEN) and _CLOSE in begun:
+            self._held = begun.partition(_CLOSE)[2].lstrip()
+        if begun.startswith(_OPEN) or (_OPEN.startswith(begun) and not is_last):
+            return ""
+        self._is_answer = True
+        return self._held
