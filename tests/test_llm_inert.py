@@ -150,6 +150,11 @@ def test_the_pieces_of_an_answer_have_no_thought_however_they_are_cut(parts: lis
     assert (told + pieces.told("", is_last=True)).strip() == after_thinking(text, begun=False)
 
 
+def test_an_answer_begins_with_its_first_word() -> None:
+    pieces = AnswerPieces()
+    assert [pieces.told(piece) for piece in ("<think>Mole?</think>", " \n", " To", "ad ")] == ["", "", "To", "ad "]
+
+
 def test_a_reply_that_is_a_thought_alone_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         reply(thinking("<think>Okay, the user wants"), [HumanMessage("Who?")], max_tokens=9)

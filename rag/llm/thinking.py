@@ -77,4 +77,4 @@ class AnswerPieces:
         if begun.startswith(_OPEN) or (_OPEN.startswith(begun) and not is_last):
             return ""
         self._is_answer = True
-        return self._held
+        return begun
