@@ -27,8 +27,9 @@ from ragloom.agents import (
     Predictor,
 )
 from ragloom.rag.generate import ChainOfNote, IterRetGen
+from ragloom.rag.generate.types import Answer
 from ragloom.rag.llm import load
-from ragloom.rag.llm.errors import Cancelled
+from ragloom.rag.llm.errors import AskedError, Cancelled
 from ragloom.rag.llm.step import Step
 from ragloom.rag.retrieve import Decomposer, Hyde, Rewriter, self_query
 from ragloom.stores.memory import Episode, Fact
@@ -90,6 +91,38 @@ def test_the_agents_read_a_document_s_title_as_the_filter_does(server: Server) -
 def test_an_option_that_there_is_not_is_refused(server: Server, kind: type[Step[Any, Any]]) -> None:
     with pytest.raises(ValidationError, match="tempreture"):
         kind(llm=load(server.url), tempreture=1)
+
+
+NAMED = [name for name, (_, asked) in STEPS.items() if isinstance(asked, dict)]
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_a_text_or_a_wrong_name_is_refused_with_the_names_that_are_asked_for(server: Server, name: str) -> None:
+    make, _ = STEPS[name]
+    step = make(load(server.url))
+    with pytest.raises(AskedError, match=r"is asked for \{\"(question|query)\": .*not for 'Who drives[?]'"):
+        step.invoke("Who drives?")
+    with pytest.raises(AskedError, match=r"'(question|query)' is missing from \['Question', "):
+        step.invoke({"documents": [TOAD], "document": TOAD, "prediction": "Toad.", "Question": "Who drives?"})
+    assert server.requests == []
+
+
+def test_a_filter_fits_before_what_answers(server: Server) -> None:
+    llm = load(server.url)
+    kept = RunnablePassthrough.assign(documents=MainRagFilter(llm=llm).as_runnable())
+    asked = {"question": "Who drives?", "documents": [TOAD]}
+    for answers in (FinalPredictor(llm=llm), ChainOfNote(llm=llm)):
+        assert isinstance((kept | answers).invoke(asked), Answer)
+        assert isinstance((kept | answers).invoke({"query": "Who drives?", "documents": [TOAD]}), Answer)
+
+
+async def test_a_call_has_no_options_but_the_event(server: Server) -> None:
+    step: Any = Decomposer(llm=load(server.url))
+    with pytest.raises(AskedError, match=r"unknown option 'canceled'; did you mean 'cancelled'[?]"):
+        step.invoke("Who drives?", canceled=threading.Event())
+    with pytest.raises(AskedError, match=r"'most' is no option of a call; write Decomposer\(most=...\)"):
+        await step.ainvoke("Who drives?", most=2)
+    assert server.requests == []
 
 
 @each_step
