@@ -10,7 +10,7 @@ import json
 import math
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import aclosing, contextmanager
+from contextlib import contextmanager
 from typing import Any, Never
 from urllib.parse import SplitResult, urlsplit
 
@@ -190,9 +190,9 @@ class ChatServer(ChatOpenAI, ChatModel):
     async def _astream(self, *args: Any, **kwargs: Any) -> AsyncIterator[ChatGenerationChunk]:
         cancelled = kwargs.pop("cancelled", None)
         with self._explained():
-            async with aclosing(super()._astream(*args, **kwargs)) as chunks:
-                while chunk := await auntil(cancelled, anext(chunks, None)):
-                    yield chunk
+            chunks = super()._astream(*args, **kwargs)
+            while chunk := await auntil(cancelled, anext(chunks, None)):
+                yield chunk
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

@@ -77,12 +77,14 @@ async def auntil(cancelled: threading.Event | None, awaited: Awaitable[Part]) ->
         Cancelled: `cancelled` was set.
         Exception: what the awaited raises.
     """
+    if cancelled is None:
+        return await awaited
     task = asyncio.ensure_future(awaited)
     try:
         while not task.done():
-            if cancelled is not None and cancelled.is_set():
+            if cancelled.is_set():
                 raise Cancelled
-            await asyncio.wait([task], timeout=None if cancelled is None else _TICK)
+            await asyncio.wait([task], timeout=_TICK)
         return task.result()
     finally:
         if task.cancel():
