@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..prompts import load_prompt
-from ..rag.llm.thinking import after_thinking
+from ..rag.llm.replying import reply
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -21,16 +22,26 @@ class EntitySummarizer:
     from ragloom import load
     from ragloom.agents import EntitySummarizer
 
-    with load("embedded", n_ctx=1024, max_tokens=40) as llm:
-        print(bool(EntitySummarizer(llm).summarize("Ann", ["Ann lives in Berlin", "Ann likes tea"])))  # -> True
+    with load("embedded", n_ctx=1024) as llm:
+        summarizer = EntitySummarizer(llm, max_tokens=40)
+        print(bool(summarizer.summarize("Ann", ["Ann lives in Berlin", "Ann likes tea"])))  # -> True
     ```
     """
 
-    def __init__(self, llm: BaseChatModel) -> None:
-        """Ask `llm`: any LangChain chat model."""
+    def __init__(self, llm: BaseChatModel, *, max_tokens: int = 512, cancelled: threading.Event | None = None) -> None:
+        """Ask `llm`.
+
+        Args:
+            llm: any LangChain chat model.
+            max_tokens: where a summary is cut off.
+            cancelled: may be set from any thread when nobody waits any longer; then `summarize` raises `Cancelled`.
+        """
         self.llm = llm
+        self.max_tokens = max_tokens
+        self.cancelled = cancelled
 
     def summarize(self, name: str, statements: Sequence[str]) -> str:
         """A few sentences about `name`, by what is known of it."""
         shown = "\n".join(f"- {statement}" for statement in statements[:_MOST_STATEMENTS])
-        return after_thinking(self.llm.invoke(load_prompt("summarize_entity").render(name=name, facts=shown)).text)
+        prompt = load_prompt("summarize_entity").render(name=name, facts=shown)
+        return reply(self.llm, prompt, max_tokens=self.max_tokens, cancelled=self.cancelled).text

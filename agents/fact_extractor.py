@@ -9,6 +9,7 @@ for: the memory reads them from the text.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +46,13 @@ class FactExtractor:
     """
 
     def __init__(
-        self, llm: BaseChatModel, *, relations: Sequence[str] = (), most: int = 5, window: int = 1_500
+        self,
+        llm: BaseChatModel,
+        *,
+        relations: Sequence[str] = (),
+        most: int = 5,
+        window: int = 1_500,
+        cancelled: threading.Event | None = None,
     ) -> None:
         """Ask `llm` for facts.
 
@@ -54,11 +61,13 @@ class FactExtractor:
             relations: those that it may use; empty: any.
             most: facts of a window of text.
             window: characters of text that are read at once.
+            cancelled: may be set from any thread when nobody waits any longer; then `extract` raises `Cancelled`.
         """
         self.llm = llm
         self.relations = tuple(relation_name(relation) for relation in relations)
         self.most = most
         self.window = window
+        self.cancelled = cancelled
 
     def extract(self, episode: Episode) -> Extraction:
         """The facts that an episode tells; what does not occur in it is dropped and reported."""
@@ -78,7 +87,9 @@ class FactExtractor:
     def _ask(self, episode: Episode, text: str, dropped: list[Dropped]) -> list[Any]:
         prompt = load_prompt("extract_facts").render(source=episode.source, text=text)
         try:
-            reply = ask_json(self.llm, prompt, self._schema(), max_tokens=_TOKENS_PER_FACT * self.most)
+            reply = ask_json(
+                self.llm, prompt, self._schema(), max_tokens=_TOKENS_PER_FACT * self.most, cancelled=self.cancelled
+            )
         except OutputParserException as error:
             dropped.append(Dropped(f"{text!r:.80}", f"the LLM's answer cannot be read: {error}"[:300]))
             return []

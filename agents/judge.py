@@ -26,6 +26,7 @@ from langchain_core.messages import AIMessage, BaseMessage
 from numpy.typing import NDArray
 
 from ..prompts import Prompt, load_prompt
+from ..rag.llm.asked import asked_for
 from ..rag.llm.base import ChatModel
 from ..rag.llm.inert import inert
 from ..rag.llm.step import Step
@@ -76,8 +77,8 @@ class Judge(Step[Mapping[str, Any], Judgement]):
         return yes, no
 
     def _make(self, asked: Mapping[str, Any], cancelled: threading.Event) -> Judgement:
-        document = text_of(asked["document"])
-        return self.judge(asked["question"], document, asked["prediction"], cancelled=cancelled)
+        question, document, prediction = asked_for(asked, "question", "document", "prediction")
+        return self.judge(question, text_of(document), prediction, cancelled=cancelled)
 
     def messages(self, question: str, document: str, prediction: str) -> list[BaseMessage]:
         """What the model is asked."""

@@ -7,6 +7,7 @@ facts, without which "lives in Paris" and "lives in Berlin" contradict each othe
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -37,9 +38,15 @@ class MemoryJudge:
     ```
     """
 
-    def __init__(self, llm: BaseChatModel) -> None:
-        """Ask `llm`: any LangChain chat model; one of ragloom's is held to the choices by a grammar."""
+    def __init__(self, llm: BaseChatModel, *, cancelled: threading.Event | None = None) -> None:
+        """Ask `llm`.
+
+        Args:
+            llm: any LangChain chat model; one of ragloom's is held to the choices by a grammar.
+            cancelled: may be set from any thread when nobody waits any longer; then the judge raises `Cancelled`.
+        """
         self.llm = llm
+        self.cancelled = cancelled
 
     def same_entity(self, name: str, said: str, others: Sequence[str]) -> int | None:
         """Which of the other names stands for the same as `name` does in the text `said`; None: none of them."""
@@ -70,7 +77,7 @@ class MemoryJudge:
             "additionalProperties": False,
         }
         try:
-            reply = ask_json(self.llm, prompt, schema, max_tokens=max_tokens)
+            reply = ask_json(self.llm, prompt, schema, max_tokens=max_tokens, cancelled=self.cancelled)
         except OutputParserException:
             return None
         return reply.get(name) if isinstance(reply, Mapping) else None

@@ -18,6 +18,7 @@ from langchain_core.messages import BaseMessage
 from pydantic import Field
 
 from ..prompts import Prompt, load_prompt
+from ..rag.llm.asked import asked_for
 from ..rag.llm.base import ChatModel
 from ..rag.llm.inert import inert
 from ..rag.llm.replying import reply
@@ -50,7 +51,8 @@ class Predictor(Step[Mapping[str, Any], str]):
         return load_prompt("main_rag_predictor")
 
     def _make(self, asked: Mapping[str, Any], cancelled: threading.Event) -> str:
-        return self.predict(asked["question"], text_of(asked["document"]), cancelled=cancelled)
+        question, document = asked_for(asked, "question", "document")
+        return self.predict(question, text_of(document), cancelled=cancelled)
 
     def messages(self, question: str, document: str) -> list[BaseMessage]:
         """What the model is asked."""

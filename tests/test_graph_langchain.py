@@ -104,6 +104,17 @@ async def test_tokens_come_in_the_event_loop_too(is_async: bool) -> None:
     assert [type(event) async for event in events] == [Token, NodeEnded, NodeStarted, NodeEnded, RagState]
 
 
+THOUGHT = ("<thi", "nk>Mole", "? ", "</thi", "nk>\n", "Toad", " did it, not </think>.")
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+async def test_thoughts_of_a_model_are_no_tokens(is_async: bool) -> None:
+    thinking = speaking(is_async=is_async, llm=Parrot(words=THOUGHT))
+    for events in (list(thinking.stream("Who?")), [event async for event in thinking.astream("Who?")]):
+        tokens = [event for event in events if isinstance(event, Token)]
+        assert tokens == [Token("a", "Toad"), Token("a", " did it, not </think>.")]
+
+
 def test_tokens_of_branches_have_their_nodes_name() -> None:
     nodes = [cat("answer", speak, writes=["extra.answer"]), cat("b", speak, writes=["extra.b"])]
     running = graph("start -> [answer, b] -> c -> end", *nodes, *cats("c"), llm=Parrot())

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -14,14 +16,28 @@ from langchain_core.documents import Document
 from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import Runnable, RunnableLambda, RunnablePassthrough
 from pydantic import ValidationError
-from ragloom.agents import FinalPredictor, Judge, MainRagFilter, Predictor
+from ragloom import Corpus
+from ragloom.agents import (
+    EntitySummarizer,
+    FactExtractor,
+    FinalPredictor,
+    Judge,
+    MainRagFilter,
+    MemoryJudge,
+    Predictor,
+)
 from ragloom.rag.generate import ChainOfNote, IterRetGen
+from ragloom.rag.generate.types import Answer
 from ragloom.rag.llm import load
-from ragloom.rag.llm.errors import Cancelled
+from ragloom.rag.llm.errors import AskedError, Cancelled
 from ragloom.rag.llm.step import Step
-from ragloom.rag.retrieve import Decomposer, Hyde, Rewriter
+from ragloom.rag.retrieve import Decomposer, Hyde, Rewriter, self_query
+from ragloom.stores.memory import Episode, Fact
+from reports import add_reports
 
 TOAD = Document("Toad lives at Toad Hall.", metadata={"source": "toad", "title": "Wind"})
+MOVED = Episode("I moved to Berlin.", datetime(2024, 3, 5, tzinfo=UTC), source="Ann")
+WED = Fact("Ann", "is_the_wife_of", "Bob")
 TALK = [("user", "Who drives?"), ("assistant", "Toad drives.")]
 
 Made = Callable[[BaseChatModel], Runnable[Any, Any]]
@@ -77,6 +93,38 @@ def test_an_option_that_there_is_not_is_refused(server: Server, kind: type[Step[
         kind(llm=load(server.url), tempreture=1)
 
 
+NAMED = [name for name, (_, asked) in STEPS.items() if isinstance(asked, dict)]
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_a_text_or_a_wrong_name_is_refused_with_the_names_that_are_asked_for(server: Server, name: str) -> None:
+    make, _ = STEPS[name]
+    step = make(load(server.url))
+    with pytest.raises(AskedError, match=r"is asked for \{\"(question|query)\": .*not for 'Who drives[?]'"):
+        step.invoke("Who drives?")
+    with pytest.raises(AskedError, match=r"'(question|query)' is missing from \['Question', "):
+        step.invoke({"documents": [TOAD], "document": TOAD, "prediction": "Toad.", "Question": "Who drives?"})
+    assert server.requests == []
+
+
+def test_a_filter_fits_before_what_answers(server: Server) -> None:
+    llm = load(server.url)
+    kept = RunnablePassthrough.assign(documents=MainRagFilter(llm=llm).as_runnable())
+    asked = {"question": "Who drives?", "documents": [TOAD]}
+    for answers in (FinalPredictor(llm=llm), ChainOfNote(llm=llm)):
+        assert isinstance((kept | answers).invoke(asked), Answer)
+        assert isinstance((kept | answers).invoke({"query": "Who drives?", "documents": [TOAD]}), Answer)
+
+
+async def test_a_call_has_no_options_but_the_event(server: Server) -> None:
+    step: Any = Decomposer(llm=load(server.url))
+    with pytest.raises(AskedError, match=r"unknown option 'canceled'; did you mean 'cancelled'[?]"):
+        step.invoke("Who drives?", canceled=threading.Event())
+    with pytest.raises(AskedError, match=r"'most' is no option of a call; write Decomposer\(most=...\)"):
+        await step.ainvoke("Who drives?", most=2)
+    assert server.requests == []
+
+
 @each_step
 def test_none_asks_anything_once_it_was_cancelled(server: Server, make: Made, asked: Any) -> None:
     step, cancelled = make(load(server.url)), threading.Event()
@@ -84,7 +132,52 @@ def test_none_asks_anything_once_it_was_cancelled(server: Server, make: Made, as
     if isinstance(step, Step):
         with pytest.raises(Cancelled):
             step.invoke(asked, cancelled=cancelled)
+        with pytest.raises(Cancelled):
+            asyncio.run(step.ainvoke(asked, cancelled=cancelled))
         assert server.requests == []
+
+
+ASKING: dict[str, Callable[[BaseChatModel, Corpus, threading.Event], object]] = {
+    "extract": lambda llm, _, ended: FactExtractor(llm, cancelled=ended).extract(MOVED),
+    "same entity": lambda llm, _, ended: MemoryJudge(llm, cancelled=ended).same_entity("Jo", "Jo is here.", ["Joe"]),
+    "contradicted": lambda llm, _, ended: MemoryJudge(llm, cancelled=ended).contradicted(WED, [WED]),
+    "summarize": lambda llm, _, ended: EntitySummarizer(llm, cancelled=ended).summarize("Ann", ["Ann is kind"]),
+    "self-query": lambda llm, corpus, ended: self_query("What did Ada Meyer write?", corpus, llm, cancelled=ended),
+}
+
+
+@pytest.mark.parametrize("ask", ASKING.values(), ids=ASKING)
+def test_nobody_waits_for_a_server_once_the_event_is_set(
+    server: Server, corpus: Corpus, ask: Callable[[BaseChatModel, Corpus, threading.Event], object]
+) -> None:
+    add_reports(corpus)
+    server.answering.clear()  # it takes requests, and says nothing
+    cancelled = threading.Event()
+    with ThreadPoolExecutor() as pool:
+        asked = pool.submit(ask, load(server.url), corpus, cancelled)
+        while not server.requests and not asked.done():
+            pass
+        cancelled.set()
+        with pytest.raises(Cancelled):
+            asked.result(60)
+    server.answering.set()
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_server_s_async_answer_ends_with_the_event_too(server: Server, stream: bool) -> None:
+    server.answering.clear()
+    cancelled, llm = threading.Event(), load(server.url)
+
+    async def streamed() -> object:
+        return [chunk async for chunk in llm.astream("Hi", cancelled=cancelled)]
+
+    task = asyncio.ensure_future(streamed() if stream else llm.ainvoke("Hi", cancelled=cancelled))
+    while not server.requests and not task.done():
+        await asyncio.sleep(0)
+    cancelled.set()
+    with pytest.raises(Cancelled):
+        await asyncio.wait_for(task, 60)
+    server.answering.set()
 
 
 @each_step

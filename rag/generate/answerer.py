@@ -11,6 +11,7 @@ from langchain_core.documents import Document
 from langchain_core.language_models import BaseChatModel
 from pydantic import Field
 
+from ..llm.asked import asked_for
 from ..llm.step import Step
 from .citing import MAX_ANSWER_TOKENS, MAX_PROMPT_TOKENS
 from .types import Answer
@@ -53,4 +54,5 @@ class Answerer(Step[Mapping[str, Any], Answer]):
         """Answer; `cancelled` is set as soon as nobody waits any longer."""
 
     def _make(self, asked: Mapping[str, Any], cancelled: threading.Event) -> Answer:
-        return self._answer(asked["question"], asked["documents"], cancelled)
+        question, documents = asked_for(asked, "question", "documents")
+        return self._answer(question, documents, cancelled)

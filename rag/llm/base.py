@@ -41,6 +41,11 @@ class ChatModel(BaseChatModel):
         return frozenset()
 
     @property
+    def obeys_thinking(self) -> bool:
+        """Whether `thinking=False` leaves no thought to begin in the prompt."""
+        return True
+
+    @property
     @abstractmethod
     def context_size(self) -> int:
         """Room for prompt and answer together, in tokens."""

@@ -34,6 +34,10 @@ class Cancelled(ModelError):  # noqa: N818 - the name says it
         super().__init__("what was asked of the model was cancelled")
 
 
+class AskedError(ModelError, TypeError):
+    """What asks an LLM was itself asked in a form that it does not take."""
+
+
 class AnswerCutOff(ModelError):  # noqa: N818 - the name says it
     """A server ended an answer of a given form before it was complete."""
 

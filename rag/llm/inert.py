@@ -11,7 +11,8 @@ here can know, and there it is the server's affair.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from langchain_core.messages import BaseMessage
 
@@ -19,9 +20,12 @@ _DELIMITER = re.compile(r"<(\s*/?\s*document\b[^<>]*)>", re.IGNORECASE)
 
 _CONTROL_TOKEN = re.compile(
     r"<(?=[|｜][^\s<>]{1,60}[|｜]>)"  # ChatML, Llama 3, Phi, gpt-oss, and DeepSeek with its wide bars
-    r"|<(?=/?(?:s|bos|eos|pad|unk|(?:start|end)_of_(?:turn|image)|unused\d+|\|[a-z_]+)>)"  # SentencePiece's, Gemma
+    r"|<(?=/?(?:s|bos|eos|pad|unk|sop|eop|(?:start|end)_of_[a-z_]{1,40}|unused\d+|\|[a-z_]+)>)"  # SentencePiece, Gemma
+    r"|<(?=[a-z_]{1,40}\|>)"  # Gemma's later ones
+    r"|<(?=(?-i:[A-Z_]{1,40}_TOKEN)>|seed:[a-z_]{1,40}>)"  # Command R, Seed
     r"|<(?=</?SYS>>)"  # Llama 2
-    r"|\[(?=/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|TOOL_CONTENT|IMG|PREFIX|SUFFIX|MIDDLE)\])",
+    r"|\[(?=/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|(?:BEGIN|END)_TOOLS?|TOOL_[A-Z_]{1,20}|THINK|IMG|PREFIX|SUFFIX|MIDDLE)\])"
+    r"|\[(?=\|/?[a-z_]{1,40}\|\]|[gs]?MASK\])",  # EXAONE, GLM
     re.IGNORECASE,
 )
 """The first character of each."""
@@ -52,10 +56,25 @@ def without_control_tokens(text: str) -> str:
 
 
 def as_text(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
-    """The messages, without control tokens in what they say."""
+    """The messages, without control tokens in what they say and in what their tool calls ask for."""
+    told = ("content", "tool_calls")
     return [
-        message.model_copy(update={"content": without_control_tokens(message.content)})
-        if isinstance(message.content, str)
-        else message
+        message.model_copy(update={name: texts_of(getattr(message, name)) for name in told if hasattr(message, name)})
         for message in messages
     ]
+
+
+def texts_of(value: Any) -> Any:
+    """The same lists and mappings, without control tokens in their texts.
+
+    ```python
+    from ragloom.rag.llm.inert import texts_of
+
+    print(texts_of([{"type": "text", "text": "Rain.</s>"}]))  # -> [{'type': 'text', 'text': 'Rain.< /s>'}]
+    ```
+    """
+    if isinstance(value, str):
+        return without_control_tokens(value)
+    if isinstance(value, Mapping):
+        return {key: texts_of(each) for key, each in value.items()}
+    return [texts_of(each) for each in value] if isinstance(value, list) else value

@@ -6,9 +6,11 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from .thinking import after_thinking
+
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
-    from langchain_core.messages import BaseMessage
+    from langchain_core.messages import AIMessage, BaseMessage
 
 
 def ask_json(
@@ -22,7 +24,8 @@ def ask_json(
     """Let the LLM answer in JSON: ragloom's own cannot leave the schema, others have their `with_structured_output`.
 
     Args:
-        llm: any LangChain chat model; one without structured output is trusted to answer in JSON.
+        llm: any LangChain chat model; one without structured output is trusted to answer in JSON, after
+            its thoughts.
         prompt: the messages; they should say what the schema's keys mean.
         schema: a JSON Schema with a `title`.
         max_tokens: where an answer of ragloom's own is cut off.
@@ -50,6 +53,10 @@ def ask_json(
     try:
         asked = llm.with_structured_output(schema)
     except NotImplementedError:
-        asked, options = llm | JsonOutputParser(), {"max_tokens": max_tokens}
+        asked, options = llm | _said | JsonOutputParser(), {"max_tokens": max_tokens}
     (answer,) = until(cancelled, lambda: [asked.invoke(as_text(prompt), **options)])
     return answer
+
+
+def _said(message: AIMessage) -> str:
+    return after_thinking(message.text)

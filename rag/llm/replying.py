@@ -23,7 +23,7 @@ from .base import ChatModel
 from .errors import Cancelled, DeadlineExceeded
 from .inert import as_text
 from .thinking import after_thinking
-from .waiting import until
+from .waiting import Ended, until
 
 _log = logging.getLogger(__name__)
 
@@ -93,21 +93,10 @@ def reply(
         text += part.text
         if part.usage_metadata:
             usage = {name: part.usage_metadata[name] for name in ("input_tokens", "output_tokens")}
-    answer = after_thinking(text)
+    answer = after_thinking(text, begun=not (isinstance(llm, ChatModel) and llm.obeys_thinking))
     if text.strip() and not answer:
         _log.warning("the LLM only thought, for %d characters; switch that off, or allow it more tokens", len(text))
     return Reply(answer, usage)
-
-
-class _Ended(threading.Event):
-    """Set by itself, or by another one."""
-
-    def __init__(self, other: threading.Event | None) -> None:
-        super().__init__()
-        self._other = other
-
-    def is_set(self) -> bool:
-        return super().is_set() or (self._other is not None and self._other.is_set())
 
 
 def at_once(
@@ -138,7 +127,7 @@ def at_once(
     """
     if not items:
         return []
-    ended = _Ended(cancelled)
+    ended = Ended(cancelled)
 
     def begun(item: Item) -> Result:
         if ended.is_set():

@@ -29,14 +29,15 @@ from ...settings import read_settings
 from .answer_options import AnswerOptions
 from .base import ChatModel
 from .errors import AnswerCutOff, AttentionUnavailable, DeadlineExceeded, ModelError
-from .inert import without_control_tokens
+from .inert import texts_of
 from .sampling import Sampling
 from .tools import as_openai_tool
-from .waiting import until
+from .waiting import auntil, until
 
 _ASSUMED_CONTEXT = 8192  # tokens; the protocol has no way to ask
 _MOST_LOGPROBS = 20  # more are refused
 _NOT_OPENAIS = ("top_k", "min_p")  # llama-server, Ollama and vLLM know them
+_SAID = ("messages", "input", "instructions")  # the last two are the Responses API's
 _BYTES_PER_TOKEN = 3  # English has over 4: better to count a few tokens too many than to overflow
 _TOKENS_PER_MESSAGE = 8  # ChatML and Llama 3 put 5 around each; rather too many than too few
 
@@ -72,6 +73,11 @@ class ChatServer(ChatOpenAI, ChatModel):
     def gives(self) -> frozenset[str]:
         """What a node of a graph may look into: `logprobs`, and the `logits` of a server that `continues` an answer."""
         return frozenset({"logprobs", "logits"} if self.continues else {"logprobs"})
+
+    @property
+    def obeys_thinking(self) -> bool:
+        """Each server has its own way to say that, so none is told."""
+        return False
 
     @property
     def engine(self) -> Never:
@@ -163,9 +169,7 @@ class ChatServer(ChatOpenAI, ChatModel):
             payload["max_tokens"] = payload.pop("max_completion_tokens")
         if own := {name: payload.pop(name) for name in _NOT_OPENAIS if name in payload}:
             payload["extra_body"] = (payload.get("extra_body") or {}) | own
-        for message in payload.get("messages", ()):
-            message["content"] = _as_text(message.get("content"))
-        return payload
+        return payload | {name: texts_of(payload[name]) for name in _SAID if name in payload}
 
     def _generate(self, *args: Any, **kwargs: Any) -> ChatResult:
         cancelled, generate = kwargs.pop("cancelled", None), super()._generate
@@ -179,12 +183,15 @@ class ChatServer(ChatOpenAI, ChatModel):
             yield from until(cancelled, lambda: stream(*args, **kwargs))
 
     async def _agenerate(self, *args: Any, **kwargs: Any) -> ChatResult:
+        cancelled = kwargs.pop("cancelled", None)
         with self._explained():
-            return await super()._agenerate(*args, **kwargs)
+            return await auntil(cancelled, super()._agenerate(*args, **kwargs))
 
     async def _astream(self, *args: Any, **kwargs: Any) -> AsyncIterator[ChatGenerationChunk]:
+        cancelled = kwargs.pop("cancelled", None)
         with self._explained():
-            async for chunk in super()._astream(*args, **kwargs):
+            chunks = super()._astream(*args, **kwargs)
+            while chunk := await auntil(cancelled, anext(chunks, None)):
                 yield chunk
 
     @contextmanager
@@ -245,15 +252,6 @@ def _options(sampling: Sampling) -> dict[str, Any]:
         whole = all(bias.is_integer() for bias in biases.values())  # OpenAI takes no others
         (told if whole else asked)["logit_bias"] = biases
     return told | ({"extra_body": asked} if asked else {})
-
-
-def _as_text(content: Any) -> Any:
-    """What a message says, whole or in parts, without control tokens."""
-    if isinstance(content, str):
-        return without_control_tokens(content)
-    if isinstance(content, list):
-        return [part | {"text": _as_text(part["text"])} if "text" in part else part for part in content]
-    return content
 
 
 def _has_valid_port(parts: SplitResult) -> bool:

@@ -5,10 +5,15 @@ from __future__ import annotations
 import asyncio
 import threading
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from langchain_core.runnables import RunnableConfig, RunnableSerializable
 from pydantic import ConfigDict
+
+from ..._explain import unknown
+from .errors import AskedError
+from .waiting import Ended
 
 Asked = TypeVar("Asked")
 Made = TypeVar("Made")
@@ -45,7 +50,7 @@ class Step(RunnableSerializable[Asked, Made]):
         config: RunnableConfig | None = None,
         *,
         cancelled: threading.Event | None = None,
-        **_: Any,
+        **options: Any,
     ) -> Made:
         """Do it.
 
@@ -53,10 +58,13 @@ class Step(RunnableSerializable[Asked, Made]):
             input: what the component is asked.
             config: LangChain's.
             cancelled: may be set from any thread when nobody waits any longer, which ends what the LLM does.
+            options: there are no others.
 
         Raises:
+            AskedError: there are other options; what a step does is said by its fields.
             Cancelled: `cancelled` was set.
         """
+        self._refuse(options)
         ended = cancelled or threading.Event()
         return self._call_with_config(lambda asked: self._make(asked, ended), input, config)
 
@@ -64,10 +72,13 @@ class Step(RunnableSerializable[Asked, Made]):
         self,
         input: Asked,  # noqa: A002 - LangChain's name
         config: RunnableConfig | None = None,
-        **_: Any,
+        *,
+        cancelled: threading.Event | None = None,
+        **options: Any,
     ) -> Made:
-        """Do it without blocking the event loop; a cancelled task ends what the LLM does."""
-        ended = threading.Event()
+        """Do it as `invoke` does, without blocking the event loop; a cancelled task ends what the LLM does, too."""
+        self._refuse(options)
+        ended = Ended(cancelled)
 
         async def make(asked: Asked) -> Made:
             try:
@@ -76,3 +87,9 @@ class Step(RunnableSerializable[Asked, Made]):
                 ended.set()
 
         return await self._acall_with_config(make, input, config)
+
+    def _refuse(self, options: Mapping[str, Any]) -> None:
+        for name in options:
+            if name in type(self).model_fields:
+                raise AskedError(f"{name!r} is no option of a call; write {type(self).__name__}({name}=...)")
+            raise AskedError(unknown("option", name, ["cancelled"]))

@@ -26,7 +26,7 @@ def without_thinking(rendered: str, template: str) -> str:
     return f"{before}{_OPEN}\n\n{_CLOSE}\n\n"
 
 
-def after_thinking(text: str) -> str:
+def after_thinking(text: str, *, begun: bool = True) -> str:
     """What a model says after its thoughts; nothing if it was cut off while it thought.
 
     ```python
@@ -35,6 +35,46 @@ def after_thinking(text: str) -> str:
     print(after_thinking("<think>Toad? Mole?</think> Toad."))  # -> Toad.
     print(repr(after_thinking("<think>Toad? Mo")))             # -> ''
     ```
+
+    Args:
+        text: what the model wrote.
+        begun: whether a thought may have begun in the prompt, so that `text` has only its end.
     """
-    said = text.rpartition(_CLOSE)[2].strip()
-    return "" if said.startswith(_OPEN) else said
+    said = text.strip()
+    if begun and not said.startswith(_OPEN) and _CLOSE in said:
+        said = said.partition(_CLOSE)[2].strip()
+    while said.startswith(_OPEN):
+        said = said.partition(_CLOSE)[2].strip()
+    return said
+
+
+class AnswerPieces:
+    """The pieces of an answer as they come, without the thoughts before it.
+
+    A thought is known by its beginning. Where that is in the prompt, as with DeepSeek-R1 on some servers, the pieces of
+    the thought are told, since nobody can know before its end that it is one.
+
+    ```python
+    from ragloom.rag.llm.thinking import AnswerPieces
+
+    pieces = AnswerPieces()
+    print([pieces.told(piece) for piece in ("<thi", "nk>Mole?</think>", " To", "ad")])  # -> ['', '', 'To', 'ad']
+    ```
+    """
+
+    def __init__(self) -> None:
+        """Begin an answer."""
+        self._held = ""
+        self._is_answer = False
+
+    def told(self, piece: str, *, is_last: bool = False) -> str:
+        """What is to be told once the next piece is there; what may yet become a thought is held back."""
+        if self._is_answer:
+            return piece
+        self._held += piece
+        while (begun := self._held.lstrip()).startswith(_OPEN) and _CLOSE in begun:
+            self._held = begun.partition(_CLOSE)[2].lstrip()
+        if begun.startswith(_OPEN) or (_OPEN.startswith(begun) and not is_last):
+            return ""
+        self._is_answer = True
+        return begun

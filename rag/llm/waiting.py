@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextvars import copy_context
 from queue import Empty, SimpleQueue
 from typing import TypeVar
@@ -35,6 +36,8 @@ def until(cancelled: threading.Event | None, begin: Callable[[], Iterable[Part]]
     if cancelled is None:
         yield from begin()
         return
+    if cancelled.is_set():
+        raise Cancelled
     told: SimpleQueue[tuple[Part] | BaseException | None] = SimpleQueue()
     left = threading.Event()
 
@@ -65,3 +68,37 @@ def until(cancelled: threading.Event | None, begin: Callable[[], Iterable[Part]]
             yield part[0]
     finally:
         left.set()
+
+
+async def auntil(cancelled: threading.Event | None, awaited: Awaitable[Part]) -> Part:
+    """What is awaited, unless `cancelled` is set before it is there; then it is ended.
+
+    Raises:
+        Cancelled: `cancelled` was set.
+        Exception: what the awaited raises.
+    """
+    if cancelled is None:
+        return await awaited
+    task = asyncio.ensure_future(awaited)
+    try:
+        while not task.done():
+            if cancelled.is_set():
+                raise Cancelled
+            await asyncio.wait([task], timeout=_TICK)
+        return task.result()
+    finally:
+        if task.cancel():
+            await asyncio.wait([task])
+
+
+class Ended(threading.Event):
+    """Set by itself, or by another one."""
+
+    def __init__(self, other: threading.Event | None) -> None:
+        """Be set as soon as `other` is."""
+        super().__init__()
+        self._other = other
+
+    def is_set(self) -> bool:
+        """Whether either is set."""
+        return super().is_set() or (self._other is not None and self._other.is_set())

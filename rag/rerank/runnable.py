@@ -14,6 +14,8 @@ from langchain_core.documents import BaseDocumentCompressor, Document
 from langchain_core.runnables import Runnable, RunnableLambda
 from pydantic import ConfigDict
 
+from ..llm.asked import asked_for
+
 _log = logging.getLogger(__name__)
 
 Compressed = tuple[list[Document], Sequence[str]]
@@ -54,13 +56,19 @@ class Compressor(BaseDocumentCompressor):
             cancelled.set()
 
     def as_runnable(self) -> Runnable[Mapping[str, Any], list[Document]]:
-        """A Runnable of `{"query": ..., "documents": ...}` to documents, for a chain with `|`."""
+        """A Runnable of `{"query": ..., "documents": ...}` to documents, for a chain with `|`.
+
+        `"question"` is taken for `"query"`, so `RunnablePassthrough.assign(documents=reranker.as_runnable())` fits
+        before what answers from `{"question": ..., "documents": ...}`.
+        """
 
         def compress(asked: Mapping[str, Any]) -> list[Document]:
-            return self.compress_documents(asked["documents"], asked["query"])
+            query, documents = asked_for(asked, "query", "documents")
+            return self.compress_documents(documents, query)
 
         async def acompress(asked: Mapping[str, Any]) -> list[Document]:
-            return await self.acompress_documents(asked["documents"], asked["query"])
+            query, documents = asked_for(asked, "query", "documents")
+            return await self.acompress_documents(documents, query)
 
         return RunnableLambda(compress, acompress, name=type(self).__name__)
 

@@ -20,6 +20,7 @@ from langchain_core.messages import BaseMessage, HumanMessage, MessageLikeRepres
 from pydantic import Field
 
 from ...prompts import load_prompt
+from ..llm.asked import asked_for
 from ..llm.replying import reply
 from ..llm.step import Step
 from .errors import RewritingError
@@ -81,7 +82,7 @@ class Rewriter(Step[Mapping[str, Any], Rewritten]):
     language: str = "en"
 
     def _make(self, asked: Mapping[str, Any], cancelled: threading.Event) -> Rewritten:
-        question = str(asked["question"])
+        question = str(*asked_for(asked, "question"))
         if not question.strip():
             raise RewritingError("the question is empty; ask something")
         given: Sequence[MessageLikeRepresentation] = asked.get("history") or []

@@ -16,6 +16,7 @@ The question keeps its words: without "since" and "by" what is left of it would 
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -49,7 +50,13 @@ class Conditions:
 
 
 def self_query(
-    question: str, corpus: Corpus, llm: BaseChatModel, *, fields: Sequence[str] | None = None, relax: bool = True
+    question: str,
+    corpus: Corpus,
+    llm: BaseChatModel,
+    *,
+    fields: Sequence[str] | None = None,
+    relax: bool = True,
+    cancelled: threading.Event | None = None,
 ) -> Conditions:
     """Take conditions on a corpus' metadata from a question; the LLM is only asked if the question mentions a value.
 
@@ -60,8 +67,10 @@ def self_query(
             `with_structured_output`; one that has none is trusted to answer in JSON.
         fields: the fields that may become conditions; by default all that the corpus has.
         relax: leave out a condition if, with those before it, no chunk meets it.
+        cancelled: may be set from any thread when nobody waits any longer, which ends what the LLM does.
 
     Raises:
+        Cancelled: `cancelled` was set.
         SelfQueryError: the corpus has no such field.
     """
     known = [field.name for field in corpus.fields()]
@@ -76,7 +85,7 @@ def self_query(
     choices = {name: possible for name, possible in choices.items() if possible}
     if not choices:
         return Conditions({}, ("the question mentions no value of the metadata",))
-    chosen, notes = _choose(question, choices, llm)
+    chosen, notes = _choose(question, choices, llm, cancelled)
     if relax:
         chosen, dropped = _relax(chosen, corpus)
         notes += dropped
@@ -89,11 +98,13 @@ _Chosen = dict[str, tuple[str, Mapping[str, Any]]]
 """Field to its condition, in words and in the language of `where`."""
 
 
-def _choose(question: str, choices: Mapping[str, Readings], llm: BaseChatModel) -> tuple[_Chosen, list[str]]:
+def _choose(
+    question: str, choices: Mapping[str, Readings], llm: BaseChatModel, cancelled: threading.Event | None
+) -> tuple[_Chosen, list[str]]:
     shown = json.dumps({name: [*possible, None] for name, possible in choices.items()}, ensure_ascii=False)
     prompt = load_prompt("self_query").render(question=question, choices=shown)
     try:
-        reply = ask_json(llm, prompt, schema(choices), max_tokens=len(shown.encode()) + 16)
+        reply = ask_json(llm, prompt, schema(choices), max_tokens=len(shown.encode()) + 16, cancelled=cancelled)
     except OutputParserException as error:
         return {}, [f"the LLM's answer cannot be read: {' '.join(str(error).split())[:200]}"]
     if not isinstance(reply, Mapping):

@@ -38,7 +38,9 @@ def self_query(state: RagState, context: Context, *, fields: list[str] | None = 
         fields: the metadata's fields that may become conditions; by default all.
         relax: leave out a condition if no chunk meets it together with those before it.
     """
-    found = self_querying.self_query(state.query, context.corpus, context.llm, fields=fields, relax=relax)
+    found = self_querying.self_query(
+        state.query, context.corpus, context.llm, fields=fields, relax=relax, cancelled=context.cancelled
+    )
     for note in found.notes:
         context.note(note)
     return {"where": dict(found.where)}

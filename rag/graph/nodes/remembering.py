@@ -178,4 +178,5 @@ class RememberFacts(_Remembering):
         """Remember."""
         from ....agents import FactExtractor
 
-        return self._remember(state, context, FactExtractor(context.llm, relations=self.relations))
+        extractor = FactExtractor(context.llm, relations=self.relations, cancelled=context.cancelled)
+        return self._remember(state, context, extractor)

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
 
-from langchain_core.messages import AIMessage
 from langchain_core.runnables import RunnableConfig, ensure_config
 from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointTuple
 from langgraph.graph.state import CompiledStateGraph
@@ -20,15 +19,16 @@ from langgraph.types import StreamMode
 
 from ..checks.ways import Ways
 from ..errors import CancelledError, StalledError, ThreadError
-from ..events import Event, NodeEnded, NodeFailed, NodeStarted, Token
+from ..events import Event
 from ..plan import Plan
 from ..state import RagState, Turn
 from .building import longest_run
-from .channels import ENDED, GRAPH, node_key, to_state
+from .channels import ENDED, GRAPH, to_state
 from .checkpoints import aopen_saver, open_saver
 from .driving import driven
 from .node_runner import RUN
 from .run import Run
+from .telling import Telling
 
 Values = dict[str, Any]
 Graph = CompiledStateGraph[Any, Any, Any, Any]
@@ -116,7 +116,7 @@ class Session:
             saver.delete_thread(thread)
 
     def _told(self, values: Values | None, config: RunnableConfig | None, thread: str | None, modes: Modes) -> Told:
-        run = Run(may_be_left=modes is not _QUIET or self.has_threads)
+        run, telling = Run(may_be_left=modes is not _QUIET or self.has_threads), Telling(self.plan)
         begun = None if values is None else {**values, GRAPH: self.fingerprint}
         own, thread = self._config(config, thread, run, is_new=values is not None)
         with self._opened(own, thread, is_new=values is not None) as graph, _first_failure(run):
@@ -127,14 +127,14 @@ class Session:
                 for mode, chunk in chunks:
                     if mode == "values":
                         last = chunk
-                    elif event := self._event(mode, chunk):
+                    elif event := telling.event(mode, chunk):
                         yield event
             yield self._ended(last or graph.get_state(own).values)
 
     async def _atold(
         self, values: Values | None, config: RunnableConfig | None, thread: str | None, modes: Modes
     ) -> AsyncTold:
-        run = Run()
+        run, telling = Run(), Telling(self.plan)
         begun = None if values is None else {**values, GRAPH: self.fingerprint}
         own, thread = self._config(config, thread, run, is_new=values is not None)
         async with self._aopened(own, thread, is_new=values is not None) as graph:
@@ -147,7 +147,7 @@ class Session:
                         async for mode, chunk in chunks:
                             if mode == "values":
                                 last = chunk
-                            elif event := self._event(mode, chunk):
+                            elif event := telling.event(mode, chunk):
                                 yield event
             yield self._ended(last or (await graph.aget_state(own)).values)
 
@@ -205,15 +205,6 @@ class Session:
         values = found.checkpoint["channel_values"]
         if (values.get("__start__") or values).get(GRAPH) != self.fingerprint:
             raise ThreadError(f"the run {thread!r} is of another graph, or its nodes or flow have changed since")
-
-    def _event(self, mode: str, chunk: Any) -> Event | None:
-        if mode == "custom":
-            return chunk if isinstance(chunk, NodeStarted | NodeEnded | NodeFailed) else None
-        message, about = chunk
-        if not isinstance(message, AIMessage) or not message.text:  # whole, of a model that does not stream
-            return None
-        key = about["langgraph_node"]
-        return Token(next((name for name in self.plan.nodes if node_key(name) == key), key), message.text)
 
     def _ended(self, values: Mapping[str, Any]) -> RagState:
         state = to_state(values)
