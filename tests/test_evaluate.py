@@ -299,6 +299,21 @@ def test_what_json_cannot_hold_does_not_end_an_evaluation(tmp_path: Path) -> Non
     assert again["a"].records[0].words == "half a ? character"
 
 
+def test_numbers_of_numpy_are_numbers_and_what_is_none_fails_one_run(tmp_path: Path) -> None:
+    confidences: dict[str, Any] = {"toad": np.float32(0.5), "mole": object()}
+
+    def say(state: RagState, context: Context) -> Any:
+        name = "mole" if "Mole" in state.question else "toad"
+        return {"answer": Answer(state.question, (Statement("Toad."),), (), "cited", confidences[name])}
+
+    graph, type_ = {"nodes": {"say": "say"}, "flow": ["start -> say -> end"]}, cat("say", say, writes=["answer"])
+    records = evaluate({"a": graph}, DATASET, Given(types=[type_]), out=tmp_path)["a"].records
+    assert [bool(record.error) for record in records] == [False, True, False]
+    assert "cannot be written down" in records[1].error
+    kept = [json.loads(line) for line in (tmp_path / "runs.jsonl").read_text().splitlines()]
+    assert [(each["answer"] or {}).get("confidence") for each in kept] == [0.5, None, 0.5]
+
+
 def test_a_folder_that_another_evaluation_writes_to_is_refused(willows: Corpus, tmp_path: Path) -> None:
     with RunLog(tmp_path / "runs.jsonl"), pytest.raises(EvaluateError, match="another evaluation is writing in"):
         evaluate({"a": quick()}, DATASET, Given(willows), out=tmp_path)

@@ -57,6 +57,8 @@ def test_json_lines_have_lists_of_answers_and_evidence(tmp_path: Path) -> None:
         ("a.jsonl", [{"id": 1, "question": "Who?"}, {"id": 1, "question": "What?"}], ":2: repeats the id '1'"),
         ("a.jsonl", [], ": has no questions"),
         ("a.csv", ["question,answer", "Who?,Toad,Rat"], ":2: has more cells than columns"),
+        ("a.csv", ["question,answer", "Who?,Toad", 'What?,"a car', "Where?,here"], ":3: a cell is not what its quotes say"),
+        ("a.csv", ["question,answer", 'Who?,"Toad" himself'], ":2: a cell is not what its quotes say"),
         ("a.csv", ["answer", "Toad"], ":2: has no 'question' or 'query' or 'text'; it has answer"),
         ("a.xlsx", ["x"], ": should be a .csv, .tsv or .jsonl file"),
     ],

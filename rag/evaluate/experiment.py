@@ -74,11 +74,10 @@ class Experiment:
         self._shared.begin()
         try:
             state = self._graphs[name].invoke(question.text)
+            record = record.with_end(state, self._shared.priced(state.trace))
         except RagloomError as error:
             _log.info("%s failed on %s", name, question.id, exc_info=True)
             record = record.model_copy(update={"error": str(error)}).writable()
-        else:
-            record = record.with_end(state, self._shared.priced(state.trace))
         if self._log:
             self._log.append(record)
         return record

@@ -145,15 +145,21 @@ def table_rows(file: Path, delimiter: str | None = None) -> Iterator[Row]:
     """The rows of a table whose first row names the columns; by default commas, semicolons or tabs separate them.
 
     Raises:
-        DatasetError: it cannot be read, or a row has more cells than there are columns.
+        DatasetError: it cannot be read, a row has more cells than there are columns, or a quote is not closed.
     """
     text = read_text(file)
     header = text.partition("\n")[0]
-    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter or max(",;\t", key=header.count))
+    delimiter = delimiter or max(",;\t", key=header.count)
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    begun = 1
     try:
+        if reader.fieldnames:
+            begun = reader.line_num + 1
         for fields in reader:
             if None in fields:
                 raise DatasetError(file, "has more cells than columns; put quotes around a cell", reader.line_num)
             yield Row(file, reader.line_num, {name.strip(): (cell or "").strip() for name, cell in fields.items()})
+            begun = reader.line_num + 1
     except csv.Error as error:
-        raise DatasetError(file, str(error), reader.line_num) from error
+        message = f"a cell is not what its quotes say ({error}); close them, and write two for one within a cell"
+        raise DatasetError(file, message, begun) from error
