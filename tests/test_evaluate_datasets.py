@@ -126,6 +126,17 @@ def test_a_judgment_of_nothing_known_is_told(beir: Path, row: str, told: str) ->
     assert str(caught.value).startswith(f"{file}{told}")
 
 
+def test_judgments_without_a_header_are_told_and_so_are_none(beir: Path) -> None:
+    (beir / "qrels" / "train.tsv").unlink()
+    test = write(beir / "qrels" / "test.tsv", "q1\td1\t2")
+    with pytest.raises(DatasetError) as caught:
+        read_dataset(beir)
+    assert str(caught.value) == f"{test}:1: should begin with the columns query-id, corpus-id, score, not q1, d1, 2"
+    write(test, "query-id\tcorpus-id\tscore")
+    with pytest.raises(DatasetError, match="has no questions"):
+        read_dataset(beir)
+
+
 def test_musiques_paragraphs_are_the_documents(tmp_path: Path) -> None:
     shared = {"title": "A", "text": "One.", "supporting": False}
     rows = [

@@ -15,6 +15,7 @@ from ragloom.rag.evaluate.tuning.space import read_space
 from ragloom.rag.evaluate.tuning.writing import as_yaml
 from ragloom.rag.graph import RagGraph, load_spec
 from ragloom.stores import Corpus
+from ragloom.stores.types import Source
 
 pytest.importorskip("optuna", reason="the extra 'eval' is not installed")
 
@@ -169,6 +170,13 @@ def test_a_question_of_both_parts_is_refused(corpus: Corpus) -> None:
     assert tune(STRICT, *numbered, Search(SPACE, "F1", seconds=1, trials=1), Given(corpus)).trials
     with pytest.raises(EvaluateError, match="'MAP' cannot be told of this graph"):
         tune(STRICT, Dataset("bare", DATASET.questions[2:]), TEST, Search(SPACE, "MAP", seconds=1), Given(corpus))
+
+
+def test_documents_of_the_test_s_own_are_refused_without_a_corpus_that_has_them(corpus: Corpus) -> None:
+    train, test = (replace(each, documents=(Source(each.name, f"Of {each.name}."),)) for each in (TRAIN, TEST))
+    with pytest.raises(EvaluateError, match="test has other documents than train"):
+        tune(STRICT, train, test, Search(SPACE, "F1", seconds=1))
+    assert tune(STRICT, train, test, Search(SPACE, "F1", seconds=1, trials=1), Given(fill(corpus))).trials
 
 
 @pytest.mark.parametrize(

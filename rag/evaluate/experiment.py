@@ -43,6 +43,7 @@ class Experiment:
         kept = log.records if log else ()
         self._known = {(each.graph, each.made_with): each for each in kept if not each.error}
         self._made_with = {name: graph.fingerprint() for name, graph in graphs.items()}
+        self._answering = {name for name, graph in graphs.items() if _gives_answers(graph)}
         self._fresh = set(graphs)
 
     def runs(self, questions: Sequence[Question], tell: Tell | None = None) -> Iterator[Record]:
@@ -69,7 +70,13 @@ class Experiment:
 
     def _run(self, name: str, question: Question) -> Record:
         made_with = self._made_of(name, question)
-        record = Record(graph=name, question=question.id, made_with=made_with, is_first=name in self._fresh)
+        record = Record(
+            graph=name,
+            question=question.id,
+            made_with=made_with,
+            gives_answers=name in self._answering,
+            is_first=name in self._fresh,
+        )
         self._fresh.discard(name)
         self._shared.begin()
         try:
@@ -81,3 +88,7 @@ class Experiment:
         if self._log:
             self._log.append(record)
         return record
+
+
+def _gives_answers(graph: RagGraph) -> bool:
+    return any("answer" in node.type.writes for node in graph.plan.nodes.values() if node.type)

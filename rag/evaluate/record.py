@@ -63,6 +63,7 @@ class Record(BaseModel):
         graph: the graph's name.
         question: the question's id.
         made_with: another text where the graph, what it works with, or the question is another.
+        gives_answers: whether the graph does, even where this run has failed before it could.
         answer: what was answered; None where the graph gives no answers.
         documents: those that the run ended with, best first.
         trace: what each node did; of results that graphs share, each has the cost of making them.
@@ -75,6 +76,7 @@ class Record(BaseModel):
     graph: str
     question: str
     made_with: str
+    gives_answers: bool = True
     answer: Answer | None = None
     documents: tuple[Found, ...] = ()
     trace: tuple[NodeTrace, ...] = ()

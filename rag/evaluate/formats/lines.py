@@ -7,7 +7,7 @@ import gzip
 import io
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -141,11 +141,11 @@ def json_list(file: Path) -> list[Row]:
     return Row(file, 1, {"the file": found}).several("the file")
 
 
-def table_rows(file: Path, delimiter: str | None = None) -> Iterator[Row]:
+def table_rows(file: Path, delimiter: str | None = None, columns: Sequence[str] = ()) -> Iterator[Row]:
     """The rows of a table whose first row names the columns; by default commas, semicolons or tabs separate them.
 
     Raises:
-        DatasetError: it cannot be read, a row has more cells than there are columns, or a quote is not closed.
+        DatasetError: it cannot be read, `columns` are not all in its first row, a row has more cells than there are columns, or a quote is not closed.
     """
     text = read_text(file)
     header = text.partition("\n")[0]
@@ -153,8 +153,10 @@ def table_rows(file: Path, delimiter: str | None = None) -> Iterator[Row]:
     reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     begun = 1
     try:
-        if reader.fieldnames:
-            begun = reader.line_num + 1
+        found = reader.fieldnames or ()
+        if not set(columns) <= set(found):
+            raise DatasetError(file, f"should begin with the columns {', '.join(columns)}, not {', '.join(found)}", 1)
+        begun = reader.line_num + 1
         for fields in reader:
             if None in fields:
                 raise DatasetError(file, "has more cells than columns; put quotes around a cell", reader.line_num)
