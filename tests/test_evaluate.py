@@ -525,6 +525,20 @@ def test_values_of_other_types_are_not_the_same() -> None:
 
 
 @pytest.mark.model
+def test_graphs_that_share_an_llm_cost_what_they_cost_alone(willows: Corpus) -> None:
+    def cited(length: int) -> dict[str, Any]:
+        nodes = {"find": {"use": "lexical", "k": 1}, "draft": {"use": "cited", "max_answer_tokens": length}}
+        return {"nodes": nodes, "flow": ["start -> find -> draft -> end"]}
+
+    asked = Dataset("two", DATASET.questions[:2])
+    with load("embedded", n_ctx=1024) as llm:
+        together = evaluate({"a": cited(3), "b": cited(4)}, asked, Given(willows, llm))
+        alone = evaluate({"b": cited(4)}, asked, Given(willows, llm))
+    reused = [outcome.mean("tokens reused") for outcome in (together["a"], together["b"], alone["b"])]
+    assert reused == [0, 0, 0]
+
+
+@pytest.mark.model
 def test_the_embedded_llm_is_loaded_once_and_its_tokens_are_told(willows: Corpus) -> None:
     def cited(k: int) -> dict[str, Any]:
         nodes = {"find": {"use": "dense", "k": k}, "draft": {"use": "cited", "max_answer_tokens": 8}}

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from ...errors import RagloomError
 from ..graph.rag_graph import RagGraph
 from ..graph.running.caching import digest
+from ..llm.base import ChatModel
 from .log import RunLog
 from .progress import Pace, Tell
 from .record import Record
@@ -19,6 +20,9 @@ _log = logging.getLogger(__name__)
 
 class Experiment:
     """Graphs that are put the same questions.
+
+    An LLM in this process forgets before each run what earlier ones asked it: else a graph would be the cheaper the more
+    alike the graphs before it were.
 
     ```python
     from ragloom import Corpus
@@ -44,6 +48,7 @@ class Experiment:
         self._known = {(each.graph, each.made_with): each for each in kept if not each.error}
         self._made_with = {name: graph.fingerprint() for name, graph in graphs.items()}
         self._answering = {name for name, graph in graphs.items() if _gives_answers(graph)}
+        self._llms = [llm for graph in graphs.values() for llm in graph.llms() if isinstance(llm, ChatModel)]
         self._fresh = set(graphs)
 
     def runs(self, questions: Sequence[Question], tell: Tell | None = None) -> Iterator[Record]:
@@ -79,6 +84,8 @@ class Experiment:
         )
         self._fresh.discard(name)
         self._shared.begin()
+        for llm in self._llms:
+            llm.forget()
         try:
             state = self._graphs[name].invoke(question.text)
             record = record.with_end(state, self._shared.priced(state.trace))
