@@ -53,11 +53,17 @@ def test_json_lines_have_lists_of_answers_and_evidence(tmp_path: Path) -> None:
         ),
         ("a.jsonl", [{"question": ["Who?"]}], ":1: 'question' should be a text, not ['Who?']"),
         ("a.jsonl", [{"question": "Who?", "answers": [{}]}], ":1: 'answers' should hold texts, not {}"),
+        ("a.jsonl", [{"question": "Who?", "answer": [True]}], ":1: 'answer' should hold texts, not True"),
+        ("a.jsonl", [{"question": "Who?", "evidence": "a.md[10:5]"}], ":1: the span of 'a.md[10:5]' ends before"),
         ("a.jsonl", [{"question": "Who?", "answerable": "perhaps"}], ":1: 'answerable' should be yes or no"),
         ("a.jsonl", [{"id": 1, "question": "Who?"}, {"id": 1, "question": "What?"}], ":2: repeats the id '1'"),
         ("a.jsonl", [], ": has no questions"),
         ("a.csv", ["question,answer", "Who?,Toad,Rat"], ":2: has more cells than columns"),
-        ("a.csv", ["question,answer", "Who?,Toad", 'What?,"a car', "Where?,here"], ":3: a cell is not what its quotes say"),
+        (
+            "a.csv",
+            ["question,answer", "Who?,Toad", 'What?,"a car', "Where?,here"],
+            ":3: a cell is not what its quotes say",
+        ),
         ("a.csv", ["question,answer", 'Who?,"Toad" himself'], ":2: a cell is not what its quotes say"),
         ("a.csv", ["answer", "Toad"], ":2: has no 'question' or 'query' or 'text'; it has answer"),
         ("a.xlsx", ["x"], ": should be a .csv, .tsv or .jsonl file"),
@@ -68,6 +74,11 @@ def test_what_is_wrong_is_told_with_its_line(tmp_path: Path, name: str, rows: li
     with pytest.raises(DatasetError) as caught:
         read_dataset(file)
     assert str(caught.value).startswith(f"{file}{told}")
+
+
+def test_a_number_is_an_answer(tmp_path: Path) -> None:
+    (question,) = read_dataset(write(tmp_path / "own.jsonl", {"question": "How many?", "answer": 1.5})).questions
+    assert question.answers == ("1.5",)
 
 
 def test_a_file_that_is_not_there_or_no_text_is_told(tmp_path: Path) -> None:

@@ -124,6 +124,11 @@ def test_settings_that_do_not_go_together_do_not_end_the_search(
     ]
 
 
+def test_more_reuse_is_better_and_fewer_tokens_are() -> None:
+    measures = ("tokens reused", "tokens in", "ms p95", "F1")
+    assert [Search({}, measure, seconds=1).is_lower_better for measure in measures] == [False, True, True, False]
+
+
 def test_what_trials_have_in_common_is_worked_out_once(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
     search = Corpus.search

@@ -55,9 +55,7 @@ def answers() -> list[str]:
 
 
 @pytest.mark.parametrize("kind", ["engine", "invariant"])
-def test_what_is_forgotten_is_evaluated_again_and_answered_the_same(
-    kind: str, request: pytest.FixtureRequest
-) -> None:
+def test_what_is_forgotten_is_evaluated_again_and_answered_the_same(kind: str, request: pytest.FixtureRequest) -> None:
     engine: LlamaEngine = request.getfixturevalue(kind)
     engine.forget()
     first, again = (engine.generate([PROMPTS[0]], max_tokens=4)[0] for _ in range(2))

@@ -63,7 +63,8 @@ def evaluate(
         on_progress: hears of documents that are indexed, and of each run that is done.
 
     Raises:
-        EvaluateError: there are no questions, two graphs have one name, there is no such measure, or `out` holds something else or is in use.
+        EvaluateError: there are no questions, two graphs have one name, there is no such measure, or `out` holds
+            something else or is in use.
         DatasetError: the dataset is missing or malformed.
         SpecError: something is wrong with a graph.
         MissingExtraError: relevant documents are known, but ir-measures is not installed.

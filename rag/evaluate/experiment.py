@@ -21,8 +21,8 @@ _log = logging.getLogger(__name__)
 class Experiment:
     """Graphs that are put the same questions.
 
-    An LLM in this process forgets before each run what earlier ones asked it: else a graph would be the cheaper the more
-    alike the graphs before it were.
+    An LLM in this process forgets before each run what earlier ones asked it: else a graph would be the cheaper the
+    more alike the graphs before it were.
 
     ```python
     from ragloom import Corpus

@@ -64,11 +64,12 @@ class Row:
         Raises:
             DatasetError: it holds something else.
         """
-        value = self.first(*names)
+        name = next((name for name in names if self.first(name) is not None), names[0])
+        value = self.first(name)
         values = [] if value is None else value if isinstance(value, list) else [value]
         for each in values:
-            if not isinstance(each, str | int) or isinstance(each, bool):
-                raise self.error(f"{names[0]!r} should hold texts, not {short(each)}")
+            if not isinstance(each, str | int | float) or isinstance(each, bool):
+                raise self.error(f"{name!r} should hold texts, not {short(each)}")
         return [str(each) for each in values]
 
     def numbers(self, name: str) -> list[int]:
@@ -145,7 +146,8 @@ def table_rows(file: Path, delimiter: str | None = None, columns: Sequence[str] 
     """The rows of a table whose first row names the columns; by default commas, semicolons or tabs separate them.
 
     Raises:
-        DatasetError: it cannot be read, `columns` are not all in its first row, a row has more cells than there are columns, or a quote is not closed.
+        DatasetError: it cannot be read, `columns` are not all in its first row, a row has more cells than there are
+            columns, or a quote is not closed.
     """
     text = read_text(file)
     header = text.partition("\n")[0]
