@@ -25,7 +25,7 @@ def tune_command(
     graph: Annotated[str, typer.Argument(help="A preset, or a YAML file.", metavar="GRAPH")],
     space: Annotated[Path, typer.Option("--space", help="YAML: what each setting may be.")],
     data: Data,
-    out: Annotated[Path, typer.Option("--out", help="Folder of the tuned graph and of the trials.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder of the tuned graph and of the trials.")] = Path("tuned"),
     split: Annotated[str, typer.Option("--split", help="Part of the dataset to choose by.")] = "train",
     test_split: Annotated[str, typer.Option("--test-split", help="Part to report on, which nothing is chosen by.")] = (
         "test"
@@ -52,7 +52,6 @@ def tune_command(
     test = read_dataset(data, split=test_split, limit=limit, seed=seed)
     out.mkdir(parents=True, exist_ok=True)
     log = out / "trials.jsonl"
-    log.unlink(missing_ok=True)
     search = Search(space, measure or _measure(train), seconds, trials, seed)
     named = given_of(index, model, gpu_layers, allow_imports=allow_imports)
     with evaluating(display) as tell, with_documents(named, train, out, tell) as given:
@@ -95,9 +94,11 @@ def _show_tuned(display: Display, tuned: Tuned, file: Path) -> None:
 
 def _tell_trial(display: Display, trial: Trial, log: Path) -> None:
     told = ", ".join(f"{path.removeprefix('nodes.')} {value}" for path, value in trial.settings.items())
-    display.note(f"{trial.value:.4f}  {told or 'as it is written'}")
-    with log.open("a", encoding="utf-8") as file:
-        file.write(json.dumps({"value": _told(trial.value), "settings": dict(trial.settings)}) + "\n")
+    failed = f"  ({trial.failed:.0%} failed)" if trial.failed else ""
+    display.note(f"{trial.value:.4f}  {told or 'as it is written'}{failed}")
+    line = {"value": _told(trial.value), "failed": trial.failed, "settings": dict(trial.settings)}
+    with log.open("a" if trial.settings else "w", encoding="utf-8") as file:  # another search begins it anew
+        file.write(json.dumps(line) + "\n")
 
 
 def _told(value: float) -> float | None:

@@ -96,6 +96,25 @@ def test_tune_writes_a_graph_that_says_what_it_gained(files: Path) -> None:
     assert len((files / "out" / "trials.jsonl").read_text().splitlines()) == 3
 
 
+def test_a_search_that_cannot_begin_leaves_the_last_one_s_trials(files: Path) -> None:
+    assert run("tune", "lexical.yaml", "--space", "space.yaml").code == 0
+    trials = (files / "out" / "trials.jsonl").read_text()
+    (files / "space.yaml").write_text("nodes.qoute.min_confidence: [0.2]\n")
+    run("tune", "lexical.yaml", "--space", "space.yaml").check_fault("unknown node 'qoute'")
+    assert (files / "out" / "trials.jsonl").read_text() == trials
+
+
+def test_another_search_in_the_same_folder_begins_its_trials_anew(files: Path) -> None:
+    for _ in range(2):
+        run("tune", "lexical.yaml", "--space", "space.yaml")
+    assert len((files / "out" / "trials.jsonl").read_text().splitlines()) == 3
+
+
+def test_tune_writes_to_a_folder_of_its_own_where_none_is_named(files: Path) -> None:
+    done = here("tune", "lexical.yaml", "--space", "space.yaml", "--data", "questions.csv", "--index", "index")
+    assert done.out.splitlines()[-1] == "written to tuned/tuned.yaml"
+
+
 def test_tune_gives_json(files: Path) -> None:
     told = run("tune", "lexical.yaml", "--space", "space.yaml", "--json").document
     assert (told["measure"], told["trials"], told["graph"]) == ("F1", 3, "out/tuned.yaml")

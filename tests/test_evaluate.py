@@ -299,6 +299,33 @@ def test_what_json_cannot_hold_does_not_end_an_evaluation(tmp_path: Path) -> Non
     assert again["a"].records[0].words == "half a ? character"
 
 
+def test_a_graph_that_only_searches_has_no_answers_even_where_it_fails() -> None:
+    def trip(state: RagState, context: Context) -> Any:
+        if "Mole" in state.question:
+            raise ValueError("there are no moles")
+        return {"documents": [Hit(Document("Toad."), 1.0, 1)]}
+
+    searching = {"nodes": {"trip": "trip"}, "flow": ["start -> trip -> end"]}
+    outcome = evaluate({"a": searching}, DATASET, Given(types=[cat("trip", trip, writes=["documents"])]))["a"]
+    assert outcome.mean("failed") == pytest.approx(1 / 3)
+    assert not {"EM", "F1", "answered", "declined"} & set(outcome.measures)
+
+
+def test_numbers_of_numpy_are_numbers_and_what_is_none_fails_one_run(tmp_path: Path) -> None:
+    confidences: dict[str, Any] = {"toad": np.float32(0.5), "mole": object()}
+
+    def say(state: RagState, context: Context) -> Any:
+        name = "mole" if "Mole" in state.question else "toad"
+        return {"answer": Answer(state.question, (Statement("Toad."),), (), "cited", confidences[name])}
+
+    graph, type_ = {"nodes": {"say": "say"}, "flow": ["start -> say -> end"]}, cat("say", say, writes=["answer"])
+    records = evaluate({"a": graph}, DATASET, Given(types=[type_]), out=tmp_path)["a"].records
+    assert [bool(record.error) for record in records] == [False, True, False]
+    assert "cannot be written down" in records[1].error
+    kept = [json.loads(line) for line in (tmp_path / "runs.jsonl").read_text().splitlines()]
+    assert [(each["answer"] or {}).get("confidence") for each in kept] == [0.5, None, 0.5]
+
+
 def test_a_folder_that_another_evaluation_writes_to_is_refused(willows: Corpus, tmp_path: Path) -> None:
     with RunLog(tmp_path / "runs.jsonl"), pytest.raises(EvaluateError, match="another evaluation is writing in"):
         evaluate({"a": quick()}, DATASET, Given(willows), out=tmp_path)
@@ -399,6 +426,15 @@ def test_the_index_follows_the_datasets_documents(tmp_path: Path, monkeypatch: p
     assert steals(Source("c", "Toad will steal a banana.")) == ["Toad will steal a banana."]
 
 
+def test_a_document_that_has_only_a_title_is_found_by_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ragloom.stores.corpus_embedder.as_embedder", lambda _given: HashingEmbedder())
+    documents = (Source("bare", "", "Toad will steal a car"), Source("empty", " ", ""), Source("b", "Rat rows."))
+    own = Dataset("own", DATASET.questions[:1], documents)
+    with index_documents(own, tmp_path) as corpus:
+        assert [hit.document.page_content for hit in corpus.search("toad", k=1)] == ["Toad will steal a car"]
+        assert corpus.fingerprints().keys() == {"bare", "b"}
+
+
 def test_a_run_that_failed_is_made_again(tmp_path: Path) -> None:
     failing = ["Mole"]
 
@@ -419,6 +455,8 @@ def test_a_wrong_graph_or_measure_is_told_before_anything_runs(willows: Corpus) 
         evaluate({"a": quick(quote={"use": "qoute"})}, DATASET, Given(willows))
     with pytest.raises(EvaluateError, match="unknown measure"):
         evaluate({"a": quick()}, DATASET, Given(willows), retrieval=["best"])
+    with pytest.raises(EvaluateError, match="empty has no questions"):
+        evaluate({"a": quick()}, Dataset("empty", ()), Given(willows))
     with pytest.raises(EvaluateError, match="two graphs are called 'quick'"):
         evaluate(["quick", "quick"], DATASET, Given(willows))
     with pytest.raises(EvaluateError, match="there is no graph"):
@@ -437,6 +475,16 @@ def test_a_paired_interval_is_narrower_than_that_of_either_graph() -> None:
     gain, own = result["b"].less(result["a"], "token recall"), result["b"].estimate("token recall")
     assert gain.high - gain.low < (own.high - own.low) * 0.6
     assert gain.is_clear
+
+
+def test_runs_may_be_given_in_any_order_and_the_last_of_a_question_counts() -> None:
+    dataset = Dataset("d", tuple(Question(name, f"Who is {name}?", (name,)) for name in ("toad", "mole")))
+    runs = [answered("a", "mole", "rat"), answered("a", "mole", "mole"), answered("a", "toad", "a toad")]
+    result = Result.of(dataset, runs)
+    assert [record.question for record in result["a"].records] == ["toad", "mole"]
+    assert result["a"].mean("EM") == 1
+    with pytest.raises(EvaluateError, match="a has no run of the question 'toad' of d"):
+        Result.of(dataset, runs[:2])
 
 
 def answered(graph: str, question: str, words: str) -> Record:
@@ -474,6 +522,20 @@ def test_nodes_of_corpora_in_other_languages_share_nothing(tmp_path: Path, monke
 def test_values_of_other_types_are_not_the_same() -> None:
     values: list[Any] = [True, 1, 1.0, {}, [], (), "1", None]
     assert len({_identity(value) for value in values}) == len(values)
+
+
+@pytest.mark.model
+def test_graphs_that_share_an_llm_cost_what_they_cost_alone(willows: Corpus) -> None:
+    def cited(length: int) -> dict[str, Any]:
+        nodes = {"find": {"use": "lexical", "k": 1}, "draft": {"use": "cited", "max_answer_tokens": length}}
+        return {"nodes": nodes, "flow": ["start -> find -> draft -> end"]}
+
+    asked = Dataset("two", DATASET.questions[:2])
+    with load("embedded", n_ctx=1024) as llm:
+        together = evaluate({"a": cited(3), "b": cited(4)}, asked, Given(willows, llm))
+        alone = evaluate({"b": cited(4)}, asked, Given(willows, llm))
+    reused = [outcome.mean("tokens reused") for outcome in (together["a"], together["b"], alone["b"])]
+    assert reused == [0, 0, 0]
 
 
 @pytest.mark.model

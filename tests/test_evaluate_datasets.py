@@ -53,10 +53,18 @@ def test_json_lines_have_lists_of_answers_and_evidence(tmp_path: Path) -> None:
         ),
         ("a.jsonl", [{"question": ["Who?"]}], ":1: 'question' should be a text, not ['Who?']"),
         ("a.jsonl", [{"question": "Who?", "answers": [{}]}], ":1: 'answers' should hold texts, not {}"),
+        ("a.jsonl", [{"question": "Who?", "answer": [True]}], ":1: 'answer' should hold texts, not True"),
+        ("a.jsonl", [{"question": "Who?", "evidence": "a.md[10:5]"}], ":1: the span of 'a.md[10:5]' ends before"),
         ("a.jsonl", [{"question": "Who?", "answerable": "perhaps"}], ":1: 'answerable' should be yes or no"),
         ("a.jsonl", [{"id": 1, "question": "Who?"}, {"id": 1, "question": "What?"}], ":2: repeats the id '1'"),
         ("a.jsonl", [], ": has no questions"),
         ("a.csv", ["question,answer", "Who?,Toad,Rat"], ":2: has more cells than columns"),
+        (
+            "a.csv",
+            ["question,answer", "Who?,Toad", 'What?,"a car', "Where?,here"],
+            ":3: a cell is not what its quotes say",
+        ),
+        ("a.csv", ["question,answer", 'Who?,"Toad" himself'], ":2: a cell is not what its quotes say"),
         ("a.csv", ["answer", "Toad"], ":2: has no 'question' or 'query' or 'text'; it has answer"),
         ("a.xlsx", ["x"], ": should be a .csv, .tsv or .jsonl file"),
     ],
@@ -66,6 +74,11 @@ def test_what_is_wrong_is_told_with_its_line(tmp_path: Path, name: str, rows: li
     with pytest.raises(DatasetError) as caught:
         read_dataset(file)
     assert str(caught.value).startswith(f"{file}{told}")
+
+
+def test_a_number_is_an_answer(tmp_path: Path) -> None:
+    (question,) = read_dataset(write(tmp_path / "own.jsonl", {"question": "How many?", "answer": 1.5})).questions
+    assert question.answers == ("1.5",)
 
 
 def test_a_file_that_is_not_there_or_no_text_is_told(tmp_path: Path) -> None:
@@ -122,6 +135,17 @@ def test_a_judgment_of_nothing_known_is_told(beir: Path, row: str, told: str) ->
     with pytest.raises(DatasetError) as caught:
         read_dataset(beir)
     assert str(caught.value).startswith(f"{file}{told}")
+
+
+def test_judgments_without_a_header_are_told_and_so_are_none(beir: Path) -> None:
+    (beir / "qrels" / "train.tsv").unlink()
+    test = write(beir / "qrels" / "test.tsv", "q1\td1\t2")
+    with pytest.raises(DatasetError) as caught:
+        read_dataset(beir)
+    assert str(caught.value) == f"{test}:1: should begin with the columns query-id, corpus-id, score, not q1, d1, 2"
+    write(test, "query-id\tcorpus-id\tscore")
+    with pytest.raises(DatasetError, match="has no questions"):
+        read_dataset(beir)
 
 
 def test_musiques_paragraphs_are_the_documents(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from ragloom.rag.evaluate import EvaluateError, Found, Question, Record, Relevant
 from ragloom.rag.evaluate.bootstrap import auc, draws, interval, mean, once, percentile
 from ragloom.rag.evaluate.measures import score, wording
+from ragloom.rag.evaluate.measures.ranking import RETRIEVAL, check_measures
 from ragloom.rag.generate.types import Answer, Citation, Statement, unknown
 from ragloom.rag.graph import NodeTrace
 
@@ -107,6 +108,12 @@ def test_another_measure_may_be_asked_for_and_an_unknown_one_is_refused() -> Non
     assert score([pair], retrieval=["R@1"])[0]["R@1"] == 0.5
     with pytest.raises(EvaluateError, match="unknown measure 'precise'"):
         score([pair], retrieval=["precise"])
+
+
+def test_a_measure_that_cannot_be_calculated_is_refused_before_anything_runs() -> None:
+    check_measures(RETRIEVAL)
+    with pytest.raises(EvaluateError, match="the measure 'alpha_nDCG@10' cannot be calculated here"):
+        check_measures(["alpha_nDCG@10"])
 
 
 def test_two_names_of_one_measure_have_the_same_value() -> None:

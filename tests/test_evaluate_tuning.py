@@ -15,6 +15,7 @@ from ragloom.rag.evaluate.tuning.space import read_space
 from ragloom.rag.evaluate.tuning.writing import as_yaml
 from ragloom.rag.graph import RagGraph, load_spec
 from ragloom.stores import Corpus
+from ragloom.stores.types import Source
 
 pytest.importorskip("optuna", reason="the extra 'eval' is not installed")
 
@@ -89,6 +90,45 @@ def test_a_measure_of_which_less_is_better_is_made_small(corpus: Corpus) -> None
     assert found.best.value == min(trial.value for trial in found.trials)
 
 
+def test_settings_under_which_more_questions_fail_are_not_cheap_but_have_no_value(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search = Corpus.search
+
+    def fail(self: Corpus, query: str, *, k: int, **options: Any) -> Any:
+        if k == 1 and "Mole" in query:
+            raise ValueError("out of memory")
+        return search(self, query, k=k, **options)
+
+    monkeypatch.setattr(Corpus, "search", fail)
+    train, test = Dataset("train", DATASET.questions[:2]), Dataset("test", DATASET.questions[2:])
+    search_for = Search({"nodes.retrieve.k": [1]}, "ms p50", seconds=60)
+    found = tune(quick(), train, test, search_for, Given(fill(corpus)))
+    assert [trial.failed for trial in found.trials] == [0, 0.5]
+    assert math.isnan(found.trials[1].value)
+    assert found.best.settings == {}
+
+
+def test_settings_that_do_not_go_together_do_not_end_the_search(
+    corpus: Corpus, caplog: pytest.LogCaptureFixture
+) -> None:
+    nodes = {**quick()["nodes"], "fuse": {"use": "rrf", "of": ["retrieve"]}}
+    graph = {"nodes": nodes, "flow": ["start -> retrieve -> fuse -> evidence -> quote -> end"]}
+    space = {"nodes.fuse.use": ["rrf", "fuse"], "nodes.fuse.rank_constant": [20, 60]}
+    found = tuned(corpus, graph, space)
+    without = [trial for trial in found.trials if math.isnan(trial.value)]
+    assert [(len(found.trials), trial.failed) for trial in without] == [(5, 1), (5, 1)]
+    assert {trial.settings["nodes.fuse.use"] for trial in without} == {"fuse"}
+    assert [message.partition(" cannot be run: ")[0] for message in caplog.messages] == [
+        str(dict(trial.settings)) for trial in without
+    ]
+
+
+def test_more_reuse_is_better_and_fewer_tokens_are() -> None:
+    measures = ("tokens reused", "tokens in", "ms p95", "F1")
+    assert [Search({}, measure, seconds=1).is_lower_better for measure in measures] == [False, True, True, False]
+
+
 def test_what_trials_have_in_common_is_worked_out_once(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
     search = Corpus.search
@@ -135,6 +175,13 @@ def test_a_question_of_both_parts_is_refused(corpus: Corpus) -> None:
     assert tune(STRICT, *numbered, Search(SPACE, "F1", seconds=1, trials=1), Given(corpus)).trials
     with pytest.raises(EvaluateError, match="'MAP' cannot be told of this graph"):
         tune(STRICT, Dataset("bare", DATASET.questions[2:]), TEST, Search(SPACE, "MAP", seconds=1), Given(corpus))
+
+
+def test_documents_of_the_test_s_own_are_refused_without_a_corpus_that_has_them(corpus: Corpus) -> None:
+    train, test = (replace(each, documents=(Source(each.name, f"Of {each.name}."),)) for each in (TRAIN, TEST))
+    with pytest.raises(EvaluateError, match="test has other documents than train"):
+        tune(STRICT, train, test, Search(SPACE, "F1", seconds=1))
+    assert tune(STRICT, train, test, Search(SPACE, "F1", seconds=1, trials=1), Given(fill(corpus))).trials
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,21 @@ def answers() -> list[str]:
     return [alone(prompt) for prompt in PROMPTS]
 
 
+@pytest.mark.parametrize("kind", ["engine", "invariant"])
+def test_what_is_forgotten_is_evaluated_again_and_answered_the_same(kind: str, request: pytest.FixtureRequest) -> None:
+    engine: LlamaEngine = request.getfixturevalue(kind)
+    engine.forget()
+    first, again = (engine.generate([PROMPTS[0]], max_tokens=4)[0] for _ in range(2))
+    under_way = engine.stream("The capital of France is", max_tokens=24)
+    beginning = next(under_way).text
+    engine.forget()
+    forgotten = engine.generate([PROMPTS[0]], max_tokens=4)[0]
+    rest = "".join(delta.text for delta in under_way)
+    assert (first.reused, again.reused) == (0, first.prompt_tokens - 1)
+    assert (forgotten.reused, forgotten.text) == (0, first.text)
+    assert (beginning + rest).startswith(" Paris.")
+
+
 def test_answers_come_in_the_order_of_the_prompts(engine: LlamaEngine) -> None:
     france, japan = engine.generate(["The capital of France is", "The capital of Japan is"], max_tokens=3)
     assert france.text.startswith(" Paris")

@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ..._paths import expand_user
+from .errors import EvaluateError
 from .experiment import Experiment
 from .graphs import Given, Graphs, named, opened
 from .indexing import index_documents
@@ -62,12 +63,15 @@ def evaluate(
         on_progress: hears of documents that are indexed, and of each run that is done.
 
     Raises:
-        EvaluateError: two graphs have one name, there is no such measure, or `out` holds something else or is in use.
+        EvaluateError: there are no questions, two graphs have one name, there is no such measure, or `out` holds
+            something else or is in use.
         DatasetError: the dataset is missing or malformed.
         SpecError: something is wrong with a graph.
         MissingExtraError: relevant documents are known, but ir-measures is not installed.
     """
     data = dataset if isinstance(dataset, Dataset) else read_dataset(dataset)
+    if not data.questions:
+        raise EvaluateError(f"{data.name} has no questions; there is nothing to ask")
     specs = named(graphs)
     if any(question.relevant for question in data.questions):
         check_measures(retrieval)

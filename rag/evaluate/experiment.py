@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from ...errors import RagloomError
 from ..graph.rag_graph import RagGraph
 from ..graph.running.caching import digest
+from ..llm.base import ChatModel
 from .log import RunLog
 from .progress import Pace, Tell
 from .record import Record
@@ -19,6 +20,9 @@ _log = logging.getLogger(__name__)
 
 class Experiment:
     """Graphs that are put the same questions.
+
+    An LLM in this process forgets before each run what earlier ones asked it: else a graph would be the cheaper the
+    more alike the graphs before it were.
 
     ```python
     from ragloom import Corpus
@@ -43,6 +47,8 @@ class Experiment:
         kept = log.records if log else ()
         self._known = {(each.graph, each.made_with): each for each in kept if not each.error}
         self._made_with = {name: graph.fingerprint() for name, graph in graphs.items()}
+        self._answering = {name for name, graph in graphs.items() if _gives_answers(graph)}
+        self._llms = [llm for graph in graphs.values() for llm in graph.llms() if isinstance(llm, ChatModel)]
         self._fresh = set(graphs)
 
     def runs(self, questions: Sequence[Question], tell: Tell | None = None) -> Iterator[Record]:
@@ -69,16 +75,27 @@ class Experiment:
 
     def _run(self, name: str, question: Question) -> Record:
         made_with = self._made_of(name, question)
-        record = Record(graph=name, question=question.id, made_with=made_with, is_first=name in self._fresh)
+        record = Record(
+            graph=name,
+            question=question.id,
+            made_with=made_with,
+            gives_answers=name in self._answering,
+            is_first=name in self._fresh,
+        )
         self._fresh.discard(name)
         self._shared.begin()
+        for llm in self._llms:
+            llm.forget()
         try:
             state = self._graphs[name].invoke(question.text)
+            record = record.with_end(state, self._shared.priced(state.trace))
         except RagloomError as error:
             _log.info("%s failed on %s", name, question.id, exc_info=True)
             record = record.model_copy(update={"error": str(error)}).writable()
-        else:
-            record = record.with_end(state, self._shared.priced(state.trace))
         if self._log:
             self._log.append(record)
         return record
+
+
+def _gives_answers(graph: RagGraph) -> bool:
+    return any("answer" in node.type.writes for node in graph.plan.nodes.values() if node.type)

@@ -22,7 +22,7 @@ def index_documents(dataset: Dataset, folder: str | Path, *, on_progress: Tell |
     """Open the corpus of a dataset's documents in `folder`, and bring it up to date with them.
 
     Documents that are new, or have another text, are cut, embedded and added; what the dataset does not have is
-    deleted. A document's id becomes that of its source.
+    deleted. A document's id becomes that of its source; the title of one without a text is its text.
 
     Raises:
         EvaluateError: the dataset has no documents.
@@ -32,7 +32,7 @@ def index_documents(dataset: Dataset, folder: str | Path, *, on_progress: Tell |
         raise EvaluateError(f"{dataset.name} has questions but no documents; name a corpus to ask them of")
     corpus = Corpus(folder)
     known = corpus.fingerprints()
-    wanted = [_marked(source) for source in dataset.documents if source.text.strip()]
+    wanted = [_marked(source) for source in map(_with_text, dataset.documents) if source.text.strip()]
     if gone := known.keys() - {source.id for source in wanted}:
         corpus.delete(sources=sorted(gone))
     missing = [source for source in wanted if known.get(source.id) != source.fingerprint]
@@ -51,6 +51,10 @@ def index_documents(dataset: Dataset, folder: str | Path, *, on_progress: Tell |
 
     corpus.add(chunks, on_progress=tell)
     return corpus
+
+
+def _with_text(source: Source) -> Source:
+    return source if source.text.strip() else replace(source, text=source.title, title="")
 
 
 def _marked(source: Source) -> Source:

@@ -37,6 +37,8 @@ def read_dataset(path: str | Path, *, split: str = "", limit: int | None = None,
     """
     path = expand_user(path)
     dataset = _reader(path)(path)
+    if not dataset.questions:
+        raise DatasetError(path, "has no questions; of a dataset in BEIR's form only those count that are judged")
     if split:
         dataset = dataset.split(split)
     return dataset if limit is None else dataset.sample(limit, seed=seed)

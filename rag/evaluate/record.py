@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from ...stores.types import Hit
 from ..generate.types import Answer, Citation
 from ..graph.state import NodeTrace, RagState
+from .errors import EvaluateError
 
 
 class Found(BaseModel):
@@ -62,6 +63,7 @@ class Record(BaseModel):
         graph: the graph's name.
         question: the question's id.
         made_with: another text where the graph, what it works with, or the question is another.
+        gives_answers: whether the graph does, even where this run has failed before it could.
         answer: what was answered; None where the graph gives no answers.
         documents: those that the run ended with, best first.
         trace: what each node did; of results that graphs share, each has the cost of making them.
@@ -74,6 +76,7 @@ class Record(BaseModel):
     graph: str
     question: str
     made_with: str
+    gives_answers: bool = True
     answer: Answer | None = None
     documents: tuple[Found, ...] = ()
     trace: tuple[NodeTrace, ...] = ()
@@ -87,10 +90,17 @@ class Record(BaseModel):
         return " ".join(statement.text for statement in statements)
 
     def with_end(self, state: RagState, trace: Sequence[NodeTrace]) -> Record:
-        """The same with what the run ended with."""
-        documents = tuple(map(Found.of, state.documents))
-        whole = self.model_copy(update={"answer": state.answer, "documents": documents, "trace": tuple(trace)})
-        return whole.writable()
+        """The same with what the run ended with.
+
+        Raises:
+            EvaluateError: a node of one's own has put something into it that cannot be written down.
+        """
+        try:
+            documents = tuple(map(Found.of, state.documents))
+            whole = self.model_copy(update={"answer": state.answer, "documents": documents, "trace": tuple(trace)})
+            return whole.writable()
+        except (TypeError, ValueError) as error:
+            raise EvaluateError(f"what the run ended with cannot be written down: {error}") from error
 
     def writable(self) -> Record:
         """The same, with `?` for halves of characters, which an LLM may write and no file can hold."""
@@ -101,9 +111,9 @@ class Record(BaseModel):
         return self
 
     def as_line(self) -> bytes:
-        """The record as JSON in a line; NaN and infinite numbers are written as Python does.
+        """The record as JSON in a line; NaN and infinite numbers are written as Python does, NumPy's as Python's.
 
         Raises:
             UnicodeEncodeError: it has half a character.
         """
-        return json.dumps(self.model_dump(), ensure_ascii=False).encode()
+        return json.dumps(self.model_dump(warnings=False), ensure_ascii=False, default=float).encode()

@@ -32,7 +32,7 @@ _PERCENTILES = {"ms p50": percentile(50), "ms p95": percentile(95)}
 
 _COUNTED = ("failed", *(name for name in COSTS if name != "ms"))
 
-LOWER_IS_BETTER = frozenset({*COSTS, *_PERCENTILES, "failed"})
+LOWER_IS_BETTER = frozenset({*COSTS, *_PERCENTILES, "failed"} - {"tokens reused"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,15 +159,19 @@ class Result(Mapping[str, Outcome]):
 
     @classmethod
     def of(cls, dataset: Dataset, records: Sequence[Record], *, retrieval: Sequence[str] = RETRIEVAL) -> Result:
-        """Measure runs of graphs on the questions of a dataset."""
-        questions = {question.id: question for question in dataset.questions}
-        scores = score([(questions[record.question], record) for record in records], retrieval=retrieval)
+        """Measure runs of graphs on the questions of a dataset, in any order; of two runs the later one counts.
+
+        Raises:
+            EvaluateError: a graph was not asked every question.
+        """
+        runs = {(record.graph, record.question): record for record in records}
         outcomes = {}
         for name in dict.fromkeys(record.graph for record in records):
-            own = [(record, found) for record, found in zip(records, scores, strict=True) if record.graph == name]
-            outcomes[name] = Outcome(
-                name, dataset.questions, tuple(record for record, _ in own), tuple(found for _, found in own)
-            )
+            if missing := [each.id for each in dataset.questions if (name, each.id) not in runs]:
+                raise EvaluateError(f"{name} has no run of the question {missing[0]!r} of {dataset.name}")
+            pairs = [(question, runs[name, question.id]) for question in dataset.questions]
+            scores = score(pairs, retrieval=retrieval)
+            outcomes[name] = Outcome(name, dataset.questions, tuple(run for _, run in pairs), tuple(scores))
         return cls(dataset, outcomes)
 
     def __getitem__(self, name: str) -> Outcome:

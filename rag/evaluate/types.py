@@ -41,8 +41,13 @@ class Relevant:
 
         print(Relevant.read("leave.md[120:340]").start)  # -> 120
         ```
+
+        Raises:
+            EvaluateError: the span holds nothing.
         """
         match = _SPAN.fullmatch(text)
+        if match and int(match[2]) >= int(match[3]):
+            raise EvaluateError(f"the span of {text!r} ends before it begins; write leave.md[120:340]")
         return cls(match[1], int(match[2]), int(match[3])) if match else cls(text)
 
     def is_at(self, names: Sequence[str], start: int, end: int) -> bool:

@@ -31,6 +31,7 @@ from .spec import GraphSpec
 from .state import NodeTrace, RagState, Turn
 
 if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
     from langchain_core.runnables.graph import Graph
     from langchain_core.tools import BaseTool
     from langgraph.graph.state import CompiledStateGraph
@@ -137,6 +138,11 @@ class RagGraph(Runnable[GraphInput, RagState]):
         rules = [node.spec.model_dump(mode="json", exclude={"cache"}) for node in self._plan.nodes.values()]
         flow = [item if isinstance(item, str) else item.model_dump(mode="json") for item in self.spec.flow]
         return digest([release(), nodes, rules, flow])
+
+    def llms(self) -> list[BaseChatModel]:
+        """The LLMs that nodes use, loaded; those that differ in sampling alone are one model's."""
+        using = [name for name, node in self._plan.nodes.items() if node.needs_llm]
+        return [self._resources.context_of(name).llm for name in using]
 
     def get_name(self, suffix: str | None = None, *, name: str | None = None) -> str:
         """What traces call it."""

@@ -123,6 +123,17 @@ class ChatModel(BaseChatModel):
     ) -> NDArray[np.float32]:
         """Score as `score_next` does; the event loop goes on, and a cancelled task ends what it asked for."""
 
+    def forget(self) -> None:
+        """Forget the prompts of calls that have ended, so that the next one costs what it would cost first.
+
+        What a server remembers, it does: only models in this process forget.
+
+        Raises:
+            EngineClosed: the model was closed.
+        """
+        if "attention" in self.gives:
+            self.engine.forget()
+
     @abstractmethod
     def close(self) -> None:
         """Free what the model holds in this process; a second call does nothing."""

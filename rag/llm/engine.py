@@ -110,9 +110,11 @@ class LlamaEngine:
             )
             undo.callback(context.close)
             reuse = weights.keeps_every_token
-            cache = SequenceCache(context, n_seqs=2 * n_seqs, n_cells=self.n_ctx, reuse=reuse, ordered=batch_invariant)
+            self._cache = SequenceCache(
+                context, n_seqs=2 * n_seqs, n_cells=self.n_ctx, reuse=reuse, ordered=batch_invariant
+            )
             self._reader = LazyReader(weights, n_ctx=self.n_ctx, threads=threads)
-            self._owner = Owner(weights, context, Scheduler(context, cache, n_seqs=n_seqs), self._reader)
+            self._owner = Owner(weights, context, Scheduler(context, self._cache, n_seqs=n_seqs), self._reader)
             undo.pop_all()
 
     def generate(self, requests: Sequence[Request | Text], **sampling: Unpack[SamplingOptions]) -> list[Completion]:
@@ -294,6 +296,16 @@ class LlamaEngine:
     def stats(self) -> EngineStats:
         """What the engine has done since it was made, and what it has to do."""
         return self._owner.stats()
+
+    def forget(self) -> None:
+        """Forget the prompts of requests that have ended: the next one is evaluated whole, as by a new engine.
+
+        Whoever measures what prompts cost calls it before each. Requests under way go on.
+
+        Raises:
+            EngineClosed: the engine was closed.
+        """
+        self._owner.call(lambda _: self._cache.forget_idle(), self)
 
     def close(self) -> None:
         """Free the memory; requests under way end with `EngineClosed`. A second call does nothing."""

@@ -16,6 +16,8 @@ from .lines import Row, json_rows, table_rows
 
 CORPUS = "corpus.jsonl"
 
+_COLUMNS = ("query-id", "corpus-id", "score")
+
 
 def read_beir(folder: Path) -> Dataset:
     """Read the questions of every split that are judged, and the documents.
@@ -49,7 +51,7 @@ def _of_split(folder: Path, file: Path, documents: dict[str, Row]) -> list[Quest
         row.text("_id"): row.text("text") for row in json_rows(own if own.is_file() else folder / "queries.jsonl")
     }
     judged: dict[str, list[Relevant]] = {}
-    for row in table_rows(file, "\t"):
+    for row in table_rows(file, "\t", _COLUMNS):
         query, document, grade = row.text("query-id"), row.text("corpus-id"), row.text("score")
         if query not in queries:
             raise row.error(f"judges the query {query!r}, which is in no file of queries")

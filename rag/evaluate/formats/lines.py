@@ -7,7 +7,7 @@ import gzip
 import io
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,11 +64,12 @@ class Row:
         Raises:
             DatasetError: it holds something else.
         """
-        value = self.first(*names)
+        name = next((name for name in names if self.first(name) is not None), names[0])
+        value = self.first(name)
         values = [] if value is None else value if isinstance(value, list) else [value]
         for each in values:
-            if not isinstance(each, str | int) or isinstance(each, bool):
-                raise self.error(f"{names[0]!r} should hold texts, not {short(each)}")
+            if not isinstance(each, str | int | float) or isinstance(each, bool):
+                raise self.error(f"{name!r} should hold texts, not {short(each)}")
         return [str(each) for each in values]
 
     def numbers(self, name: str) -> list[int]:
@@ -141,19 +142,28 @@ def json_list(file: Path) -> list[Row]:
     return Row(file, 1, {"the file": found}).several("the file")
 
 
-def table_rows(file: Path, delimiter: str | None = None) -> Iterator[Row]:
+def table_rows(file: Path, delimiter: str | None = None, columns: Sequence[str] = ()) -> Iterator[Row]:
     """The rows of a table whose first row names the columns; by default commas, semicolons or tabs separate them.
 
     Raises:
-        DatasetError: it cannot be read, or a row has more cells than there are columns.
+        DatasetError: it cannot be read, `columns` are not all in its first row, a row has more cells than there are
+            columns, or a quote is not closed.
     """
     text = read_text(file)
     header = text.partition("\n")[0]
-    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter or max(",;\t", key=header.count))
+    delimiter = delimiter or max(",;\t", key=header.count)
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    begun = 1
     try:
+        found = reader.fieldnames or ()
+        if not set(columns) <= set(found):
+            raise DatasetError(file, f"should begin with the columns {', '.join(columns)}, not {', '.join(found)}", 1)
+        begun = reader.line_num + 1
         for fields in reader:
             if None in fields:
                 raise DatasetError(file, "has more cells than columns; put quotes around a cell", reader.line_num)
             yield Row(file, reader.line_num, {name.strip(): (cell or "").strip() for name, cell in fields.items()})
+            begun = reader.line_num + 1
     except csv.Error as error:
-        raise DatasetError(file, str(error), reader.line_num) from error
+        message = f"a cell is not what its quotes say ({error}); close them, and write two for one within a cell"
+        raise DatasetError(file, message, begun) from error

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..errors import DatasetError
+from ..errors import DatasetError, EvaluateError
 from ..types import Dataset, Question, Relevant
 from .lines import Row, json_rows, table_rows
 
@@ -64,10 +64,17 @@ def _question(row: Row, *, is_table: bool) -> tuple[Row, Question]:
         id=row.text("id", "_id") if row.first("id", "_id") is not None else str(row.line),
         text=row.text("question", "query", "text"),
         answers=tuple(values("answers", "answer")),
-        relevant=tuple(map(Relevant.read, values("evidence"))),
+        relevant=tuple(_relevant(row, each) for each in values("evidence")),
         answerable=_is_answerable(row),
         split="" if row.first("split") is None else row.text("split"),
     )
+
+
+def _relevant(row: Row, written: str) -> Relevant:
+    try:
+        return Relevant.read(written)
+    except EvaluateError as error:
+        raise row.error(str(error)) from error
 
 
 def _is_answerable(row: Row) -> bool:

@@ -65,24 +65,28 @@ def ranking(question: Question, documents: Sequence[Found]) -> Mapping[str, floa
 
 
 def check_measures(names: Sequence[str]) -> None:
-    """Refuse measures that there are not, before anything runs.
+    """Refuse measures that there are not, or that cannot be calculated here, before anything runs.
 
     Raises:
-        EvaluateError: there is no such measure.
+        EvaluateError: there is no such measure, or it needs a program or judgments that are not there.
         MissingExtraError: ir-measures is not installed.
     """
     for name in names:
-        _parsed(name)
+        measure = _parsed(name)
+        try:
+            list(_library().iter_calc([measure], {"question": {"document": 1}}, {"question": {"document": 1.0}}))
+        except Exception as error:  # measures come from many libraries, each with errors of its own
+            raise EvaluateError(f"the measure {name!r} cannot be calculated here: {error}") from error
 
 
 def is_measure(name: str) -> bool:
-    """Whether this is a measure of rankings, such as `nDCG@5`.
+    """Whether this is a measure of rankings that can be calculated here, such as `nDCG@5`.
 
     Raises:
         MissingExtraError: ir-measures is not installed.
     """
     try:
-        _parsed(name)
+        check_measures([name])
     except EvaluateError:
         return False
     return True

@@ -11,8 +11,10 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+import numpy as np
 
 from ...graph.errors import GraphError
 from ...graph.spec import GraphSpec
@@ -34,13 +36,25 @@ class Trial:
 
     Attributes:
         settings: by path; empty for the graph as it is written.
-        value: of the measure that is tuned for; NaN where it cannot be told, as where nothing was answered.
+        value: of the measure that is tuned for; NaN where it cannot be told, as where nothing was answered, and where
+            more questions failed than of the graph as it is written, for a run that fails costs nothing.
+        failed: share of questions that failed; 1 where the settings do not go together.
         drawn: the value for each draw of questions, shape (draws,): what intervals are made from.
     """
 
     settings: Settings
     value: float
+    failed: float
     drawn: Floats = field(repr=False)
+
+    @classmethod
+    def of(cls, settings: Settings, outcome: Outcome, measure: str) -> Trial:
+        """What came of a graph with these settings."""
+        return cls(settings, outcome.mean(measure), outcome.mean("failed"), outcome.drawn(measure))
+
+    def without_value(self) -> Trial:
+        """The same where the measure cannot be told."""
+        return replace(self, value=math.nan, drawn=np.full_like(self.drawn, math.nan))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +90,8 @@ class Search:
 def trials(spec: GraphSpec, search: Search, run: RunGraph) -> Iterator[Trial]:
     """Try the graph as it is written, then other settings, until the budget is spent or all have been tried.
 
+    Settings that do not go together are a trial without a value, and a warning tells of them.
+
     Raises:
         SpaceError: the graph cannot have what the space says.
         EvaluateError: the measure cannot be told of this graph on these questions.
@@ -83,26 +99,30 @@ def trials(spec: GraphSpec, search: Search, run: RunGraph) -> Iterator[Trial]:
     """
     dimensions = read_space(search.space, spec)
     suggestions = Suggestions(dimensions, lower_is_better=search.is_lower_better, most=search.trials, seed=search.seed)
-    first = run(spec, math.inf)
-    assert first is not None
-    if search.measure not in first.measures:
-        raise EvaluateError(f"{search.measure!r} cannot be told of this graph; it has: {', '.join(first.measures)}")
-    yield Trial({}, first.mean(search.measure), first.drawn(search.measure))
+    outcome = run(spec, math.inf)
+    assert outcome is not None
+    if search.measure not in outcome.measures:
+        raise EvaluateError(f"{search.measure!r} cannot be told of this graph; it has: {', '.join(outcome.measures)}")
+    yield (first := Trial.of({}, outcome, search.measure))
     deadline = time.monotonic() + search.seconds
     while time.monotonic() < deadline and (settings := suggestions.next()) is not None:
-        trial = _tried(spec, settings, run, search.measure, deadline)
+        trial = _tried(spec, settings, search.measure, first, lambda spec: run(spec, deadline))
         if trial is None:
             return
         suggestions.tell(trial.value)
         yield trial
 
 
-def _tried(spec: GraphSpec, settings: Settings, run: RunGraph, measure: str, deadline: float) -> Trial | None:
+def _tried(
+    spec: GraphSpec, settings: Settings, measure: str, first: Trial, run: Callable[[GraphSpec], Outcome | None]
+) -> Trial | None:
     try:
-        outcome = run(changed(spec, settings), deadline)
+        outcome = run(changed(spec, settings))
     except GraphError as error:
-        raise EvaluateError(f"{dict(settings)} cannot be run: {error}") from error
+        _log.warning("%s cannot be run: %s", dict(settings), error)
+        return replace(first, settings=settings, failed=1.0).without_value()
     if outcome is None:
         _log.info("out of time: %s", settings)
         return None
-    return Trial(settings, outcome.mean(measure), outcome.drawn(measure))
+    trial = Trial.of(settings, outcome, measure)
+    return trial.without_value() if trial.failed > first.failed else trial

@@ -98,16 +98,20 @@ def tune(
 
     Raises:
         SpaceError: the graph cannot have what the space says.
-        EvaluateError: a question is in both `train` and `test`, or the measure cannot be told.
+        EvaluateError: a question is in both `train` and `test`, they have other documents and there is no corpus, or
+            the measure cannot be told.
         MissingExtraError: optuna is not installed.
     """
     spec = load_spec(graph)
+    given = given or Given()
     read_space(search.space, spec)
     _check_apart(train, test)
+    if given.corpus is None and test.documents not in ((), train.documents):
+        raise EvaluateError(f"{test.name} has other documents than {train.name}; give both a corpus of all of them")
     _check_told(search.measure, test)
     with ExitStack() as closing:
         folder = Path(closing.enter_context(TemporaryDirectory(prefix="ragloom-")))
-        bench = _Bench(closing.enter_context(with_documents(given or Given(), train, folder)), search.measure)
+        bench = _Bench(closing.enter_context(with_documents(given, train, folder)), search.measure)
         base = closing.enter_context(bench.open(spec))
         done = []
         for trial in trials(spec, search, partial(bench.run, train, base)):

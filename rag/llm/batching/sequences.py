@@ -123,6 +123,15 @@ class SequenceCache:
         elif not self._ordered:
             self._keep_little()
 
+    def forget_idle(self) -> None:
+        """Forget what nobody extends."""
+        idle = [sequence for sequence in self._all if not sequence.busy]
+        if len(idle) == len(self._all):
+            self.clear()
+        else:
+            for sequence in idle:
+                self._forget(sequence)
+
     def clear(self) -> None:
         """Forget everything, also what busy sequences hold."""
         self._context.clear()
