@@ -174,7 +174,7 @@ def test_a_defect_fails_what_is_under_way_and_not_whoever_asks_next(caplog: pyte
         whole = engine.generate(["Once upon a time"], max_tokens=4)[0].text
         beside = engine.stream(ENDLESS)
         next(beside)
-        strange = engine._owner.run(partial(Scoring, [1.5, 2.5], np.array([1]), None), engine)
+        strange = engine._owner.run(partial(Scoring, [1.5, 2.5], np.array([1]), None, None), engine)
         caught = []
         for results in (strange, beside):
             with pytest.raises(ModelError, match="the engine failed at this request or one beside it: ") as told:
