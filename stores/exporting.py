@@ -61,15 +61,15 @@ def _export(model: SentenceTransformer, sha256: str, place: Place) -> None:
     part = place.path.with_suffix(f".{os.getpid()}.part")
     try:
         _write(model, _card(model, sha256, place), part)
+        if not part.is_file():
+            raise FileNotFoundError(f"{part.name} went away")  # the cache was cleared meanwhile
         _compare(model, ExportedModel(part))
         with part.open("rb+") as file:
             os.fsync(file.fileno())
         part.replace(place.path)
     except (OSError, MemoryError, ImportError):
         raise
-    except Exception as error:  # the exporter raises whatever a model's code does when it is traced
-        if not isinstance(error, ValueError) and not part.is_file():
-            raise OSError(f"{part.name} went away") from error  # the cache was cleared meanwhile
+    except Exception as error:  # noqa: BLE001 - the exporter raises whatever a model's code does when it is traced
         reason = str(error).split("\n", 1)[0]
         _log.warning("queries are embedded by torch, which is slower; the model cannot be exported: %s", reason)
         place.refused.write_text(f"{place.stamp}\n{reason}\n", "utf-8")

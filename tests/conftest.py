@@ -17,7 +17,9 @@ sys.path.append(str(Path(__file__).parent))  # `fakes` is importable whatever fo
 from command import AS_EMBEDDER, here
 from corpus_worker import Workers
 from fakes import HashingEmbedder
+from memories import Clock, lived
 from ragloom.stores import Corpus
+from ragloom.stores.memory import Group, Memory
 
 # What a shell starts in the background ignores Ctrl-C, and so do its children; tests interrupt both.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -83,6 +85,19 @@ def index(scripted_command: None, tmp_path: Path, pages: Path) -> Path:
     """What the command made of `pages`."""
     assert here("ingest", pages, "--into", tmp_path / "index").code == 0
     return tmp_path / "index"
+
+
+@pytest.fixture
+def memory(tmp_path: Path) -> Iterator[Memory]:
+    """An empty memory; its clock moves on by itself."""
+    with Memory(tmp_path / "memory.sqlite3", embedder=HashingEmbedder(), now=Clock()) as opened:
+        yield opened
+
+
+@pytest.fixture
+def group(memory: Memory) -> Group:
+    """What Ann lived through."""
+    return lived(memory.group("ann"))
 
 
 @pytest.fixture(scope="session")

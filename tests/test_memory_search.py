@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import HashingEmbedder
-from memories import Clock, day, facts, lived
+from memories import day, facts
 from ragloom.stores.memory import Entity, Fact, Group, Interval, Memory
 from ragloom.stores.memory.errors import MemoryValueError, NaiveDatetimeError, NotInGroupError
-
-
-@pytest.fixture
-def memory(tmp_path: Path) -> Iterator[Memory]:
-    with Memory(tmp_path / "memory.sqlite3", embedder=HashingEmbedder(), now=Clock()) as opened:
-        yield opened
-
-
-@pytest.fixture
-def group(memory: Memory) -> Group:
-    return lived(memory.group("ann"))
 
 
 def test_a_hit_is_an_episode_a_fact_or_an_entity_and_says_why(group: Group) -> None:

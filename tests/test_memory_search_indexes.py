@@ -4,28 +4,15 @@ from __future__ import annotations
 
 import string
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from fakes import HashingEmbedder
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from memories import Clock, day, facts, lived
+from memories import Clock, day, facts
 from ragloom.stores.memory import Episode, Fact, Group, Memory
 from ragloom.stores.memory.reading.meaning import KeptVectors
 from ragloom.stores.memory.reading.words import by_words
-
-
-@pytest.fixture
-def memory(tmp_path: Path) -> Iterator[Memory]:
-    with Memory(tmp_path / "memory.sqlite3", embedder=HashingEmbedder(), now=Clock()) as opened:
-        yield opened
-
-
-@pytest.fixture
-def group(memory: Memory) -> Group:
-    return lived(memory.group("ann"))
-
 
 QUERIES = st.lists(
     st.sampled_from(['"', "'", "OR", "NEAR(", "*", ";--", "DROP TABLE facts", "terms:", "^", "(", "{", "%s", "?", "\0"])

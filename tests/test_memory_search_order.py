@@ -2,29 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 
-import pytest
-from fakes import HashingEmbedder
 from langchain_core.documents import Document
-from memories import Clock, day, facts, lived
+from memories import day, facts
 from ragloom.stores.memory import Episode, Group, Interval, Memory
 from ragloom.stores.memory.reading import recipes
 from ragloom.stores.memory.reading.conversation import neighbours
-
-
-@pytest.fixture
-def memory(tmp_path: Path) -> Iterator[Memory]:
-    with Memory(tmp_path / "memory.sqlite3", embedder=HashingEmbedder(), now=Clock()) as opened:
-        yield opened
-
-
-@pytest.fixture
-def group(memory: Memory) -> Group:
-    return lived(memory.group("ann"))
 
 
 def test_a_conversations_neighbours_are_found(memory: Memory) -> None:

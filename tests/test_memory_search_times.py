@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
-from fakes import HashingEmbedder
-from memories import Clock, day, facts, lived
+from memories import day, facts
 from ragloom.stores.memory import Entity, Group, Interval, Memory
 from ragloom.stores.memory.errors import NotInGroupError
 from ragloom.stores.memory.instants import from_micros
-
-
-@pytest.fixture
-def memory(tmp_path: Path) -> Iterator[Memory]:
-    with Memory(tmp_path / "memory.sqlite3", embedder=HashingEmbedder(), now=Clock()) as opened:
-        yield opened
-
-
-@pytest.fixture
-def group(memory: Memory) -> Group:
-    return lived(memory.group("ann"))
 
 
 def test_only_facts_that_hold_now_are_found_unless_others_are_asked_for(group: Group) -> None:

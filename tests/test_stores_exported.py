@@ -126,6 +126,17 @@ def test_a_model_that_reads_long_texts_is_left_to_torch(cache: Path, monkeypatch
     assert "it reads 256 tokens of a text, more than 128" in next(cache.glob("*.refused")).read_text()
 
 
+def test_a_model_that_cannot_be_traced_is_refused_once(
+    model: SentenceTransformer, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def untraceable(*_: object, **__: object) -> None:
+        raise RuntimeError("no such operator")
+
+    monkeypatch.setattr(torch.onnx, "export", untraceable)
+    assert_same_vectors(Embedder(dtype="float32"), model)
+    assert next(cache.glob("*.refused")).read_text().splitlines()[1] == "no such operator"
+
+
 def test_a_damaged_export_is_made_anew(folder: Path, model: SentenceTransformer, cache: Path) -> None:
     cache.mkdir(parents=True)
     Place.of(folder).path.write_bytes(b"not a model")
