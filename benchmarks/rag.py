@@ -49,6 +49,7 @@ def main() -> None:
         path = given.state or read_settings().cache / "benchmarks" / "rag" / f"{digest[:12]}.jsonl"
         bench = Bench.of(given.data, llm, path.parent, split=given.split, limit=given.limit)
         state = State(path)
+        print(state)
         failed = [] if given.report else [each for part in parts for each in do_all(PARTS[part][0](bench), state)]
         _tell(bench, state, parts, is_whole=given.split == "report" and given.limit is None, model=given.model)
     if failed:

@@ -165,6 +165,7 @@ def main() -> None:
     with load(given.model) as llm:
         folder = read_settings().cache / "benchmarks" / "queries"
         state = State(given.state or folder / f"{model_digest(llm.engine.file)[:12]}.jsonl")
+        print(state)
         chosen = {key: queries[key] for key in order[: given.limit]}
         bench = Bench(corpus, llm, chosen, qrels, state, given.split)
         methods = [each for each in bench.methods() if given.method in (None, each.name) or each.name == BASELINE[0]]

@@ -45,6 +45,7 @@ def main() -> None:
         methods = Methods(llm, path.parent, given.cross_encoder)
         bench = Bench(sets, methods, given.split == "train", given.model, given.method)
         state = State(path)
+        print(state)
         failed = [] if given.report else measure(bench, state, given.part or list(PARTS))
         _tell(bench, state, given)
     if failed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,6 +33,14 @@ class State:
         for line in lines.splitlines():
             row = json.loads(line)
             self._rows[Key(*row.pop("key"))] = row
+
+    def __str__(self) -> str:
+        """What is there before anything is measured, for it does not know which code measured it."""
+        if not self._rows:
+            return f"nothing is measured yet; results go to {self._path}"
+        last = datetime.fromtimestamp(self._path.stat().st_mtime, UTC)
+        kept = f"{len(self._rows):,} results, the last of {last:%Y-%m-%d %H:%M} UTC, are kept from {self._path}"
+        return f"{kept}; remove it to measure everything anew"
 
     def __contains__(self, key: Key) -> bool:
         return key in self._rows

@@ -19,6 +19,7 @@ def test_a_line_that_was_cut_off_is_measured_again(tmp_path: Path) -> None:
 
     path = tmp_path / "state.jsonl"
     keys = [Key("times", "some", "ICR", "", query) for query in "abc"]
+    assert "nothing is measured yet" in str(State(path))
     State(path).add(keys[0], ms=1.0)
     with path.open("a", encoding="utf-8") as file:
         file.write('{"key": ["times", "some", "ICR", "", "b"], "ms"')
@@ -26,6 +27,7 @@ def test_a_line_that_was_cut_off_is_measured_again(tmp_path: Path) -> None:
     assert keys[0] in state
     assert keys[1] not in state
     state.add(keys[2], ms=3.0)
+    assert "2 results, the last of 20" in str(State(path))
     assert State(path).of("times", "some", "ICR", "") == {"a": {"ms": 1.0}, "c": {"ms": 3.0}}
 
 
