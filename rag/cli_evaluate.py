@@ -59,14 +59,14 @@ def eval_command(
 
 def show_table(display: Display, result: Result) -> None:
     """Every figure with its interval, and how far it is from the first graph's; a star where that is hardly chance."""
-    from .evaluate.report.page import number, span
+    from .evaluate.report.page import number, span, told_once
 
     columns = ["measure", "graph", "value", "95%"]
     if len(result) > 1:
         columns += [f"less {result.first.name}", "95% of that"]
-    rows = []
-    for row in result.table():
-        cells = [row["measure"], row["graph"], number(row["value"]), span(row["low"], row["high"])]
+    told, rows = result.table(), []
+    for measure, row in zip(told_once([row["measure"] for row in told]), told, strict=True):
+        cells = [measure, row["graph"], number(row["value"]), span(row["low"], row["high"])]
         if "difference" in row:
             low, high = row["difference low"], row["difference high"]
             cells += [number(row["difference"]) + (" *" if low > 0 or high < 0 else ""), span(low, high)]

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from html import escape
 
-_NUMBER = re.compile(r"[-+]?[\d,]*\.?\d+")
+_NUMBER = re.compile(r"(<b>)?[-+]?[\d,]*\.?\d+(</b>)?")
 
 
 class Markup(str):
@@ -34,7 +34,7 @@ def joined(content: Iterable[object]) -> Markup:
 
 
 def table(head: Iterable[object], rows: Iterable[Iterable[object]]) -> Markup:
-    """A table; cells that are numbers have the class `number`."""
+    """A table; cells that are numbers, bold or not, have the class `number`."""
     top = element("tr", *(element("th", cell) for cell in head))
     body = (element("tr", *map(_cell, row)) for row in rows)
     return element("table", element("thead", top), element("tbody", *body))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,11 @@ td { font-variant-numeric: tabular-nums; }
 td.number { text-align: right; }
 details { border: 1px solid #ddd; border-radius: 4px; padding: .3rem .8rem; margin: .4rem 0; }
 svg { max-width: 100%; height: auto; }
-.clear { font-weight: bold; }
 """)
+
+_LEGEND = (
+    "Intervals: 95%, by the bootstrap; bold: hardly chance, the interval of the difference does not hold 0."
+)
 
 
 def write(result: Result, file: str | Path) -> Path:
@@ -46,7 +50,7 @@ def page(result: Result) -> str:
     title = f"{result.dataset.name}: {count(len(result.dataset), 'question')}"
     parts = [
         element("h1", title),
-        element("p", f"{', '.join(result)}; {datetime.now(UTC):%Y-%m-%d %H:%M} UTC. Intervals: 95%, by the bootstrap."),
+        element("p", f"{', '.join(result)}; {datetime.now(UTC):%Y-%m-%d %H:%M} UTC. {_LEGEND}"),
         element("h2", "Figures"),
         _figures(result),
         *(_plots(result, main) if main else ()),
@@ -90,22 +94,28 @@ def _compared(result: Result, measures: list[str]) -> list[Markup]:
 
 def _figures(result: Result) -> Markup:
     head = ["measure", "graph", "value", "95%", f"less {result.first.name}", "95%"]
-    return table(head, map(_row, result.table()))
+    rows = result.table()
+    return table(head, map(_row, told_once([row["measure"] for row in rows]), rows))
 
 
-def _row(row: dict[str, Any]) -> list[object]:
-    cells: list[object] = [row["measure"], row["graph"], number(row["value"]), span(row["low"], row["high"])]
+def _row(measure: str, row: dict[str, Any]) -> list[object]:
+    cells: list[object] = [measure, row["graph"], number(row["value"]), span(row["low"], row["high"])]
     if "difference" not in row:
         return [*cells, "", ""]
     low, high = row["difference low"], row["difference high"]
     gain = number(row["difference"])
-    return [*cells, element("span", gain, **{"class": "clear"}) if low > 0 or high < 0 else gain, span(low, high)]
+    return [*cells, element("b", gain) if low > 0 or high < 0 else gain, span(low, high)]
 
 
 def _nodes(outcome: Outcome) -> Markup:
     rows = [[each["node"], each["runs"], *(f"{each[key]:,.1f}" for key in list(each)[2:])] for each in outcome.nodes()]
     head = ["node", "runs", "ms p50", "ms p95", "tokens in", "reused", "tokens out"]
     return element("section", element("h3", outcome.name), table(head, rows))
+
+
+def told_once(names: Sequence[str]) -> list[str]:
+    """The cells of a column of names: what the row above says is left blank."""
+    return ["" if name == above else name for above, name in zip(["", *names], names, strict=False)]
 
 
 def number(value: float) -> str:

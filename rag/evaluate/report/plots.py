@@ -40,6 +40,9 @@ def check_installed() -> None:
         raise MissingExtraError("matplotlib", "eval") from error
 
 
+_FAR_APART = 10
+"""Times of which one is more than so many times another are drawn on a logarithmic axis."""
+
 _IN_A_ROW = 3
 """So many plots stand beside each other, with letters that can still be read."""
 
@@ -76,6 +79,10 @@ def quality_and_latency(result: Result, measure: str) -> Markup:
         )
     if with_times:
         axes.legend()  # names beside the points would lie over each other
+        times = [outcome.mean("ms p50") for outcome in with_times]
+        if min(times) > 0 and max(times) > _FAR_APART * min(times):
+            axes.set_xscale("log")
+            axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.set_xlabel("ms for a question, median")
     axes.set_ylabel(measure)
     axes.margins(0.2)
