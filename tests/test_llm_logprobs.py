@@ -125,6 +125,16 @@ def test_a_bias_forbids_and_forces_tokens(llm: ChatLocal) -> None:
         assert biased.invoke("Hi").text == "BlueBlue"
 
 
+def test_a_penalty_ends_a_repetition(llm: ChatLocal) -> None:
+    blue, red = (llm.engine.tokenize(word)[0] for word in ("Blue", "Red"))
+    forced: dict[str, Any] = {"logit_bias": {blue: 100, red: 90}, "max_tokens": 40}
+    assert llm.invoke("Hi", **forced).text == "Blue" * 40
+    words = llm.invoke("Hi", frequency_penalty=2, **forced).text
+    assert words.startswith("Blue")
+    assert words.count("Blue") > words.count("Red") > 5
+    assert llm.invoke("Hi", presence_penalty=2, logit_bias={blue: 100}, max_tokens=40).text == "Blue" * 40
+
+
 @pytest.mark.parametrize("option", [{"top_k": 1}, {"min_p": 1.0}, {"top_p": 1e-6}])
 def test_drawing_from_one_token_only_is_taking_the_likeliest(llm: ChatLocal, option: dict[str, Any]) -> None:
     wild: dict[str, Any] = {"temperature": 3.0, "top_p": 1.0, "seed": 1}

@@ -196,12 +196,13 @@ def test_a_server_has_no_attention() -> None:
 
 def test_options_that_openai_does_not_know_are_sent_if_they_are_asked_for(server: Server) -> None:
     load(server.url).invoke("Hi")
-    assert not {"top_k", "min_p", "logit_bias"} & server.requests[-1].keys()
+    assert not {"top_k", "min_p", "logit_bias", "frequency_penalty", "presence_penalty"} & server.requests[-1].keys()
     llm = load(server.url, top_k=5, min_p=0.1, logit_bias={7: -100})
     llm.invoke("Hi")
     assert (server.requests[-1]["top_k"], server.requests[-1]["min_p"]) == (5, 0.1)
     assert server.requests[-1]["logit_bias"] == {"7": -100}
-    load(server.url, logit_bias={7: 2.5}).invoke("Hi")
+    load(server.url, logit_bias={7: 2.5}, frequency_penalty=0.5).invoke("Hi")
+    assert server.requests[-1]["frequency_penalty"] == 0.5
     assert server.requests[-1]["logit_bias"] == {"7": 2.5}
     llm.invoke("Hi", top_k=3)
     assert server.requests[-1]["top_k"] == 3

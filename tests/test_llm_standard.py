@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import pytest
+from langchain_core.exceptions import OutputParserException
 from langchain_core.language_models import BaseChatModel
 from langchain_tests.integration_tests import ChatModelIntegrationTests
 from langchain_tests.unit_tests import ChatModelUnitTests
@@ -30,8 +31,9 @@ class TestChatLocalIntegration(ChatModelIntegrationTests):
 
     @property
     def chat_model_params(self) -> dict[str, Any]:
-        """At temperature 0 so small a model repeats itself within a string until it is cut off."""
-        return {"n_ctx": 2048, "max_tokens": 300, "temperature": 0.7, "seed": 3, "batch_invariant": True}
+        """At temperature 0, and without a penalty, so small a model may repeat itself until it is cut off."""
+        asked = {"n_ctx": 2048, "max_tokens": 300, "temperature": 0.7, "frequency_penalty": 0.5, "seed": 3}
+        return {**asked, "batch_invariant": True}
 
     @property
     def supports_json_mode(self) -> bool:
@@ -57,6 +59,15 @@ class TestChatLocalIntegration(ChatModelIntegrationTests):
     @property
     def supports_model_override(self) -> bool:
         return False  # the weights are loaded once; another model is another ChatLocal
+
+    @pytest.mark.xfail(
+        reason="whether a model of 135M parameters writes the two names that it is told, where no schema holds it to "
+        "them, is luck, which another CPU's rounding changes; that it writes JSON is in tests/test_llm_structured.py",
+        raises=OutputParserException,
+        strict=False,
+    )
+    def test_json_mode(self, model: BaseChatModel) -> None:
+        super().test_json_mode(model)
 
     @pytest.mark.xfail(
         reason="free to answer or to call, a model of 135M parameters tells the weather in prose instead of calling; "

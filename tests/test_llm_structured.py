@@ -80,6 +80,13 @@ def test_asking_the_grammar_about_one_token_first_changes_no_answer(
     assert asked.invoke("Name three colours.") == quick
 
 
+def test_a_penalty_counts_what_the_grammar_let_through(llm: ChatLocal) -> None:
+    words = {"type": "array", "items": {"enum": ["cat", "dog"]}, "minItems": 24, "maxItems": 24}
+    schema = {"type": "object", "properties": {"words": words}, "required": ["words"]}
+    found = llm.with_structured_output(schema).invoke("Write cat again and again.", frequency_penalty=2)
+    assert 24 > found["words"].count("cat") > 0
+
+
 def test_models_and_typed_dicts_say_what_comes_out(llm: ChatLocal) -> None:
     animal = llm.with_structured_output(Animal, temperature=1.0, seed=3).invoke("What purrs? Name its kind and legs.")
     assert isinstance(animal, Animal)

@@ -28,6 +28,8 @@ class SamplingOptions(TypedDict, total=False):
     top_k: int
     min_p: float
     max_tokens: int | None
+    frequency_penalty: float
+    presence_penalty: float
     seed: int | None
     stop: Sequence[str] | str | None
     logit_bias: Mapping[int, float]
@@ -41,6 +43,9 @@ class SamplingFields(BaseModel):
         top_p: tokens are drawn only from the likeliest ones whose probabilities add up to this.
         top_k: tokens are drawn only from so many likeliest ones; 0: from all.
         min_p: tokens are drawn only from those at least this fraction as likely as the likeliest; 0: from all.
+        frequency_penalty: taken from a token's logit for each time that the answer has it already: a small model that
+            repeats itself finds its way out.
+        presence_penalty: taken from it once, if the answer has it already.
         max_tokens: longest answer in tokens; None: until the context is full.
         seed: equal seeds repeat an answer; None: another one each time. Without effect at temperature 0.
         stop: the answer ends before the first of these strings that it would contain.
@@ -51,6 +56,8 @@ class SamplingFields(BaseModel):
     top_p: float = Field(default=0.95, gt=0, le=1)
     top_k: int = Field(default=0, ge=0, lt=2**31)
     min_p: float = Field(default=0.0, ge=0, le=1)
+    frequency_penalty: float = Field(default=0.0, ge=-2, le=2)
+    presence_penalty: float = Field(default=0.0, ge=-2, le=2)
     max_tokens: int | None = Field(default=512, ge=1)
     seed: int | None = Field(default=None, ge=0, lt=2**32 - 1)
     stop: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(_as_stops)] = ()

@@ -247,6 +247,8 @@ def connect(
 def _options(sampling: Sampling) -> dict[str, Any]:
     """In `ChatOpenAI`'s words; what OpenAI does not know is said only if asked for, to servers that may know it."""
     told = {name: value for name, value in sampling if value not in (None, ())}
+    for penalty in ("frequency_penalty", "presence_penalty"):
+        told[penalty] = told[penalty] or None  # some servers refuse even a 0
     asked = {name: value for name in _NOT_OPENAIS if (value := told.pop(name))}
     if biases := dict(told.pop("logit_bias", ())):
         whole = all(bias.is_integer() for bias in biases.values())  # OpenAI takes no others

@@ -27,9 +27,7 @@ details { border: 1px solid #ddd; border-radius: 4px; padding: .3rem .8rem; marg
 svg { max-width: 100%; height: auto; }
 """)
 
-_LEGEND = (
-    "Intervals: 95%, by the bootstrap; bold: hardly chance, the interval of the difference does not hold 0."
-)
+_LEGEND = "Intervals: 95%, by the bootstrap; bold: hardly chance, the interval of the difference does not hold 0."
 
 
 def write(result: Result, file: str | Path) -> Path:

@@ -21,6 +21,9 @@ from ..weights import Weights
 _CANDIDATE = np.dtype([("token", np.int32), ("logit", np.float32), ("p", np.float32)])
 """`llama_token_data`."""
 
+Candidates = np.ndarray[tuple[int], np.dtype[np.void]]
+"""The tokens that may be drawn, with their logits, shape (tokens,)."""
+
 
 class Constraint:
     """A grammar, and how much of it an answer has gone through. For one answer."""
@@ -36,10 +39,15 @@ class Constraint:
         Raises:
             ModelError: the grammar allows none.
         """
-        token = int(llama_cpp.llama_sampler_sample(sampler, context, row))
+        token = _draw_of(self._candidates(context, row), sampler)
         if not self._allows(token):
-            token = self._draw_allowed(sampler, context, row)
-        llama_cpp.llama_sampler_accept(self._grammar, token)
+            candidates = self._candidates(context, row)
+            llama_cpp.llama_sampler_apply(self._grammar, ctypes.byref(_as_array(candidates)))
+            if not np.isfinite(candidates["logit"]).any():
+                raise ModelError("the grammar allows no further token, and no end")
+            token = _draw_of(candidates, sampler)
+        for each in (sampler, self._grammar):
+            llama_cpp.llama_sampler_accept(each, token)
         return token
 
     def _allows(self, token: int) -> bool:
@@ -47,17 +55,11 @@ class Constraint:
         llama_cpp.llama_sampler_apply(self._grammar, ctypes.byref(_as_array(candidates)))
         return bool(np.isfinite(candidates["logit"][0]))
 
-    def _draw_allowed(self, sampler: llama_cpp.llama_sampler_p, context: llama_cpp.llama_context_p, row: int) -> int:
+    def _candidates(self, context: llama_cpp.llama_context_p, row: int) -> Candidates:
         candidates = np.zeros(self._tokens, _CANDIDATE)
         candidates["token"] = np.arange(self._tokens)
-        logits = llama_cpp.llama_get_logits_ith(context, row)
-        candidates["logit"] = np.ctypeslib.as_array(logits, (self._tokens,))
-        array = _as_array(candidates)
-        llama_cpp.llama_sampler_apply(self._grammar, ctypes.byref(array))
-        if not np.isfinite(candidates["logit"]).any():
-            raise ModelError("the grammar allows no further token, and no end")
-        llama_cpp.llama_sampler_apply(sampler, ctypes.byref(array))
-        return int(array.data[array.selected].id)
+        candidates["logit"] = np.ctypeslib.as_array(llama_cpp.llama_get_logits_ith(context, row), (self._tokens,))
+        return candidates
 
 
 @contextmanager
@@ -83,6 +85,12 @@ def constrained(weights: Weights, grammar: str) -> Iterator[Constraint]:
         llama_cpp.llama_sampler_free(sampler)
 
 
-def _as_array(candidates: np.ndarray[tuple[int], np.dtype[np.void]]) -> llama_cpp.llama_token_data_array:
+def _draw_of(candidates: Candidates, sampler: llama_cpp.llama_sampler_p) -> int:
+    array = _as_array(candidates)
+    llama_cpp.llama_sampler_apply(sampler, ctypes.byref(array))
+    return int(array.data[array.selected].id)
+
+
+def _as_array(candidates: Candidates) -> llama_cpp.llama_token_data_array:
     data = candidates.ctypes.data_as(llama_cpp.llama_token_data_p)
     return llama_cpp.llama_token_data_array(data=data, size=len(candidates), selected=-1, sorted=False)

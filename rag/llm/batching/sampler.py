@@ -15,6 +15,9 @@ from ..weights import Weights
 from .constraint import constrained
 from .context import Context
 
+_LONGEST = 2**16
+"""Of so many tokens at the end of an answer it is known which they are."""
+
 
 class Sampler:
     """Draws the tokens of one answer, by llama.cpp's samplers.
@@ -33,7 +36,8 @@ class Sampler:
         self._undo = ExitStack()
         weakref.finalize(self, self._undo.close).atexit = False
         self._constraint = self._undo.enter_context(constrained(weights, grammar)) if grammar else None
-        plain = sampling.temperature == 0 and not sampling.logit_bias and not grammar
+        changed = sampling.logit_bias or sampling.frequency_penalty or sampling.presence_penalty or grammar
+        plain = sampling.temperature == 0 and not changed
         self._chain = None if plain else _chain(weights, sampling)
         if self._chain:
             self._undo.callback(llama_cpp.llama_sampler_free, self._chain)
@@ -62,6 +66,9 @@ def _chain(weights: Weights, sampling: Sampling) -> llama_cpp.llama_sampler_p:
             *(llama_cpp.llama_logit_bias(token, bias) for token, bias in sampling.logit_bias)
         )
         steps.append(llama_cpp.llama_sampler_init_logit_bias(weights.n_vocab, len(biases), biases))
+    if sampling.frequency_penalty or sampling.presence_penalty:
+        penalties = (_LONGEST, 1.0, sampling.frequency_penalty, sampling.presence_penalty)
+        steps.append(llama_cpp.llama_sampler_init_penalties(weights.n_vocab, *penalties))
     if sampling.temperature == 0:
         steps.append(llama_cpp.llama_sampler_init_greedy())
     else:
