@@ -5,15 +5,16 @@ from __future__ import annotations
 import random
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from memory_data import Asked, Conversation
 from memory_locomo import remember
 from ragloom import Embedder
 from ragloom.rag.llm.base import ChatModel
+from report import interval
 
 QUESTIONS = 100
 BUDGET = 400
@@ -23,13 +24,21 @@ ROOM = 64
 _ARTICLES = re.compile(r"\b(?:a|an|the)\b")
 
 
+class Answered(NamedTuple):
+    """What became of a question."""
+
+    category: int
+    f1: float
+    tokens: int
+
+
 def answers(
     conversations: Sequence[Conversation], folder: Path, embedder: Embedder, llm: ChatModel, limit: int | None
 ) -> list[dict[str, Any]]:
-    """A row for each way and category: token F1, and the tokens of what was read."""
+    """A row for each way and category, and one for all: token F1, and the tokens of what was read."""
     every = [(conversation, asked) for conversation in conversations for asked in conversation.questions]
     chosen = random.Random(0).sample(every, min(QUESTIONS, len(every)))[:limit]
-    found: dict[tuple[str, int], list[tuple[float, int]]] = {}
+    found: dict[str, list[Answered]] = {}
     for conversation in conversations:
         session = _cut(_whole(conversation), llm)
         with remember(conversation, folder, embedder) as memory:
@@ -40,19 +49,26 @@ def answers(
                 recalled = str(group.context(asked.question, BUDGET, kinds=["episode"], count_tokens=llm.count_tokens))
                 for way, text in (("recall", recalled), ("full session", session), ("no memory", "")):
                     reply = _ask(llm, asked, text)
-                    found.setdefault((way, asked.category), []).append(
-                        (f1(reply, asked.answer), llm.count_tokens(text))
-                    )
-    return [
-        {
-            "memory": way,
-            "category": category,
-            "questions": len(of),
-            "token F1": float(np.mean([score for score, _ in of])),
-            "tokens": float(np.mean([size for _, size in of])),
-        }
-        for (way, category), of in sorted(found.items())
-    ]
+                    size = llm.count_tokens(text)
+                    found.setdefault(way, []).append(Answered(asked.category, f1(reply, asked.answer), size))
+    return [row for way in sorted(found) for row in _rows(way, found)]
+
+
+def _rows(way: str, found: Mapping[str, Sequence[Answered]]) -> Iterator[dict[str, Any]]:
+    own = found[way]
+    for category in sorted({each.category for each in own}):
+        yield _row(way, category, [each for each in own if each.category == category])
+    more = [each.f1 - other.f1 for each, other in zip(own, found["no memory"], strict=True)]
+    low, high = interval(more)
+    yield _row(way, "all", own) | {"more than no memory": float(np.mean(more)), "low": low, "high": high}
+
+
+def _row(way: str, category: int | str, of: Sequence[Answered]) -> dict[str, Any]:
+    row: dict[str, Any] = {"memory": way, "category": category, "questions": len(of)}
+    return row | {
+        "token F1": float(np.mean([each.f1 for each in of])),
+        "tokens": float(np.mean([each.tokens for each in of])),
+    }
 
 
 def _whole(conversation: Conversation) -> str:
