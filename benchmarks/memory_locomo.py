@@ -15,6 +15,7 @@ from memory_data import Conversation
 from ragloom import Embedder
 from ragloom.stores.memory import Episode, Memory
 from ragloom.stores.memory.reading import recipes
+from ragloom.stores.memory.reading.hits import Item
 from ragloom.stores.memory.reading.pool import Pool
 from ragloom.stores.memory.reading.recipes import Recipe, Scored
 
@@ -30,10 +31,10 @@ class Only:
 
     def order(self, pool: Pool, k: int) -> Scored:  # noqa: ARG002 - they come at no cost
         return [
-            (item, 1 / (1 + at))
+            (Item(each.kind, key), 1 / place)
             for each in pool.rankings
             if each.way == self.way
-            for at, item in enumerate(each.ordered())
+            for place, (key, _) in enumerate(each.items, start=1)
         ]
 
 

@@ -131,6 +131,7 @@ class Memory:
 
     def close(self) -> None:
         """Close the file; a second call does nothing."""
+        self._parts.beside.shutdown()
         self._file.close()
 
     def __enter__(self) -> Self:

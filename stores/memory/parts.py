@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 
 from .extracting import Extractor
 from .file import MemoryFile, Now
@@ -10,6 +12,9 @@ from .judging import Judge, Summarizer
 from .reading.meaning import KeptVectors
 from .vectors import MemoryEmbedder
 from .words import Words
+
+_AT_ONCE = 8
+"""Searches whose questions are embedded at the same time; more wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +31,7 @@ class Parts:
         summarizer: writes about entities, or None: their facts speak.
         now: the clock.
         kept: vectors that stay in memory from one search to the next.
+        beside: threads for what a search can do while it looks into the file.
     """
 
     file: MemoryFile
@@ -37,3 +43,6 @@ class Parts:
     summarizer: Summarizer | None
     now: Now
     kept: KeptVectors = field(default_factory=KeptVectors)
+    beside: ThreadPoolExecutor = field(
+        default_factory=partial(ThreadPoolExecutor, _AT_ONCE, thread_name_prefix="ragloom-memory")
+    )

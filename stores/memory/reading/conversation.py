@@ -41,11 +41,11 @@ _SHARES = (0.3, 0.09)
 """Of a score, for the neighbours at each distance."""
 
 
-class _Turn(NamedTuple):
-    """An episode's speaker and time, in microseconds."""
+class _Turns(NamedTuple):
+    """The speakers and times of episodes, by their keys; times in microseconds."""
 
-    source: str
-    at: int
+    sources: Mapping[int, str]
+    times: Mapping[int, int]
 
 
 Lent = Mapping[int, Sequence[tuple[int, float]]]
@@ -61,10 +61,9 @@ def with_surroundings(pool: Pool) -> Sequence[Ranking]:
     beside = neighbours(pool.reading, keys, pool.standing.known)
     every = keys | {key for others in beside.values() for key, _ in others}
     turns = _turns(pool.reading, every, pool.standing.known)
+    times = turns.times
     lent = {
-        key: [
-            (other, share) for other, share in others if other in turns and abs(turns[other].at - turns[key].at) <= _GAP
-        ]
+        key: [each for each in others if each[0] in times and abs(times[each[0]] - times[key]) <= _GAP]
         for key, others in beside.items()
     }
     spread = [replace(ranking, items=_spread(ranking, lent)) for ranking in own]
@@ -94,14 +93,14 @@ def neighbours(reading: Reading, keys: Iterable[int], at: int) -> Lent:
     }
 
 
-def _turns(reading: Reading, keys: Iterable[int], at: int) -> dict[int, _Turn]:
+def _turns(reading: Reading, keys: Iterable[int], at: int) -> _Turns:
     """Those of these episodes that were believed."""
     sql = f"""SELECT json_group_array(key) AS keys, json_group_array(source) AS sources,
         json_group_array(occurred_at) AS times FROM episodes AS e WHERE key {AMONG} AND {known(at, "e.")}"""
     found = reading.file.one(sql, as_list(keys))
     assert found is not None, "an aggregate has a row"
     keys, sources, times = (json.loads(found[name]) for name in ("keys", "sources", "times"))
-    return {key: _Turn(source, said_at) for key, source, said_at in zip(keys, sources, times, strict=True)}
+    return _Turns(dict(zip(keys, sources, strict=True)), dict(zip(keys, times, strict=True)))
 
 
 def _spread(ranking: Ranking, lent: Lent) -> list[tuple[int, float]]:
@@ -115,22 +114,22 @@ def _spread(ranking: Ranking, lent: Lent) -> list[tuple[int, float]]:
     return sorted(scores.items(), key=lambda each: -each[1])
 
 
-def _said_by(pool: Pool, keys: Sequence[int], turns: Mapping[int, _Turn]) -> list[Ranking]:
+def _said_by(pool: Pool, keys: Sequence[int], turns: _Turns) -> list[Ranking]:
     """What was said by the one speaker whom the question names, in the order of `keys`."""
     question = normal(pool.query)
-    speakers = {turns[key].source for key in keys}
+    speakers = {turns.sources[key] for key in keys}
     named = [each for each in speakers if normal(each) and re.search(rf"\b{re.escape(normal(each))}\b", question)]
     if len(named) != 1:
         return []
-    return _chosen(f"said by {named[0]}", [key for key in keys if turns[key].source == named[0]])
+    return _chosen(f"said by {named[0]}", [key for key in keys if turns.sources[key] == named[0]])
 
 
-def _said_then(pool: Pool, keys: Sequence[int], turns: Mapping[int, _Turn]) -> list[Ranking]:
+def _said_then(pool: Pool, keys: Sequence[int], turns: _Turns) -> list[Ranking]:
     """What was said at the time that the question names, in the order of `keys`."""
     if pool.time is None or pool.time.interval is None or pool.time.relation == "over":
         return []
     then = pool.time.interval
-    return _chosen("said then", [key for key in keys if then.holds(from_micros(turns[key].at))])
+    return _chosen("said then", [key for key in keys if then.holds(from_micros(turns.times[key]))])
 
 
 def _chosen(way: str, keys: Sequence[int]) -> list[Ranking]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextvars import copy_context
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from .asked import Asked
 from .fitting import fitting
 from .hits import Kind
 from .meaning import Vectors
-from .neighbourhood import facts_of, named
+from .neighbourhood import named
 from .pool import Pool, Ranking
 from .standing import AMONG, as_list
 from .wanted import Ids, Wanted
@@ -22,15 +23,19 @@ from .words import Ranked, Table, by_words
 DEPTH = 100
 """How many candidates each way of looking gives."""
 
+_TABLES: dict[Kind, Table] = {"episode": "episode_words", "fact": "fact_words", "entity": "entity_words"}
+
 _SPARE = 4
 """How many times deeper than that a way looks at first: some of what it finds is not what is asked for."""
 
 
 def gather(reading: Reading, parts: Parts, vectors: Vectors, asked: Asked) -> Pool:
-    """Look for what is asked for."""
-    vector = parts.embedder.query(asked.query) if len(vectors.keys) else None
-    gathering = _Gathering(reading, asked, parts.words.terms(asked.query), vectors, vector)
-    rankings = [ranking for ranking in gathering.rankings() if ranking.items]
+    """Look for what is asked for; while one thread makes the question's vector, this one looks for its words."""
+    near = parts.beside.submit(copy_context().run, _cosines, parts, vectors, asked.query)
+    gathering = _Gathering(reading, asked, vectors)
+    by_words = gathering.by_words(parts.words.terms(asked.query))
+    vector, cosines = near.result()
+    rankings = [ranking for ranking in gathering.rankings(by_words, cosines) if ranking.items]
     return Pool(
         asked.query,
         vector,
@@ -43,37 +48,39 @@ def gather(reading: Reading, parts: Parts, vectors: Vectors, asked: Asked) -> Po
     )
 
 
+def _cosines(parts: Parts, vectors: Vectors, query: str) -> tuple[NDArray[np.float32] | None, NDArray[np.float32]]:
+    """The vector of a question, and its cosine with each of `vectors`; of no vectors neither."""
+    if not len(vectors.keys):
+        return None, np.zeros(0, np.float32)
+    vector = parts.embedder.query(query)
+    return vector, vectors.cosines(vector)
+
+
 class _Gathering:
     """The ways of looking, for one search."""
 
-    def __init__(
-        self,
-        reading: Reading,
-        asked: Asked,
-        terms: Sequence[str],
-        vectors: Vectors,
-        vector: NDArray[np.float32] | None,
-    ) -> None:
+    def __init__(self, reading: Reading, asked: Asked, vectors: Vectors) -> None:
         self._reading = reading
         self._asked = asked
-        self._terms = terms
         self._vectors = vectors
-        self._cosines = np.zeros(0, np.float32) if vector is None else vectors.cosines(vector)
         self._depth = max(DEPTH, asked.k)
         self._first = self._depth * _SPARE
         self._wanted = Wanted(reading, asked)
         self.named = named(reading, asked.query, asked.standing.known)
 
-    def rankings(self) -> Iterator[Ranking]:
+    def by_words(self, terms: Sequence[str]) -> dict[Kind, Ranking]:
+        """What each kind that is asked for has of the words."""
+        kinds = [kind for kind in _TABLES if kind in self._asked.kinds]
+        return {kind: Ranking("words", kind, self._by_words(kind, terms)) for kind in kinds}
+
+    def rankings(self, by_words: Mapping[Kind, Ranking], cosines: NDArray[np.float32]) -> Iterator[Ranking]:
         """What each way finds."""
-        tables: dict[Kind, Table] = {"episode": "episode_words", "fact": "fact_words", "entity": "entity_words"}
-        for kind, table in tables.items():
-            if kind in self._asked.kinds:
-                yield Ranking("words", kind, self._by_words(kind, table))
-                if len(self._cosines):
-                    yield Ranking("meaning", kind, self._by_meaning(kind))
+        for kind, ranking in by_words.items():
+            yield ranking
+            if len(cosines):
+                yield Ranking("meaning", kind, self._by_meaning(kind, cosines))
         if "fact" in self._asked.kinds and self.named:
-            yield Ranking(f"near {', '.join(self.named.values())}", "fact", self._near())
+            yield Ranking(f"near {', '.join(self.named.values())}", "fact", self._near(cosines))
 
     def fitting(self, rankings: Sequence[Ranking]) -> Iterator[Ranking]:
         """The facts that were found, by how well they fit the time that the question names, if it does."""
@@ -87,14 +94,14 @@ class _Gathering:
             }
             yield fitting(of_facts, held, time.interval)
 
-    def _by_words(self, kind: Kind, table: Table) -> Ranked:
-        ranked = by_words(self._reading, table, self._terms)
+    def _by_words(self, kind: Kind, terms: Sequence[str]) -> Ranked:
+        ranked = by_words(self._reading, _TABLES[kind], terms)
         first, rest = ranked[: self._first], ranked[self._first :]
         return self._wanted_of(kind, first, lambda every: [each for each in rest if each[0] in every])
 
-    def _by_meaning(self, kind: Kind) -> Ranked:
-        first = self._vectors.best(self._cosines, kind, self._first)
-        return self._wanted_of(kind, first, lambda every: self._vectors.best_of(self._cosines, every, self._first))
+    def _by_meaning(self, kind: Kind, cosines: NDArray[np.float32]) -> Ranked:
+        first = self._vectors.best(cosines, kind, self._first)
+        return self._wanted_of(kind, first, lambda every: self._vectors.best_of(cosines, every, self._first))
 
     def _wanted_of(self, kind: Kind, first: Ranked, rest: Callable[[Ids], Ranked]) -> Ranked:
         """The best that are asked for, each once.
@@ -117,14 +124,13 @@ class _Gathering:
             if key in ids:
                 found.setdefault(ids[key], score)
 
-    def _near(self) -> Ranked:
+    def _near(self, cosines: NDArray[np.float32]) -> Ranked:
         """Facts around the entities that are named, the nearest in meaning first."""
-        around = facts_of(self._reading, self.named, self._asked.standing)
-        facts = list(self._wanted.among("fact", list(around)))
+        facts = np.array(self._wanted.around(self.named), np.int64)
         places = np.searchsorted(self._vectors.keys, facts)
-        cosines = [
-            float(self._cosines[at]) if at < len(self._cosines) and self._vectors.keys[at] == fact else 0.0
-            for fact, at in zip(facts, places, strict=True)
-        ]
-        order = sorted(zip(facts, cosines, strict=True), key=lambda each: -each[1])
-        return order[: self._depth]
+        own = np.zeros(len(facts), np.float32)
+        if len(cosines):
+            places = np.minimum(places, len(cosines) - 1)
+            own = np.where(self._vectors.keys[places] == facts, cosines[places], own)
+        order = np.argsort(-own, kind="stable")[: self._depth]
+        return list(zip(facts[order].tolist(), own[order].tolist(), strict=True))

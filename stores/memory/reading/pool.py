@@ -32,10 +32,6 @@ class Ranking:
     kind: Kind
     items: Sequence[tuple[int, float]]
 
-    def ordered(self) -> list[Item]:
-        """The items, best first."""
-        return [Item(self.kind, key) for key, _ in self.items]
-
 
 @dataclass(frozen=True, slots=True)
 class Pool:

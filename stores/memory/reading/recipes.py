@@ -7,6 +7,7 @@ All begin with a fusion of what the ways of looking found: `rrf` by reciprocal r
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -16,12 +17,23 @@ from langchain_core.documents import Document
 
 from ... import diversity, fusion
 from .conversation import RANK_CONSTANT, with_surroundings
-from .hits import Item
+from .hits import Item, Kind
 from .neighbourhood import distances, find_entity
-from .pool import Pool
+from .pool import Pool, Ranking
 
 Scored = list[tuple[Item, float]]
 """Items with scores, best first."""
+
+
+def _fused(rankings: Sequence[Ranking], rank_constant: int) -> Scored:
+    """All that was found by reciprocal ranks, best first; a kind's ids are fused by themselves, as plain numbers."""
+    of_kind: defaultdict[Kind, list[list[int]]] = defaultdict(list)
+    for ranking in rankings:
+        of_kind[ranking.kind].append([key for key, _ in ranking.items])
+    scored = [
+        (Item(kind, key), score) for kind, ways in of_kind.items() for key, score in fusion.rrf(ways, k=rank_constant)
+    ]
+    return sorted(scored, key=lambda each: each[1], reverse=True)
 
 
 class Recipe(Protocol):
@@ -39,7 +51,7 @@ class Rrf:
 
     def order(self, pool: Pool, k: int) -> Scored:  # noqa: ARG002 - the others come at no cost
         """All, best first."""
-        return fusion.rrf([ranking.ordered() for ranking in pool.rankings], k=self.rank_constant)
+        return _fused(pool.rankings, self.rank_constant)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +62,7 @@ class Conversation:
 
     def order(self, pool: Pool, k: int) -> Scored:  # noqa: ARG002 - the others come at no cost
         """All, best first."""
-        return fusion.rrf([ranking.ordered() for ranking in with_surroundings(pool)], k=self.rank_constant)
+        return _fused(with_surroundings(pool), self.rank_constant)
 
 
 @dataclass(frozen=True, slots=True)

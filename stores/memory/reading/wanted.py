@@ -37,6 +37,13 @@ class Wanted:
                 return self._facts(f"v.fact {AMONG}", as_list(keys))
         return self._named(keys)
 
+    def around(self, entities: Iterable[int]) -> list[int]:
+        """The facts that have one of these entities as an end and are asked for."""
+        found = facts_of(self._reading, entities, self._asked.standing)
+        if not self._asked.types:
+            return list(found)
+        return [fact for fact, ends in found.items() if not self._typed.isdisjoint(ends)]
+
     def every(self, kind: Kind) -> Ids:
         """All that is asked for of a kind, looked for once: by what narrows it, else in one pass over the group."""
         if kind not in self._all:
