@@ -43,14 +43,17 @@ def answers(
         session = _cut(_whole(conversation), llm)
         with remember(conversation, folder, embedder) as memory:
             group = memory.group(conversation.name)
-            for of, asked in chosen:
-                if of is not conversation:
-                    continue
-                recalled = str(group.context(asked.question, BUDGET, kinds=["episode"], count_tokens=llm.count_tokens))
-                for way, text in (("recall", recalled), ("full session", session), ("no memory", "")):
-                    reply = _ask(llm, asked, text)
-                    size = llm.count_tokens(text)
-                    found.setdefault(way, []).append(Answered(asked.category, f1(reply, asked.answer), size))
+            own = [asked for of, asked in chosen if of is conversation]
+            recalled = [
+                str(group.context(asked.question, BUDGET, kinds=["episode"], count_tokens=llm.count_tokens))
+                for asked in own
+            ]
+        ways = {"recall": recalled, "full session": [session] * len(own), "no memory": [""] * len(own)}
+        for way, texts in ways.items():  # one after the other, so that the session is read once
+            for asked, text in zip(own, texts, strict=True):
+                reply = _ask(llm, asked, text)
+                size = llm.count_tokens(text)
+                found.setdefault(way, []).append(Answered(asked.category, f1(reply, asked.answer), size))
     return [row for way in sorted(found) for row in _rows(way, found)]
 
 

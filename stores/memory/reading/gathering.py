@@ -112,7 +112,9 @@ class _Gathering:
             rest: gives the best of those that are asked for; needed where `first` does not hold enough.
         """
         found: dict[int, float] = {}
-        self._add(found, first, self._wanted.among(kind, [key for key, _ in first]))
+        for part in (first[: self._depth], first[self._depth :]):  # mostly the first part is enough
+            if part and len(found) < self._depth:
+                self._add(found, part, self._wanted.among(kind, [key for key, _ in part]))
         if len(found) < self._depth and len(first) == self._first:
             every = {key: of for key, of in self._wanted.every(kind).items() if of not in found}
             self._add(found, rest(every), every)
