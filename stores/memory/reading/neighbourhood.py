@@ -19,7 +19,7 @@ LONGEST_NAME = 6
 MOST_WORDS = 256
 """In a longer question no names are looked for behind them."""
 
-MOST = 1000
+MOST = 500
 """How many facts around an entity are looked at: a hub has too many for each to say something."""
 
 _WORD = re.compile(r"\w[\w.&'’-]*\w|\w")

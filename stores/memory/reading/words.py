@@ -11,14 +11,12 @@ adds to a BM25 score is little.
 from __future__ import annotations
 
 import functools
-import json
 import math
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 from ..file import Reading
-from .standing import as_list
 
 Table = Literal["episode_words", "fact_words", "entity_words"]
 
@@ -42,7 +40,7 @@ def by_words(reading: Reading, table: Table, terms: Sequence[str]) -> Ranked:
     """The rows of a full-text table that have one of the rarest terms, by BM25; `terms` are those of `Words`."""
     distinct = list(dict.fromkeys(terms))[:MOST_TERMS]
     rows = [_rows(reading, table, term) for term in _rarest(reading, table, distinct)]
-    lengths = _lengths(reading, table, set().union(*rows))
+    lengths = {row: length for each in rows for row, length in each.items()}
     if not lengths:
         return []
     mean = sum(lengths.values()) / len(lengths)
@@ -90,28 +88,19 @@ def _keys(reading: Reading) -> int:
     return row["next"] - reading.low if row else 0
 
 
-def _rows(reading: Reading, table: Table, term: str) -> list[int]:
-    """The newest rows of the group that have a term.
+def _rows(reading: Reading, table: Table, term: str) -> dict[int, int]:
+    """The newest rows of the group that have a term, each with the number of its terms.
 
-    They come as one text: between two rows Python lets the other threads have their turn, and readers at once would do
-    little else.
+    They come as one row of text: between two rows Python lets the other threads have their turn, and readers at once
+    would do little else.
     """
-    sql = f"""SELECT json_group_array(key) AS keys FROM (SELECT rowid AS key FROM {table}
-        WHERE {table} MATCH ? AND rowid BETWEEN ? AND ? ORDER BY rowid DESC LIMIT ?)"""
+    sql = f"""SELECT group_concat(key) AS keys, group_concat(hex(sz)) AS sizes FROM (
+        SELECT w.rowid AS key, d.sz FROM {table} AS w CROSS JOIN {table}_docsize AS d ON d.id = w.rowid
+        WHERE {table} MATCH ? AND w.rowid BETWEEN ? AND ? ORDER BY w.rowid DESC LIMIT ?)"""
     found = reading.file.one(sql, _quoted(term), reading.low, reading.high, POSTINGS)
-    assert found is not None, "an aggregate has a row"
-    keys: list[int] = json.loads(found["keys"])
-    return keys
-
-
-def _lengths(reading: Reading, table: Table, rows: Collection[int]) -> dict[int, int]:
-    """How many terms each of these rows has."""
-    sql = f"""SELECT json_group_array(d.id) AS keys, group_concat(hex(d.sz)) AS sizes
-        FROM json_each(?) AS asked CROSS JOIN {table}_docsize AS d ON d.id = asked.value"""
-    found = reading.file.one(sql, as_list(rows)) if rows else None
-    if found is None or found["sizes"] is None:
+    if found is None or found["keys"] is None:
         return {}
-    return dict(zip(json.loads(found["keys"]), map(_number, found["sizes"].split(",")), strict=True))
+    return dict(zip(map(int, found["keys"].split(",")), map(_number, found["sizes"].split(",")), strict=True))
 
 
 @functools.lru_cache(1024)
