@@ -52,10 +52,7 @@ def _rows(part: str, given: argparse.Namespace, memories: Path) -> list[dict[str
         return scale(memories, given.sizes)
     embedder = Embedder()
     if part == "timeqa":
-        easy, hard = (
-            [each for each in memory_data.timeqa(given.data, level) if each.is_tuned_on == given.tune]
-            for level in ("easy", "hard")
-        )
+        easy, hard = (memory_data.timeqa(given.data, level, tune=given.tune) for level in ("easy", "hard"))
         return timeqa(easy, hard, memories, embedder)
     conversations = memory_data.locomo(given.data, tune=given.tune)
     if part == "answers":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import re
 from collections.abc import Iterator
@@ -11,6 +10,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from ragloom.rag.evaluate import Question
+from ragloom.rag.evaluate.formats.timeqa import read_timeqa
 from report import need
 
 TUNED = ("conv-26", "conv-30")
@@ -81,31 +82,14 @@ def _turns(conversation: dict[str, Any]) -> Iterator[Turn]:
             yield Turn(turn["dia_id"], session, turn["speaker"], said_at, turn["text"] + caption)
 
 
-@dataclass(frozen=True, slots=True)
-class TimeQuestion:
-    """A question of TimeQA; `topic` is what it is about: an article's subject and a relation, as identifiers."""
-
-    topic: str
-    question: str
-    targets: tuple[str, ...]
-
-    @property
-    def article(self) -> str:
-        """The article's name."""
-        return self.topic.removeprefix("/wiki/").partition("#")[0]
-
-    @property
-    def is_tuned_on(self) -> bool:
-        """Whether settings may be chosen on it: its article begins with A to F."""
-        return self.article[:1].upper() in set("ABCDEF")
+def timeqa(data: Path, level: str, *, tune: bool) -> list[Question]:
+    """The questions with an answer, about articles A to F or the others; `level` is `hard`, or `easy` with intervals."""
+    file = need(data / "timeqa" / f"human_train.{level}.jsonl.gz")
+    split = "train" if tune else "test"
+    return [each for each in read_timeqa(file).questions if each.answerable and each.split == split]
 
 
-def timeqa(data: Path, level: str) -> list[TimeQuestion]:
-    """The questions with an answer; `level` is `easy`, where each states its interval, or `hard`."""
-    with gzip.open(need(data / "timeqa" / f"human_train.{level}.jsonl.gz"), "rt", encoding="utf-8") as file:
-        rows = [json.loads(line) for line in file]
-    asked = [
-        TimeQuestion(row["idx"].rpartition("#")[0], row["question"], tuple(filter(None, row["targets"])))
-        for row in rows
-    ]
-    return [each for each in asked if each.targets]
+def about(asked: Question) -> tuple[str, str]:
+    """What a question of TimeQA is about, as identifiers: an article's subject, and a relation."""
+    subject, relation, _ = asked.id.partition(" ")[2].removeprefix("/wiki/").split("#")
+    return subject, relation

@@ -11,8 +11,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from memory_data import TimeQuestion
+from memory_data import about
 from ragloom import Embedder
+from ragloom.rag.evaluate import Question
 from ragloom.stores.memory import Fact, Interval, Memory
 from ragloom.stores.memory.dates import TimeExpression, find_times
 
@@ -21,7 +22,7 @@ NOW = datetime(2021, 1, 1, tzinfo=UTC)
 
 
 def timeqa(
-    easy: Sequence[TimeQuestion], hard: Sequence[TimeQuestion], folder: Path, embedder: Embedder
+    easy: Sequence[Question], hard: Sequence[Question], folder: Path, embedder: Embedder
 ) -> list[dict[str, Any]]:
     """Rows with and without time: how often the first fact found has one of the right objects."""
     facts = list(_facts(easy))
@@ -34,24 +35,24 @@ def timeqa(
         for way, valid_at in (("with time", None), ("without time", Interval())):
             right = used = 0
             for asked in hard:
-                hits = group.search(asked.question, 1, kinds=["fact"], valid_at=valid_at)
+                hits = group.search(asked.text, 1, kinds=["fact"], valid_at=valid_at)
                 used += hits.time is not None
-                right += any(hit.fact is not None and hit.fact.fact.object in asked.targets for hit in hits)
+                right += any(hit.fact is not None and hit.fact.fact.object in asked.answers for hit in hits)
             row = {"facts": len(facts), "questions": len(hard), "way": way, "accuracy": right / len(hard)}
             rows.append(row | {"times read": used / len(hard)} if valid_at is None else row)
     return rows
 
 
-def _facts(easy: Iterable[TimeQuestion]) -> Iterable[Fact]:
+def _facts(easy: Iterable[Question]) -> Iterable[Fact]:
     """A fact for each target of a question whose interval is read, with the question's other words as its statement."""
     for asked in easy:
-        times = [time for time in find_times(asked.question, NOW) if time.relation == "in" and time.anchor]
+        times = [time for time in find_times(asked.text, NOW) if time.relation == "in" and time.anchor]
         times.sort(key=lambda time: time.is_range, reverse=True)
         if times and (held := times[0].interval):
-            subject = asked.article.replace("_", " ")
-            stated = f"{subject}: {_without(asked.question, times[0])}"
-            for target in asked.targets:
-                relation = asked.topic.rpartition("#")[2]
+            subject, relation = about(asked)
+            subject = subject.replace("_", " ")
+            stated = f"{subject}: {_without(asked.text, times[0])}"
+            for target in asked.answers:
                 yield Fact(subject, relation, target, f"{stated} {target}", held.start, held.end)
 
 
