@@ -83,7 +83,7 @@ def _turns(conversation: dict[str, Any]) -> Iterator[Turn]:
 
 
 def timeqa(data: Path, level: str, *, tune: bool) -> list[Question]:
-    """The questions with an answer, about articles A to F or the others; `level` is `hard`, or `easy` with intervals."""
+    """The questions with an answer, about articles A to F or the others; `level`: `hard`, or `easy` with intervals."""
     file = need(data / "timeqa" / f"human_train.{level}.jsonl.gz")
     split = "train" if tune else "test"
     return [each for each in read_timeqa(file).questions if each.answerable and each.split == split]

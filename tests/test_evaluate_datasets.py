@@ -266,3 +266,13 @@ def test_neither_ids_nor_case_decide_on_the_half() -> None:
 def test_two_questions_of_one_id_are_refused() -> None:
     with pytest.raises(EvaluateError, match="two questions have the id '1'"):
         Dataset("twice", (Question("1", "Who?"), Question("1", "What?")))
+
+
+def test_a_column_that_is_misspelt_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    file = tmp_path / "asked.csv"
+    file.write_text("Question,question,evidences,colour\nWho?,Who?,a.md,red\nWhat?,What?,b.md,blue\n")
+    assert len(read_dataset(file)) == 2
+    assert caplog.messages == [
+        f"{file}: nothing is read from 'Question'; did you mean 'question'?",
+        f"{file}: nothing is read from 'evidences'; did you mean 'evidence'?",
+    ]

@@ -14,13 +14,18 @@ Several answers, or several pieces of evidence, are a list in JSON; in a cell, `
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
 from pathlib import Path
 
 from ..errors import DatasetError, EvaluateError
 from ..types import Dataset, Question, Relevant
 from .lines import Row, json_rows, table_rows
 
+_log = logging.getLogger(__name__)
+
+_NAMES = ("question", "query", "text", "answer", "answers", "evidence", "answerable", "id", "_id", "split")
 _YES = frozenset({"true", "yes", "1"})
 _NO = frozenset({"false", "no", "0"})
 
@@ -46,12 +51,22 @@ def read_table(file: Path) -> Dataset:
 def _dataset(file: Path, questions: Iterator[tuple[Row, Question]]) -> Dataset:
     found: dict[str, Question] = {}
     for row, question in questions:
+        if not found:
+            _tell_misspelt(file, row.fields)
         if question.id in found:
             raise row.error(f"repeats the id {question.id!r}")
         found[question.id] = question
     if not found:
         raise DatasetError(file, "has no questions")
     return Dataset(file.stem, tuple(found.values()))
+
+
+def _tell_misspelt(file: Path, names: Iterable[str]) -> None:
+    """Warn of names that nothing is read from and that are spelt nearly like one that is; others are the user's own."""
+    for name in names:
+        close = [] if name in _NAMES else get_close_matches(name.lower(), _NAMES, n=1, cutoff=0.8)
+        if close:
+            _log.warning("%s: nothing is read from %r; did you mean %r?", file, name, close[0])
 
 
 def _question(row: Row, *, is_table: bool) -> tuple[Row, Question]:
