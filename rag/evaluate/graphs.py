@@ -38,7 +38,10 @@ def named(graphs: Graphs) -> dict[str, GraphSpec]:
         specs = [load_spec(source) for source in several]
         names = _names(several, specs)
         if repeated := [name for name, times in Counter(names).items() if times > 1]:
-            raise EvaluateError(f"two graphs are called {repeated[0]!r}; give them names: {{'a': GRAPH, 'b': GRAPH}}")
+            raise EvaluateError(
+                f"two graphs are called {repeated[0]!r}: give each file a `name:` of its own, or in Python a dictionary, "
+                "{'a': GRAPH, 'b': GRAPH}"
+            )
         found = dict(zip(names, specs, strict=True))
     if not found:
         raise EvaluateError("there is no graph to evaluate; name one, such as quick")
