@@ -39,7 +39,7 @@ def named(graphs: Graphs) -> dict[str, GraphSpec]:
         names = _names(several, specs)
         if repeated := [name for name, times in Counter(names).items() if times > 1]:
             raise EvaluateError(
-                f"two graphs are called {repeated[0]!r}: give each file a `name:` of its own, or in Python a dictionary, "
+                f"two graphs are called {repeated[0]!r}: give each file a `name:` of its own, or in Python "
                 "{'a': GRAPH, 'b': GRAPH}"
             )
         found = dict(zip(names, specs, strict=True))
