@@ -278,7 +278,7 @@ def test_on_a_terminal_a_download_shows_how_far_it_is(tmp_path: Path) -> None:
         ({"temprature": 1}, "unknown option 'temprature'; did you mean 'temperature'[?]"),
         (
             {"colour": 1},
-            "unknown option 'colour'; expected one of: temperature, top_p, top_k, min_p, max_tokens",
+            "unknown option 'colour'; expected one of: temperature, top_p, top_k, min_p, frequency_penalty",
         ),
         ({"temperature": float("nan")}, "temperature should be a finite number, not nan"),
         ({"n_ctx": 0}, "n_ctx should be greater than or equal to 1, not 0"),
