@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
@@ -12,15 +11,9 @@ from pathlib import Path
 import pytest
 from fakes import HashingEmbedder
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
-from memories import Clock, day
+from memories import day
 from ragloom.stores.memory import Entity, EntityRecord, Episode, Fact, FactRecord, Group, Memory, Moment
 from ragloom.stores.memory.errors import MemoryValueError, NotInGroupError
-
-
-@pytest.fixture
-def memory(tmp_path: Path) -> Iterator[Memory]:
-    with Memory(tmp_path / "memory.sqlite3", embedder=HashingEmbedder(), now=Clock()) as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import numpy as np
 import pytest
 from fakes import HashingEmbedder
-from memories import Clock, believed, day, rows, told
+from memories import believed, day, rows, told
 from numpy.typing import NDArray
 from ragloom.stores.memory import Entity, Episode, Fact, Group, Interval, Memory
 from ragloom.stores.memory.errors import (
@@ -22,12 +22,6 @@ from ragloom.stores.memory.errors import (
     NotInGroupError,
 )
 from ragloom.stores.memory.records import entity_records, episode_record
-
-
-@pytest.fixture
-def memory(tmp_path: Path) -> Iterator[Memory]:
-    with Memory(tmp_path / "memory.sqlite3", embedder=HashingEmbedder(), now=Clock()) as opened:
-        yield opened
 
 
 @pytest.fixture
