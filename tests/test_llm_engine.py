@@ -115,6 +115,18 @@ def test_a_conversation_is_evaluated_from_where_it_goes_on() -> None:
         assert second.reused >= first.prompt_tokens
 
 
+@pytest.mark.parametrize("batch_invariant", [False, True])
+def test_a_beginning_that_fills_the_context_is_evaluated_once(batch_invariant: bool) -> None:
+    with LlamaEngine(n_ctx=512, batch_invariant=batch_invariant) as engine:
+        shared = engine.tokenize(STORY * 30)[:460]
+        asked = [
+            Request([*shared, *engine.tokenize(f" {name} is")], Sampling(max_tokens=8)) for name in ("Toad", "Rat")
+        ]
+        first, second, again = (engine.generate([request])[0] for request in [*asked, asked[0]])
+        assert (first.reused, second.reused) == (0, len(shared))
+        assert again.reused >= len(shared)
+
+
 def test_many_requests_share_the_steps(engine: LlamaEngine) -> None:
     before = engine.stats()
     engine.generate([Request(STORY, Sampling(temperature=1, seed=i, max_tokens=20)) for i in range(8)])

@@ -151,13 +151,16 @@ class Scheduler:
             ahead = [task, *(run.task for run in self._running)]
             needed = len(tokens) - shared + sum(min(_HEADROOM, other.most_tokens) for other in ahead)
             pending = sum(len(run.pending) for run in self._running)
-            if not self._running:
-                self._cache.prepare(needed, worth=reusable / len(tokens))
+            alone = not self._running
+            if alone:
+                self._cache.prepare(needed - reusable, worth=reusable / len(tokens))
             elif needed + pending > self._cache.free:
                 return
             self._waiting.remove(waiting)
             sequence = self._cache.begin(tokens)
             held = len(sequence.tokens)
+            if alone:
+                self._cache.make_room(needed - held)
             if task.reused is None:
                 task.reused = held
                 self._stats = replace(self._stats, reused=self._stats.reused + held)

@@ -102,9 +102,11 @@ class SequenceCache:
         return self.used + cells <= self._n_cells
 
     def prepare(self, cells: int, *, worth: float) -> None:
-        """Make room for what will run alone, of which the fraction `worth` is known already, as far as there is any."""
-        self.make_room(cells)
-        if self._ordered and self.used > self._kept and worth < 1 / 2:
+        """Before what will run alone in so many more cells, and of which the fraction `worth` is known already.
+
+        Where cells are `ordered`, nothing can be forgotten while it runs.
+        """
+        if self._ordered and (self.used + cells > self._n_cells or (self.used > self._kept and worth < 1 / 2)):
             self.clear()
 
     def extend(self, sequence: CachedSequence, tokens: Sequence[int]) -> None:
