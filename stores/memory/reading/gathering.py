@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import copy_context
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,17 +29,20 @@ _TABLES: dict[Kind, Table] = {"episode": "episode_words", "fact": "fact_words", 
 _SPARE = 4
 """How many times deeper than that a way looks at first: some of what it finds is not what is asked for."""
 
+_MORE = 1.2
+"""How many more of these are looked at than should do, where as many are asked for as of those looked at before."""
+
 
 def gather(reading: Reading, parts: Parts, vectors: Vectors, asked: Asked) -> Pool:
     """Look for what is asked for; while one thread makes the question's vector, this one looks for its words."""
-    near = parts.beside.submit(copy_context().run, _cosines, parts, vectors, asked.query)
+    near = parts.beside.submit(copy_context().run, _near, parts, vectors, asked)
     gathering = _Gathering(reading, asked, vectors)
     by_words = gathering.by_words(parts.words.terms(asked.query))
-    vector, cosines = near.result()
-    rankings = [ranking for ranking in gathering.rankings(by_words, cosines) if ranking.items]
+    meant = near.result()
+    rankings = [ranking for ranking in gathering.rankings(by_words, meant) if ranking.items]
     return Pool(
         asked.query,
-        vector,
+        meant.vector,
         (*rankings, *gathering.fitting(rankings)),
         reading,
         asked.standing,
@@ -48,12 +52,35 @@ def gather(reading: Reading, parts: Parts, vectors: Vectors, asked: Asked) -> Po
     )
 
 
-def _cosines(parts: Parts, vectors: Vectors, query: str) -> tuple[NDArray[np.float32] | None, NDArray[np.float32]]:
-    """The vector of a question, and its cosine with each of `vectors`; of no vectors neither."""
+@dataclass(frozen=True, slots=True)
+class _Near:
+    """What is near a question in meaning.
+
+    Attributes:
+        vector: the question's; None where there are no others.
+        cosines: its cosine with each of the vectors.
+        best: the nearest of each kind that is asked for.
+    """
+
+    vector: NDArray[np.float32] | None = None
+    cosines: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
+    best: Mapping[Kind, Ranked] = field(default_factory=dict)
+
+
+def _near(parts: Parts, vectors: Vectors, asked: Asked) -> _Near:
     if not len(vectors.keys):
-        return None, np.zeros(0, np.float32)
-    vector = parts.embedder.query(query)
-    return vector, vectors.cosines(vector)
+        return _Near()
+    vector = parts.embedder.query(asked.query)
+    cosines = vectors.cosines(vector)
+    return _Near(vector, cosines, {kind: vectors.best(cosines, kind, _first(asked)) for kind in asked.kinds})
+
+
+def _depth(asked: Asked) -> int:
+    return max(DEPTH, asked.k)
+
+
+def _first(asked: Asked) -> int:
+    return _depth(asked) * _SPARE
 
 
 class _Gathering:
@@ -63,8 +90,8 @@ class _Gathering:
         self._reading = reading
         self._asked = asked
         self._vectors = vectors
-        self._depth = max(DEPTH, asked.k)
-        self._first = self._depth * _SPARE
+        self._depth = _depth(asked)
+        self._first = _first(asked)
         self._wanted = Wanted(reading, asked)
         self.named = named(reading, asked.query, asked.standing.known)
 
@@ -73,14 +100,14 @@ class _Gathering:
         kinds = [kind for kind in _TABLES if kind in self._asked.kinds]
         return {kind: Ranking("words", kind, self._by_words(kind, terms)) for kind in kinds}
 
-    def rankings(self, by_words: Mapping[Kind, Ranking], cosines: NDArray[np.float32]) -> Iterator[Ranking]:
+    def rankings(self, by_words: Mapping[Kind, Ranking], near: _Near) -> Iterator[Ranking]:
         """What each way finds."""
         for kind, ranking in by_words.items():
             yield ranking
-            if len(cosines):
-                yield Ranking("meaning", kind, self._by_meaning(kind, cosines))
+            if kind in near.best:
+                yield Ranking("meaning", kind, self._by_meaning(kind, near))
         if "fact" in self._asked.kinds and self.named:
-            yield Ranking(f"near {', '.join(self.named.values())}", "fact", self._near(cosines))
+            yield Ranking(f"near {', '.join(self.named.values())}", "fact", self._around(near.cosines))
 
     def fitting(self, rankings: Sequence[Ranking]) -> Iterator[Ranking]:
         """The facts that were found, by how well they fit the time that the question names, if it does."""
@@ -99,9 +126,10 @@ class _Gathering:
         first, rest = ranked[: self._first], ranked[self._first :]
         return self._wanted_of(kind, first, lambda every: [each for each in rest if each[0] in every])
 
-    def _by_meaning(self, kind: Kind, cosines: NDArray[np.float32]) -> Ranked:
-        first = self._vectors.best(cosines, kind, self._first)
-        return self._wanted_of(kind, first, lambda every: self._vectors.best_of(cosines, every, self._first))
+    def _by_meaning(self, kind: Kind, near: _Near) -> Ranked:
+        return self._wanted_of(
+            kind, near.best[kind], lambda every: self._vectors.best_of(near.cosines, every, self._first)
+        )
 
     def _wanted_of(self, kind: Kind, first: Ranked, rest: Callable[[Ids], Ranked]) -> Ranked:
         """The best that are asked for, each once.
@@ -112,9 +140,12 @@ class _Gathering:
             rest: gives the best of those that are asked for; needed where `first` does not hold enough.
         """
         found: dict[int, float] = {}
-        for part in (first[: self._depth], first[self._depth :]):  # mostly the first part is enough
-            if part and len(found) < self._depth:
-                self._add(found, part, self._wanted.among(kind, [key for key, _ in part]))
+        looked, more = 0, self._depth
+        while looked < len(first) and len(found) < self._depth:
+            part = first[looked : looked + more]
+            self._add(found, part, self._wanted.among(kind, [key for key, _ in part]))
+            looked += len(part)
+            more = 1 + int(_MORE * (self._depth - len(found)) * looked / max(1, len(found)))
         if len(found) < self._depth and len(first) == self._first:
             every = {key: of for key, of in self._wanted.every(kind).items() if of not in found}
             self._add(found, rest(every), every)
@@ -126,7 +157,7 @@ class _Gathering:
             if key in ids:
                 found.setdefault(ids[key], score)
 
-    def _near(self, cosines: NDArray[np.float32]) -> Ranked:
+    def _around(self, cosines: NDArray[np.float32]) -> Ranked:
         """Facts around the entities that are named, the nearest in meaning first."""
         facts = np.array(self._wanted.around(self.named), np.int64)
         places = np.searchsorted(self._vectors.keys, facts)
