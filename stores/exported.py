@@ -11,6 +11,7 @@ import hashlib
 import json
 import logging
 import re
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -38,6 +39,7 @@ LOCK = ".lock"
 _FORM = 2  # counts up when the files are made in another way
 _MADE_BY = ("onnx", "onnxruntime", "sentence-transformers", "torch")
 _BATCH = 4  # texts of about one length; more of them are padded more
+_CORES = 2  # that a query keeps busy
 _OWN = re.compile(rf"{re.escape(LOCK)}|.+-[0-9a-f]{{12}}(\.onnx|\.refused|\.\d+\.part)")
 
 
@@ -96,11 +98,13 @@ class Place:
 
 
 class ExportedModel:
-    """A model that onnxruntime runs."""
+    """A model that onnxruntime runs; of callers at once, more than there are CPUs for take turns."""
 
     def __init__(self, path: Path) -> None:
         """Load the model at `path`."""
-        self._session = _session(path)
+        threads = read_settings().threads
+        self._session = _session(path, threads)
+        self._turns = threading.Semaphore(max(1, threads // _CORES))
         self.card = ModelCard(**json.loads(self._session.get_modelmeta().custom_metadata_map["card"]))
         self._cutting = self.tokenizer_copy()
         self._cutting.enable_truncation(self.card.max_tokens)
@@ -141,7 +145,8 @@ class ExportedModel:
         for row, tokens in enumerate(ids):
             padded[row, : len(tokens)] = tokens
             mask[row, : len(tokens)] = 1
-        vectors: NDArray[np.float32] = self._session.run(None, {"input_ids": padded, "attention_mask": mask})[0]
+        with self._turns:
+            vectors: NDArray[np.float32] = self._session.run(None, {"input_ids": padded, "attention_mask": mask})[0]
         return vectors
 
 
@@ -175,11 +180,11 @@ def _digest(value: object) -> str:
     return hashlib.sha256(repr(value).encode()).hexdigest()
 
 
-def _session(path: Path) -> InferenceSession:
+def _session(path: Path, threads: int) -> InferenceSession:
     import onnxruntime
 
     onnxruntime.set_default_logger_severity(3)
     onnxruntime.disable_telemetry_events()
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = read_settings().threads
+    options.intra_op_num_threads = threads
     return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
