@@ -36,7 +36,7 @@ EMBEDDERS = "embedders"
 LOCK = ".lock"
 """Held in that folder by whoever exports."""
 
-_FORM = 2  # counts up when the files are made in another way
+_FORM = 3  # counts up when the files are made in another way
 _MADE_BY = ("onnx", "onnxruntime", "sentence-transformers", "torch")
 _BATCH = 4  # texts of about one length; more of them are padded more
 _CORES = 2  # that a query keeps busy

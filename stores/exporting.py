@@ -10,6 +10,8 @@ import json
 import logging
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -110,7 +112,7 @@ def _write(model: SentenceTransformer, card: ModelCard, path: Path) -> None:
 
     names, free = ["input_ids", "attention_mask"], {0: "texts", 1: "tokens"}
     read = model.tokenizer(_SAMPLES[:3], return_tensors="pt", padding=True)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _plain_attention(model):
         warnings.simplefilter("ignore")  # of tracing, and that this exporter is the older one: the other takes 15 s
         torch.onnx.export(
             Forward().eval(),
@@ -124,6 +126,21 @@ def _write(model: SentenceTransformer, card: ModelCard, path: Path) -> None:
     written = onnx.load(path)
     onnx.helper.set_model_props(written, {"card": json.dumps(asdict(card))})
     onnx.save(written, path)
+
+
+@contextmanager
+def _plain_attention(model: SentenceTransformer) -> Iterator[None]:
+    """Attention written out: torch's own is traced as a quarter more steps, most of which look after shapes."""
+    inner = model.transformers_model
+    if inner is None:
+        yield
+        return
+    usual = inner.config._attn_implementation
+    inner.set_attn_implementation("eager")
+    try:
+        yield
+    finally:
+        inner.set_attn_implementation(usual)
 
 
 def _card(model: SentenceTransformer, sha256: str, place: Place) -> ModelCard:
