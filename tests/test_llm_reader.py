@@ -79,6 +79,20 @@ def test_tails_do_not_see_each_other(reader: Reader) -> None:
     assert_alike(both.weights[1], alone.weights[0])
 
 
+@pytest.mark.parametrize("own", [(9, 4), (30, 12), (110, 1), (0, 0), (0, 5)])
+@pytest.mark.parametrize("shared", [12, 150])
+def test_what_tails_begin_with_is_evaluated_once(reader: Reader, shared: int, own: tuple[int, int]) -> None:
+    beginning = tokens(shared, 13)
+    tails = [beginning + tokens(length, seed) for seed, length in enumerate(own)]
+    documents = DOCUMENTS[1:2]
+    both = read(reader, documents, tails)
+    assert both.weights.shape[0] == 2
+    once = shared if all(own) else shared - 1  # each has a token of its own
+    assert both.evaluated == 12 + sum(map(len, tails)) - once
+    for at, tail in enumerate(tails):
+        assert_alike(both.weights[at], read(reader, documents, [tail]).weights[0])
+
+
 def test_tails_longer_than_a_batch_are_averaged_over_all_their_tokens(reader: Reader) -> None:
     long = [tokens(150, 1), tokens(120, 2)]
     both = read(reader, DOCUMENTS[:2], long)

@@ -23,7 +23,7 @@ _SHORT = b"short"  # in front of what was shortened; what llama.cpp saves begins
 
 def shorten(state: bytes, layers: int) -> bytes:
     """The state without the rows of the layers from `layers` on, or as it is if it cannot be shortened."""
-    short = _rewritten(state, layers, whole=True)
+    short = _rewritten(memoryview(state), layers, whole=True)
     return state if short is None else _SHORT + short
 
 
@@ -31,10 +31,10 @@ def lengthen(state: bytes, layers: int) -> bytes:
     """What `shorten` was given, with zeros for the rows that it left out."""
     if not state.startswith(_SHORT):
         return state
-    return _rewritten(state.removeprefix(_SHORT), layers, whole=False) or state
+    return _rewritten(memoryview(state)[len(_SHORT) :], layers, whole=False) or state
 
 
-def _rewritten(state: bytes, layers: int, *, whole: bool) -> bytes | None:
+def _rewritten(state: memoryview, layers: int, *, whole: bool) -> bytes | None:
     """Leave out a `whole` state's rows of deeper layers, or put zeros there; None if the state is not like that."""
     try:
         _, _, streams, cells = _HEAD.unpack_from(state)
@@ -43,7 +43,7 @@ def _rewritten(state: bytes, layers: int, *, whole: bool) -> bytes | None:
         if streams != 1 or transposed or layers >= count:
             return None
         at += _SHAPE.size
-        pieces = [state[:at]]
+        pieces: list[bytes | memoryview] = [state[:at]]
         for part in range(2 * count):
             rows = _PART.unpack_from(state, at)[1] * cells
             header, at = at, at + _PART.size

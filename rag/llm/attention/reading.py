@@ -11,7 +11,7 @@ from ..weights import Weights
 from .document_kv import DocumentKV
 from .flash import Head
 from .reading_context import MAX_SEQUENCES
-from .tails import TAILS
+from .tails import TAILS, evaluated
 
 MAX_TAILS = MAX_SEQUENCES - TAILS
 
@@ -68,7 +68,7 @@ class Reading:
             if part and not 0 <= min(part) <= max(part) < known:
                 raise ModelError(f"a token is out of range; the vocabulary has 0 to {known - 1}")
         lengths = [len(document) for document in self.documents]
-        cells = len(self.preamble) + sum(lengths) + sum(map(len, self.tails))
+        cells = len(self.preamble) + sum(lengths) + evaluated(self.tails)
         if cells > n_ctx:
             raise ContextOverflow(cells, n_ctx, "what is read")
         positions = len(self.preamble) + (max if self.independent else sum)(lengths) + max(map(len, self.tails))

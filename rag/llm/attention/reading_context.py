@@ -32,11 +32,13 @@ class Run:
         sequence: number of the sequence, below `MAX_SEQUENCES`.
         start: position of the first token.
         tokens: the tokens.
+        also: numbers of other sequences that have the same tokens there.
     """
 
     sequence: int
     start: int
     tokens: Sequence[int]
+    also: Sequence[int] = ()
 
 
 class ReadingContext:
@@ -54,8 +56,9 @@ class ReadingContext:
         check_memory(weights, n_ctx=n_ctx, n_seqs=MAX_SEQUENCES)
         self.tap = Tap(llama_cpp.llama_model_n_layer(weights.pointer))
         self.batch = batch
+        self.n_ctx = max(n_ctx, batch)
         params = llama_cpp.llama_context_default_params()
-        params.n_ctx = max(n_ctx, batch)
+        params.n_ctx = self.n_ctx
         params.n_batch = params.n_ubatch = batch
         params.n_seq_max = MAX_SEQUENCES
         params.n_threads = params.n_threads_batch = threads
@@ -140,9 +143,9 @@ class _Arrays:
     """The arrays behind `llama_batch`, made once: filling them through numpy is faster than token by token."""
 
     def __init__(self, size: int) -> None:
-        self._token, self._position, self._sequence = np.zeros((3, size), np.int32)
-        self._count = np.ones(size, np.int32)
-        self._sequences = self._sequence.ctypes.data + self._sequence.itemsize * np.arange(size, dtype=np.uintp)
+        self._token, self._position, self._count = np.zeros((3, size), np.int32)
+        self._sequence = np.zeros((size, MAX_SEQUENCES), np.int32)
+        self._sequences = self._sequence.ctypes.data + self._sequence.strides[0] * np.arange(size, dtype=np.uintp)
         self._output = np.zeros(size, np.int8)  # no logits of any token
         numbers = ctypes.POINTER(ctypes.c_int32)
         self._batch = llama_cpp.llama_batch(
@@ -159,7 +162,9 @@ class _Arrays:
             end = at + len(run.tokens)
             self._token[at:end] = run.tokens
             self._position[at:end] = np.arange(run.start, run.start + len(run.tokens))
-            self._sequence[at:end] = run.sequence
+            of = (run.sequence, *run.also)
+            self._sequence[at:end, : len(of)] = of
+            self._count[at:end] = len(of)
             at = end
         self._batch.n_tokens = at
         return self._batch
