@@ -10,11 +10,8 @@ from .extracting import Extractor
 from .file import MemoryFile, Now
 from .judging import Judge, Summarizer
 from .reading.meaning import KeptVectors
-from .vectors import MemoryEmbedder
+from .vectors import AT_ONCE, MemoryEmbedder
 from .words import Words
-
-_AT_ONCE = 8
-"""Searches whose questions are embedded at the same time; more wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,5 +41,5 @@ class Parts:
     now: Now
     kept: KeptVectors = field(default_factory=KeptVectors)
     beside: ThreadPoolExecutor = field(
-        default_factory=partial(ThreadPoolExecutor, _AT_ONCE, thread_name_prefix="ragloom-memory")
+        default_factory=partial(ThreadPoolExecutor, AT_ONCE, thread_name_prefix="ragloom-memory")
     )

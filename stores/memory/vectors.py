@@ -6,6 +6,7 @@ Half the bytes of float32 for a difference in cosine of about 1e-4.
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -14,11 +15,15 @@ import numpy as np
 from langchain_core.embeddings import Embeddings
 from numpy.typing import NDArray
 
-from ..embedder import Fingerprint, TextEmbedder, as_embedder, encode_checked
+from ...settings import read_settings
+from ..embedder import Embedder, Fingerprint, TextEmbedder, as_embedder, encode_checked
 from .errors import MemoryEmbedderError
 from .file import MemoryFile, Writing
 
 EPISODE, FACT, ENTITY = "episode", "fact", "entity"
+
+AT_ONCE = 8
+"""Searches whose questions are embedded at the same time; more wait."""
 
 _NOTE = "embedder"
 _CHARACTERS_PER_TOKEN = 32
@@ -47,6 +52,11 @@ class MemoryEmbedder:
             EmbedderError: what was given is none.
         """
         return as_embedder(self._given)
+
+    @cached_property
+    def turns(self) -> threading.Semaphore:
+        """What a search holds while it looks: where embedding takes this machine's CPUs, more at once are slower."""
+        return threading.Semaphore(read_settings().threads if isinstance(self.embedder, Embedder) else AT_ONCE)
 
     def query(self, text: str) -> NDArray[np.float32]:
         """Embed a query: shape (dimension,).

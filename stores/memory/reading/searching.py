@@ -16,7 +16,8 @@ from .pool import Pool
 def search(reading: Reading, parts: Parts, query: str, options: Options) -> MemoryHits:
     """Search a group; see `Group.search`."""
     asked = options.asked(query, reading, parts)
-    pool = gather(reading, parts, parts.kept.of(reading), asked)
+    with parts.embedder.turns:
+        pool = gather(reading, parts, parts.kept.of(reading), asked)
     scored = asked.recipe.order(pool, asked.k)[: asked.k]
     records = records_of(reading, [item for item, _ in scored], asked.standing.known)
     why = _reasons(pool, records.keys())
