@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from ragloom.rag.llm.attention import ggml
+from ragloom.rag.llm.attention.blas import OneThread
 from ragloom.rag.llm.attention.flash import Attention, FlashAttention, Head
 from ragloom.rag.llm.attention.ggml import Tensor
 from ragloom.rag.llm.attention.reader import Reader
@@ -19,6 +20,7 @@ from ragloom.rag.llm.errors import AttentionUnavailable, ModelError
 from ragloom.rag.llm.logs import route_logs
 from ragloom.rag.llm.models import find_model
 from ragloom.rag.llm.weights import Weights
+from threadpoolctl import threadpool_info
 from tiny_models import SHAPES, VOCABULARY, eager_attention, in_float32, write_tiny
 
 TAIL = 40  # tokens at the end that read the ones before
@@ -194,3 +196,17 @@ def test_sums_of_spans() -> None:
     for span in (slice(2, 2), slice(3, 7), slice(-1, 2), slice(0, 4, 2)):
         with pytest.raises(ModelError, match="give slices with 0 <= start < stop <= 6"):
             attention.sums([span])
+
+
+def blas_threads() -> set[int]:
+    return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+
+
+def test_blas_gets_its_threads_back_when_the_last_one_leaves() -> None:
+    before = blas_threads()
+    one = OneThread()
+    with one:
+        with one:
+            assert blas_threads() == {1}
+        assert blas_threads() == {1}
+    assert blas_threads() == before

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ModelError
+from .blas import one_thread
 from .flash import FlashAttention
 from .ggml import Tensor
 from .plan import Plan
@@ -108,7 +109,8 @@ def _attend_together(
                 batch.weights[tail, places] += mean * np.float32(part.length / len(tails[tail]))
 
     layers = {head.layer for head in plan.heads}
-    context.evaluate_together(runs, last=plan.last, visit=visit, layers=layers)
+    with one_thread:
+        context.evaluate_together(runs, last=plan.last, visit=visit, layers=layers)
 
 
 def _run(part: _Part, tails: Sequence[Sequence[int]], position: int) -> Run:
