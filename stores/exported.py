@@ -11,7 +11,6 @@ import hashlib
 import json
 import logging
 import re
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -39,7 +38,6 @@ LOCK = ".lock"
 _FORM = 3  # counts up when the files are made in another way
 _MADE_BY = ("onnx", "onnxruntime", "sentence-transformers", "torch")
 _BATCH = 4  # texts of about one length; more of them are padded more
-_CORES = 2  # that a query keeps busy
 _OWN = re.compile(rf"{re.escape(LOCK)}|.+-[0-9a-f]{{12}}(\.onnx|\.refused|\.\d+\.part)")
 
 
@@ -98,13 +96,11 @@ class Place:
 
 
 class ExportedModel:
-    """A model that onnxruntime runs; of callers at once, more than there are CPUs for take turns."""
+    """A model that onnxruntime runs."""
 
     def __init__(self, path: Path) -> None:
         """Load the model at `path`."""
-        threads = read_settings().threads
-        self._session = _session(path, threads)
-        self._turns = threading.Semaphore(max(1, threads // _CORES))
+        self._session = _session(path)
         self.card = ModelCard(**json.loads(self._session.get_modelmeta().custom_metadata_map["card"]))
         self._cutting = self.tokenizer_copy()
         self._cutting.enable_truncation(self.card.max_tokens)
@@ -145,8 +141,7 @@ class ExportedModel:
         for row, tokens in enumerate(ids):
             padded[row, : len(tokens)] = tokens
             mask[row, : len(tokens)] = 1
-        with self._turns:
-            vectors: NDArray[np.float32] = self._session.run(None, {"input_ids": padded, "attention_mask": mask})[0]
+        vectors: NDArray[np.float32] = self._session.run(None, {"input_ids": padded, "attention_mask": mask})[0]
         return vectors
 
 
@@ -180,11 +175,11 @@ def _digest(value: object) -> str:
     return hashlib.sha256(repr(value).encode()).hexdigest()
 
 
-def _session(path: Path, threads: int) -> InferenceSession:
+def _session(path: Path) -> InferenceSession:
     import onnxruntime
 
     onnxruntime.set_default_logger_severity(3)
     onnxruntime.disable_telemetry_events()
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = read_settings().threads
     return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from pydoc_data.topics import topics
+from typing import Any
 
 import numpy as np
 import pytest
@@ -200,6 +201,22 @@ def test_sums_of_spans() -> None:
 
 def blas_threads() -> set[int]:
     return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+
+
+def test_while_attention_is_read_numpy_multiplies_in_one_thread(tiny: Weights, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[set[int]] = []
+    averages = FlashAttention.averages
+
+    def watched(self: FlashAttention, *given: Any) -> NDArray[np.float32]:
+        seen.append(blas_threads())
+        return averages(self, *given)
+
+    reader = Reader(tiny, n_ctx=64, threads=1)
+    monkeypatch.setattr(FlashAttention, "averages", watched)
+    reader.read(Reading([[3, 4, 5]], [[6, 7]]))
+    reader.close()
+    assert seen
+    assert all(threads == {1} for threads in seen)
 
 
 def test_blas_gets_its_threads_back_when_the_last_one_leaves() -> None:

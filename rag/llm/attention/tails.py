@@ -67,7 +67,7 @@ def attend(context: ReadingContext, placed: Placed, tails: Sequence[Sequence[int
 
 
 def evaluated(tails: Sequence[Sequence[int]]) -> int:
-    """How many tokens of the tails are evaluated: what all of them begin with is evaluated once."""
+    """How many tokens of the tails are evaluated, but for a filler: what all of them begin with is evaluated once."""
     return sum(map(len, tails)) - (len(tails) - 1) * _beginning(tails)
 
 

@@ -34,15 +34,15 @@ _MORE = 1.2
 
 
 def gather(reading: Reading, parts: Parts, vectors: Vectors, asked: Asked) -> Pool:
-    """Look for what is asked for; while one thread makes the question's vector, this one looks for its words."""
-    near = parts.beside.submit(copy_context().run, _near, parts, vectors, asked)
+    """Look for what is asked for; while one thread finds what is near in meaning, this one looks for the words."""
+    finding = parts.beside.submit(copy_context().run, _near, parts, vectors, asked)
     gathering = _Gathering(reading, asked, vectors)
     by_words = gathering.by_words(parts.words.terms(asked.query))
-    meant = near.result()
-    rankings = [ranking for ranking in gathering.rankings(by_words, meant) if ranking.items]
+    near = finding.result()
+    rankings = [ranking for ranking in gathering.rankings(by_words, near) if ranking.items]
     return Pool(
         asked.query,
-        meant.vector,
+        near.vector,
         (*rankings, *gathering.fitting(rankings)),
         reading,
         asked.standing,
