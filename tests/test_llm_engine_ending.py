@@ -27,6 +27,60 @@ from ragloom.rag.llm.batching.deadline import Deadline
 pytestmark = pytest.mark.model
 
 
+def test_a_late_request_fails_and_the_others_go_on() -> None:
+    with LlamaEngine(n_ctx=1024) as engine:
+        with pytest.raises(DeadlineExceeded, match=r"longer than the timeout of 0\.001 s"):
+            engine.generate([replace(ENDLESS, timeout=0.001), Request("Hi", Sampling(max_tokens=4))])
+        assert engine.generate(["Hi"], max_tokens=2)[0].tokens == 2
+
+
+def test_a_caller_that_goes_away_frees_its_sequence() -> None:
+    with LlamaEngine(n_ctx=1024, n_seqs=1) as engine:
+        for _ in range(3):
+            stream = engine.stream(ENDLESS)
+            next(stream)
+            stream.close()
+        assert engine.generate(["Hi"], max_tokens=2)[0].tokens == 2
+        assert engine.stats().running == 0
+
+
+def test_an_exception_in_a_consumer_leaves_the_engine_usable() -> None:
+    def consume(engine: LlamaEngine) -> None:
+        for _ in engine.stream(ENDLESS):
+            raise KeyError("the consumer's own")
+
+    with LlamaEngine(n_ctx=1024) as engine:
+        with pytest.raises(KeyError):
+            consume(engine)
+        assert engine.generate(["Hi"], max_tokens=2)[0].tokens == 2
+
+
+def test_closing_ends_what_is_under_way_and_closing_twice_does_nothing() -> None:
+    engine = LlamaEngine(n_ctx=2048)
+    streams = [engine.stream(ENDLESS) for _ in range(20)]
+    next(streams[0])
+    engine.close()
+    engine.close()
+    for stream in streams:
+        with pytest.raises(EngineClosed, match="closed"):
+            list(stream)
+    for ask in (lambda: engine.generate(["Hi"]), lambda: engine.score_next(["Hi"], [1]), lambda: engine.tokenize("Hi")):
+        with pytest.raises(EngineClosed):
+            ask()
+
+
+async def test_a_cancelled_task_frees_its_sequences() -> None:
+    with LlamaEngine(n_ctx=1024, n_seqs=2) as engine:
+        task = asyncio.create_task(engine.agenerate([ENDLESS] * 2))
+        while not engine.stats().running:
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert (await engine.agenerate(["Hi"], max_tokens=2))[0].tokens == 2
+        assert engine.stats().running == 0
+
+
 def test_a_stream_that_nobody_began_to_read_is_cancelled_too() -> None:
     with LlamaEngine(n_ctx=4096) as engine:
         engine.stream(ENDLESS).close()
