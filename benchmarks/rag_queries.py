@@ -38,6 +38,7 @@ from ragloom.settings import read_settings
 from ragloom.stores.types import Chunk
 from report import interval, table, write
 from rerank_data import HEADS_FOUND_ON, WORDS
+from rerank_methods import CACHED, CHOSEN, WEIGHTS
 from rerank_state import Key, State
 
 BASELINE = ("hybrid", "")
@@ -120,7 +121,7 @@ class Bench:
 
     @cached_property
     def _reranker(self) -> IcrReranker:
-        return IcrReranker(llm=self.llm, task="search", heads=8, cached=True, first_stage=0.5)
+        return IcrReranker(llm=self.llm, task="search", **CHOSEN[CACHED], cached=True, first_stage=WEIGHTS[CACHED])
 
     def _moved(self, by: Feedback, ids: list[str], scores: list[float], after: str, key: str) -> list[str]:
         own = self.corpus.embedder.encode_query(self.queries[key])

@@ -28,7 +28,7 @@ CHOSEN: dict[str, dict[str, int]] = {
     ICR: {},
     HEADS: {"heads": 8},
     LAYERS: {"heads": 8, "layers": 19},
-    CACHED: {"heads": 8},
+    CACHED: {"heads": 8, "layers": 10},
 }
 """Which heads and layers: what ranked best on train (`rerank.py --split train`)."""
 

@@ -12,16 +12,7 @@ from cats import CATS, Purr, prowl
 from langchain_core.language_models import FakeListChatModel
 from pydantic import ValidationError
 from ragloom import Corpus, ask
-from ragloom.rag.graph import (
-    Context,
-    GraphError,
-    NodeType,
-    NodeTypeError,
-    RagState,
-    Registry,
-    node,
-    predicate,
-)
+from ragloom.rag.graph import Context, GraphError, NodeType, NodeTypeError, RagState, Registry, node, predicate
 from ragloom.rag.graph.checking import plan
 from ragloom.rag.graph.registry import Catalogue
 from ragloom.rag.retrieve import mmr

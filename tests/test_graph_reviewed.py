@@ -14,17 +14,7 @@ from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 from langgraph.checkpoint.memory import InMemorySaver
 from ragloom import Corpus, RagGraph, load
-from ragloom.rag.graph import (
-    Context,
-    GraphSpec,
-    RagState,
-    Registry,
-    ThreadError,
-    Token,
-    check,
-    node,
-    predicate,
-)
+from ragloom.rag.graph import Context, GraphSpec, RagState, Registry, ThreadError, Token, check, node, predicate
 from ragloom.rag.graph.plan import PlannedNode
 from ragloom.rag.graph.running.caching import NodeCache
 from ragloom.rag.graph.running.resources import Resources

@@ -13,13 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from engines import ENDLESS, idle, in_a_new_process
-from ragloom.rag.llm import (
-    EngineClosed,
-    LlamaEngine,
-    ModelError,
-    Request,
-    Sampling,
-)
+from ragloom.rag.llm import EngineClosed, LlamaEngine, ModelError, Request, Sampling
 from ragloom.rag.llm.batching.tasks import Scoring
 from ragloom.rag.llm.models import find_model
 

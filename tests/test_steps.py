@@ -17,15 +17,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import Runnable, RunnableLambda, RunnablePassthrough
 from pydantic import ValidationError
 from ragloom import Corpus
-from ragloom.agents import (
-    EntitySummarizer,
-    FactExtractor,
-    FinalPredictor,
-    Judge,
-    MainRagFilter,
-    MemoryJudge,
-    Predictor,
-)
+from ragloom.agents import EntitySummarizer, FactExtractor, FinalPredictor, Judge, MainRagFilter, MemoryJudge, Predictor
 from ragloom.rag.generate import ChainOfNote, IterRetGen
 from ragloom.rag.generate.types import Answer
 from ragloom.rag.llm import load
