@@ -1,89 +1,18 @@
-"""A graph is a LangChain Runnable, and at home in LangGraph."""
+"""A graph is a LangChain Runnable."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypedDict
+from typing import Any
 
 import pytest
 from kittens import cat, cats, graph, way
-from langchain_core.callbacks import BaseCallbackHandler
-from langchain_core.documents import Document
 from langchain_core.language_models import BaseChatModel, FakeListChatModel
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
-from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
-from langchain_core.retrievers import BaseRetriever
-from langchain_core.runnables import RunnableConfig, RunnableLambda
-from langchain_tests.integration_tests import RetrieversIntegrationTests
-from langgraph.checkpoint.memory import InMemorySaver
-from langgraph.graph import END, START, StateGraph
-from ragloom.rag.generate.types import Answer, Citation, Statement
-from ragloom.rag.graph import (
-    Context,
-    GraphError,
-    GraphRetriever,
-    NodeEnded,
-    NodeStarted,
-    RagGraph,
-    RagState,
-    Token,
-    Update,
-)
-from ragloom.stores.types import Hit
-
-USAGE = {"input_tokens": 7, "output_tokens": 3, "total_tokens": 10, "input_token_details": {"cache_read": 5}}
-
-
-class Parrot(BaseChatModel):
-    """Says what it is told to, word by word, and waits for `goes_on` before the last word."""
-
-    words: Sequence[str] = ("Toad", " did", " it.")
-    goes_on: Any = None
-
-    @property
-    def _llm_type(self) -> str:
-        return "parrot"
-
-    def _generate(self, messages: list[BaseMessage], *args: Any, **options: Any) -> ChatResult:
-        return ChatResult(generations=[ChatGeneration(message=AIMessage("".join(self.words), usage_metadata=USAGE))])
-
-    def _stream(self, messages: list[BaseMessage], *args: Any, **options: Any) -> Iterator[ChatGenerationChunk]:
-        for word in self.words:
-            if self.goes_on is not None and word is self.words[-1]:
-                assert self.goes_on.wait(10)
-            last = word is self.words[-1]
-            yield ChatGenerationChunk(message=AIMessageChunk(word, usage_metadata=USAGE if last else None))
-
-
-def speak(state: RagState, context: Context) -> Update:
-    return {"extra": {context.node: context.llm.invoke(state.query).text}}
-
-
-async def aspeak(state: RagState, context: Context) -> Update:
-    return {"extra": {context.node: (await context.llm.ainvoke(state.query)).text}}
-
-
-def speaking(*, is_async: bool = False, **options: Any) -> RagGraph:
-    return graph(
-        "start -> a -> b -> end", cat("a", aspeak if is_async else speak, writes=["extra.a"]), *cats("b"), **options
-    )
-
-
-class Heard(BaseCallbackHandler):
-    """What callbacks are told."""
-
-    def __init__(self) -> None:
-        self.runs: list[tuple[str, list[str]]] = []
-        self.tokens: list[str] = []
-
-    def on_chain_start(self, serialized: Any, inputs: Any, **about: Any) -> None:
-        self.runs.append((about["name"], about["tags"]))
-
-    def on_chat_model_start(self, serialized: Any, messages: Any, **about: Any) -> None:
-        self.runs.append(("llm", about["tags"]))
+from langchain_core.runnables import RunnableLambda
+from parrots import Heard, Parrot, speak, speaking
+from ragloom.rag.graph import Context, GraphError, NodeEnded, NodeStarted, RagState, Token, Update
 
 
 @pytest.mark.parametrize("is_async", [False, True])
@@ -210,100 +139,6 @@ def test_it_takes_part_in_langchains_own_ways() -> None:
     assert running.with_fallbacks([running]).invoke("Who?").question == "Who?"
 
 
-class App(TypedDict, total=False):
-    """The state of somebody else's application."""
-
-    question: str
-    extra: Annotated[dict[str, Any], lambda old, new: {**old, **new}]
-    said: str
-
-
-@pytest.mark.parametrize("passes_config", [False, True])
-@pytest.mark.parametrize("has_checkpoints", [False, True])
-@pytest.mark.parametrize("is_async", [False, True])
-def test_a_langgraph_app_may_call_it(passes_config: bool, has_checkpoints: bool, is_async: bool, tmp_path: Any) -> None:
-    inner = speaking(llm=Parrot(), checkpoints=tmp_path / "runs.sqlite" if has_checkpoints else None)
-
-    def ask(values: App, config: RunnableConfig) -> App:
-        state = inner.invoke(values["question"], config if passes_config else None)
-        return {"said": state.extra["a"]}  # type: ignore[typeddict-item]
-
-    async def aask(values: App, config: RunnableConfig) -> App:
-        state = await inner.ainvoke(values["question"], config if passes_config else None)
-        return {"said": state.extra["a"]}  # type: ignore[typeddict-item]
-
-    app = app_of(aask if is_async else ask)
-    config: Any = {"configurable": {"thread_id": "apps"}}
-    for question in ("Who?", "What?"):
-        given: App = {"question": question}
-        said = asyncio.run(app.ainvoke(given, config)) if is_async else app.invoke(given, config)
-        assert said["said"] == "Toad did it."
-    if has_checkpoints:
-        with pytest.raises(GraphError, match="there is no run 'apps'"):
-            inner.resume("apps")
-
-
-def test_a_run_within_an_app_may_have_a_thread_of_its_own(tmp_path: Any) -> None:
-    inner = speaking(llm=Parrot(), checkpoints=tmp_path / "runs.sqlite")
-
-    def ask(values: App, config: RunnableConfig) -> App:
-        return {"said": inner.invoke(values["question"], config, thread="mine").question}
-
-    app = app_of(ask)
-    app.invoke({"question": "Who?"}, {"configurable": {"thread_id": "apps"}})
-    assert inner.resume("mine").extra == {"a": "Toad did it."}
-
-
-@pytest.mark.parametrize("is_async", [False, True])
-def test_it_is_a_node_of_a_langgraph_app_with_the_apps_checkpointer(is_async: bool) -> None:
-    inner = graph("start -> [a, b] -> c -> end", cat("a", speak, writes=["extra.a"]), *cats("b c"), llm=Parrot())
-    app = app_of(inner.compiled)
-    config: Any = {"configurable": {"thread_id": "apps"}}
-    for question in ("Who?", "What?"):
-        given: App = {"question": question}
-        said = asyncio.run(app.ainvoke(given, config)) if is_async else app.invoke(given, config)
-        assert (said["question"], said["extra"]) == (question, {"a": "Toad did it."})
-    assert app.get_state(config).values["question"] == "What?"
-
-
-def app_of(ask: Any) -> Any:
-    building = StateGraph(App)
-    building.add_node("ask", ask)
-    building.add_edge(START, "ask")
-    building.add_edge("ask", END)
-    return building.compile(checkpointer=InMemorySaver())
-
-
-def test_an_app_goes_on_where_its_inner_graph_failed() -> None:
-    ran: list[str] = []
-    broken = [True]
-
-    def work(state: RagState, context: Context) -> None:
-        ran.append(context.node)
-        if context.node == "b" and broken:
-            broken.clear()
-            raise ValueError("ouch")
-
-    app = app_of(graph("start -> a -> b -> end", *cats("a b", work)).compiled)
-    config: Any = {"configurable": {"thread_id": "apps"}}
-    with pytest.raises(GraphError, match="the node 'b' failed: ValueError: ouch"):
-        app.invoke({"question": "Who?"}, config)
-    app.invoke(None, config)
-    assert ran == ["a", "b", "b"]
-
-
-def test_a_node_that_interrupts_a_langgraph_app_is_resumed_there() -> None:
-    from langgraph.types import Command, interrupt
-
-    def ask(state: RagState, context: Context) -> Update:
-        return {"extra": {"said": interrupt("Really?")}}
-
-    app = app_of(graph("start -> a -> end", cat("a", ask, writes=["extra.said"])).compiled)
-    config: Any = {"configurable": {"thread_id": "apps"}}
-    assert app.invoke({"question": "Who?"}, config)["__interrupt__"][0].value == "Really?"
-    assert app.invoke(Command(resume="Yes."), config)["extra"] == {"said": "Yes."}
-
-
 def test_a_graph_runs_within_a_graph() -> None:
     inner = speaking(llm=Parrot())
 
@@ -316,89 +151,6 @@ def test_a_graph_runs_within_a_graph() -> None:
         assert state.extra == {"inner": {"a": "Toad did it."}}
         assert way(state) == ["o"]
         assert state.trace[0].tokens_in == 7
-
-
-HITS = [Hit(Document(f"Toad {rank}.", id=str(rank), metadata={"page": rank}), 1 / rank, rank) for rank in range(1, 6)]
-
-
-def find(state: RagState, context: Context) -> Update:
-    return {"documents": HITS}
-
-
-def finding() -> RagGraph:
-    return graph("start -> a -> end", cat("a", find, writes=["documents"]))
-
-
-class TestStandard(RetrieversIntegrationTests):
-    @property
-    def retriever_constructor(self) -> type[BaseRetriever]:
-        return GraphRetriever
-
-    @property
-    def retriever_constructor_params(self) -> dict[str, Any]:
-        return {"graph": finding()}
-
-    @property
-    def retriever_query_example(self) -> str:
-        return "Who?"
-
-
-def test_a_retriever_gives_the_graphs_documents() -> None:
-    retriever = finding().as_retriever(k=2)
-    found = retriever.invoke("Who?")
-    assert [(each.id, each.metadata) for each in found] == [
-        ("1", {"page": 1, "score": 1.0, "rank": 1}),
-        ("2", {"page": 2, "score": 0.5, "rank": 2}),
-    ]
-    assert "score" not in HITS[0].document.metadata
-    assert len(retriever.invoke("Who?", k=4)) == 4
-    assert len(finding().as_retriever().invoke("Who?")) == 5
-
-
-def test_a_retriever_refuses_what_it_cannot_do() -> None:
-    for options, message in (
-        ({"kk": 3}, "unknown option 'kk'; did you mean 'k'"),
-        ({"k": 0}, "greater than or equal to 1"),
-    ):
-        with pytest.raises(GraphError, match=message):
-            finding().as_retriever(**options)
-    with pytest.raises(GraphError, match="k must be at least 1, not 0"):
-        finding().as_retriever().invoke("Who?", k=0)
-    with pytest.raises(GraphError, match="the question is empty"):
-        finding().as_retriever().invoke("")
-
-
-def test_a_tool_answers_a_call_with_sources_and_the_state() -> None:
-    citation = Citation("s", "toad.md", "Toad", ("Cars",), 0, 5, "Toad.", page=1)
-    answer = Answer("Who?", (Statement("Toad did it.", (1,)),), (citation,), "quoted")
-    tool = graph("start -> a -> end", cat("a", lambda state, context: {"answer": answer}, writes=["answer"])).as_tool()
-    call: Any = {"type": "tool_call", "id": "1", "name": "cats", "args": {"question": "Who?"}}
-    for message in (tool.invoke(call), asyncio.run(tool.ainvoke(call))):
-        assert message.content == "Toad did it. [1]\n[1] toad.md (Toad > Cars), page 1 [0:5]"
-        assert message.artifact.answer == answer
-        assert message.tool_call_id == "1"
-    assert (tool.name, tool.description) == ("cats", "Answers a question from documents.")
-    assert list(tool.args) == ["question"]
-
-
-def test_a_tool_of_a_graph_without_an_answer_gives_documents() -> None:
-    tool = finding().as_tool(name="find", description="Finds toads.")
-    assert (tool.name, tool.description) == ("find", "Finds toads.")
-    assert tool.invoke({"question": "Who?"}).startswith("[1] 1, page 1 [0:7]\nToad 1.\n\n[2] ")
-    with pytest.raises(GraphError, match="unknown option 'nmae'; did you mean 'name'"):
-        finding().as_tool(nmae="x")
-
-
-def test_a_tool_that_finds_nothing_says_so() -> None:
-    nothing = cat("find", lambda state, context: {"documents": []}, writes=["documents"])
-    assert graph("start -> find -> end", nothing).as_tool().invoke({"question": "Who?"}) == "Nothing was found."
-
-
-def test_callbacks_reach_the_graph_behind_a_tool_and_a_retriever() -> None:
-    for runnable, given in ((finding().as_tool(), {"question": "Who?"}), (finding().as_retriever(), "Who?")):
-        heard = Heard()
-        runnable.invoke(given, {"callbacks": [heard]})  # type: ignore[arg-type]
-        assert "a" in [name for name, _ in heard.runs]
 
 
 def test_what_langchain_lets_through_is_refused_rather_than_overlooked() -> None:
