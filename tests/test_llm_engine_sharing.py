@@ -106,6 +106,37 @@ def test_a_beginning_that_fills_the_context_is_evaluated_once(batch_invariant: b
         assert again.reused >= len(shared)
 
 
+def test_conversations_that_fill_the_cache_in_turn_are_evaluated_once() -> None:
+    """Each of them leaves the cache while another one is evaluated, and comes back."""
+    with LlamaEngine(n_ctx=1024) as engine:
+        first, second = ([*engine.tokenize(STORY * 20)[at : at + 480]] for at in (0, 7))
+        asked = [Request(tokens, Sampling(max_tokens=4)) for tokens in (first, second, first, second)]
+        answers = [engine.generate([request])[0] for request in asked]
+        assert [answer.reused for answer in answers] == [0, 0, 479, 479]
+        assert [answer.text for answer in answers[2:]] == [answer.text for answer in answers[:2]]
+        assert engine.stats().cells < 2 * 480
+
+
+def test_a_conversation_comes_back_beside_another_one() -> None:
+    with LlamaEngine(n_ctx=2048) as engine:
+        first, second = ([*engine.tokenize(STORY * 20)[at : at + 480]] for at in (0, 7))
+        for tokens in (first, second):
+            engine.generate([Request(tokens, Sampling(max_tokens=1))])
+        under_way = engine.stream(Request(second, Sampling(max_tokens=200)))
+        next(under_way)
+        assert engine.generate([Request(first, Sampling(max_tokens=1))])[0].reused == 479
+        under_way.close()
+
+
+def test_what_is_forgotten_is_in_no_swap_space_either() -> None:
+    with LlamaEngine(n_ctx=1024) as engine:
+        first, second = ([*engine.tokenize(STORY * 20)[at : at + 480]] for at in (0, 7))
+        for tokens in (first, second):
+            engine.generate([Request(tokens, Sampling(max_tokens=1))])
+        engine.forget()
+        assert engine.generate([Request(first, Sampling(max_tokens=1))])[0].reused == 0
+
+
 def test_many_requests_share_the_steps(engine: LlamaEngine) -> None:
     before = engine.stats()
     engine.generate([Request(STORY, Sampling(temperature=1, seed=i, max_tokens=20)) for i in range(8)])

@@ -10,8 +10,9 @@ other half of it.
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import llama_cpp
 import numpy as np
@@ -162,6 +163,28 @@ class Context:
         """Give the first `length` tokens of a sequence to another one too; nothing is copied in memory."""
         llama_cpp.llama_memory_seq_cp(self._memory, source, target, 0, length)
 
+    def cut(self, sequence: int, length: int) -> None:
+        """Forget what a sequence has behind its first `length` tokens."""
+        llama_cpp.llama_memory_seq_rm(self._memory, sequence, length, -1)
+
+    def save(self, sequence: int) -> NDArray[np.uint8]:
+        """The KV of a sequence.
+
+        Raises:
+            ModelError: llama.cpp failed.
+        """
+        size = llama_cpp.llama_state_seq_get_size(self._pointer, sequence)
+        state = np.empty(size, np.uint8)
+        written = llama_cpp.llama_state_seq_get_data(self._pointer, _bytes(state), size, sequence)
+        if written != size:
+            raise ModelError(f"llama.cpp saved {written} of {size} bytes of a sequence")
+        return state
+
+    def restore(self, sequence: int, state: NDArray[np.uint8]) -> bool:
+        """Put what `save` returned into free cells, as a sequence that was empty; whether llama.cpp accepts it."""
+        with collect_errors():
+            return bool(llama_cpp.llama_state_seq_set_data(self._pointer, _bytes(state), state.size, sequence))
+
     def first_position(self, sequence: int) -> int:
         """The position of the first token that all layers still have of a sequence; -1 if it has none."""
         return int(llama_cpp.llama_memory_seq_pos_min(self._memory, sequence))
@@ -178,6 +201,10 @@ class Context:
         """Free the memory. Call it once, before the weights are closed."""
         llama_cpp.llama_batch_free(self._batch)
         llama_cpp.llama_free(self._pointer)
+
+
+def _bytes(array: NDArray[np.uint8]) -> Any:
+    return array.ctypes.data_as(ctypes.POINTER(ctypes.c_uint8))
 
 
 def _order_keeping_type(weights: Weights) -> int:

@@ -17,7 +17,8 @@ from itertools import chain
 from ..errors import ModelError
 from ..requests import EngineStats
 from .context import N_BATCH, Context, Row
-from .sequences import CachedSequence, SequenceCache, common_prefix
+from .sequences import CachedSequence, SequenceCache
+from .swapping import common_prefix
 from .tasks import Task
 
 _log = logging.getLogger(__name__)
@@ -160,6 +161,7 @@ class Scheduler:
             sequence = self._cache.begin(tokens)
             held = len(sequence.tokens)
             if alone:
+                self._cache.swap_idle(len(tokens) - held)
                 self._cache.make_room(needed - held)
             if task.reused is None:
                 task.reused = held

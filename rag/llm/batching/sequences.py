@@ -3,8 +3,9 @@
 The cache is one pool of cells, a cell holds a token, and several sequences may share it. A sequence whose answer is
 done is kept; when its place is needed, the one that was used longest ago goes first.
 
-Attention looks at every cell up to the last one in use, if only to skip it: beside 6,000 cells that nobody needed, a
-prompt of 2,000 tokens took a third longer. So idle sequences keep a quarter of the cells at most, but for the last one.
+Attention looks at every cell up to the last one in use, if only to skip it. So idle sequences keep a quarter of the
+cells at most, but for the last one, and none while a long prompt is evaluated alone: they go to the swap space, and
+come back where a prompt begins like them.
 
 Cells that were freed are filled again by whatever comes next, so the cells of a sequence need not be in the order of
 its tokens. Attention sums in the order of the cells. Where its last bits matter, cells are `ordered`: none is freed
@@ -13,12 +14,17 @@ before nothing runs any more, and then all are.
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
+from ..errors import ModelError
 from .context import Context
+from .swapping import WORTH_SWAPPING, SwapSpace, common_prefix, is_worth_taking
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(eq=False, slots=True)
@@ -53,6 +59,8 @@ class SequenceCache:
         self._n_cells = n_cells
         self.reuse = reuse
         self._kept = n_cells // 4
+        can_swap = reuse and not (ordered or context.window)  # of a sliding window llama.cpp saves only what is within
+        self._swap = SwapSpace(n_cells) if can_swap else None
         self._holders: Counter[int] = Counter()  # of each cell; its number is ours, llama.cpp does not tell its own
         self._cells = count()
         self._clock = count(1)
@@ -75,20 +83,44 @@ class SequenceCache:
 
         There has to be an idle sequence: at most half of them are busy at a time.
         """
-        source, length = self.longest_prefix(tokens)
-        if source is not None and not source.busy and length == len(source.tokens):
-            target = source
-        else:
-            target = min((s for s in self._all if not s.busy and s is not source), key=lambda s: s.last_use)
-            self._forget(target)
-            if source is not None and length:
-                self._context.copy(source.id, target.id, length)
-                target.tokens = source.tokens[:length]
-                target.cells = source.cells[:length]
-                self._holders.update(target.cells)
-        target.busy = True
-        target.last_use = next(self._clock)
+        sequence = self._taken_back(tokens) or self._shared(tokens)
+        sequence.busy = True
+        sequence.last_use = next(self._clock)
+        return sequence
+
+    def _taken_back(self, tokens: Sequence[int]) -> CachedSequence | None:
+        """A sequence with the beginning of `tokens` from the swap space, if that is worth while."""
+        if self._swap is None:
+            return None
+        found, length = self._swap.longest_prefix(tokens[:-1])
+        if found is None or not is_worth_taking(found, length - self._longest_held(tokens)[1]):
+            return None
+        target = self._oldest_idle()
+        self._swap_out(target)
+        if not (self.make_room(len(found.tokens)) and self._context.restore(target.id, found.state)):
+            self._context.clear_sequence(target.id)
+            return None
+        self._context.cut(target.id, length)
+        self.extend(target, found.tokens[:length])
+        self._swap.take(found, length)
         return target
+
+    def _shared(self, tokens: Sequence[int]) -> CachedSequence:
+        """A sequence with the beginning of `tokens` that another one has, or the other one itself."""
+        source, length = self._longest_held(tokens)
+        if source is not None and not source.busy and length == len(source.tokens):
+            return source
+        target = self._oldest_idle(but=source)
+        self._swap_out(target)
+        if source is not None and length:
+            self._context.copy(source.id, target.id, length)
+            target.tokens = source.tokens[:length]
+            target.cells = source.cells[:length]
+            self._holders.update(target.cells)
+        return target
+
+    def _oldest_idle(self, but: CachedSequence | None = None) -> CachedSequence:
+        return min((s for s in self._all if not s.busy and s is not but), key=lambda s: s.last_use)
 
     def make_room(self, cells: int) -> bool:
         """Forget idle sequences, longest unused first, until so many cells are free; whether that succeeded."""
@@ -98,7 +130,7 @@ class SequenceCache:
         else:
             for sequence in sorted(self._all, key=lambda s: s.last_use):
                 if self.used + cells > self._n_cells and not sequence.busy:
-                    self._forget(sequence)
+                    self._swap_out(sequence)
         return self.used + cells <= self._n_cells
 
     def prepare(self, cells: int, *, worth: float) -> None:
@@ -108,6 +140,15 @@ class SequenceCache:
         """
         if self._ordered and (self.used + cells > self._n_cells or (self.used > self._kept and worth < 1 / 2)):
             self.clear()
+
+    def swap_idle(self, tokens: int) -> None:
+        """Before so many `tokens` are evaluated alone: what is idle should not slow that down."""
+        if self._swap is None or tokens < WORTH_SWAPPING:
+            return
+        idle = self._idle()
+        if len({cell for sequence in idle for cell in sequence.cells}) >= WORTH_SWAPPING:
+            for sequence in idle:
+                self._swap_out(sequence)
 
     def extend(self, sequence: CachedSequence, tokens: Sequence[int]) -> None:
         """Note that `tokens` are evaluated in a busy sequence now."""
@@ -127,6 +168,8 @@ class SequenceCache:
 
     def forget_idle(self) -> None:
         """Forget what nobody extends."""
+        if self._swap is not None:
+            self._swap.clear()
         idle = [sequence for sequence in self._all if not sequence.busy]
         if len(idle) == len(self._all):
             self.clear()
@@ -141,7 +184,18 @@ class SequenceCache:
         self._all = [CachedSequence(sequence.id) for sequence in self._all]
 
     def longest_prefix(self, tokens: Sequence[int]) -> tuple[CachedSequence | None, int]:
-        """The sequence that has most of the beginning of `tokens`, and how many; at least one is always left."""
+        """The sequence that has most of the beginning of `tokens`, and how many; at least one is always left.
+
+        There is none where the swap space has more of it.
+        """
+        source, length = self._longest_held(tokens)
+        if self._swap is not None:
+            found, swapped = self._swap.longest_prefix(tokens[:-1])
+            if found is not None and is_worth_taking(found, swapped - length):
+                return None, swapped
+        return source, length
+
+    def _longest_held(self, tokens: Sequence[int]) -> tuple[CachedSequence | None, int]:
         if not self.reuse:
             return None, 0
         usable = list(tokens[:-1])  # one has to be evaluated, for its logits
@@ -158,9 +212,22 @@ class SequenceCache:
         return first <= max(0, length - self._context.window)
 
     def _keep_little(self) -> None:
-        idle = sorted((s for s in self._all if s.tokens and not s.busy), key=lambda s: s.last_use)
+        idle = self._idle()
         while len(idle) > 1 and sum(len(sequence.cells) for sequence in idle) > self._kept:
-            self._forget(idle.pop(0))
+            self._swap_out(idle.pop(0))
+
+    def _idle(self) -> list[CachedSequence]:
+        """Sequences that hold something and nobody extends, longest unused first."""
+        return sorted((s for s in self._all if s.tokens and not s.busy), key=lambda s: s.last_use)
+
+    def _swap_out(self, sequence: CachedSequence) -> None:
+        """Take a sequence out of the cache, into the swap space if it is long enough and not there yet."""
+        if self._swap is not None and len(sequence.tokens) >= WORTH_SWAPPING and not self._swap.holds(sequence.tokens):
+            try:
+                self._swap.add(sequence.tokens, self._context.save(sequence.id))
+            except (MemoryError, ModelError) as error:
+                _log.debug("a sequence of %d tokens is forgotten: %s", len(sequence.tokens), error)
+        self._forget(sequence)
 
     def _forget(self, sequence: CachedSequence) -> None:
         if self._ordered:
@@ -170,14 +237,3 @@ class SequenceCache:
             self._holders = +self._holders  # without those that nobody holds
         self._context.clear_sequence(sequence.id)
         sequence.tokens, sequence.cells = [], []
-
-
-def common_prefix(a: list[int], b: list[int]) -> int:
-    """How many tokens two lists have in common at their beginning."""
-    low, high = 0, min(len(a), len(b))
-    if a[:high] == b[:high]:
-        return high
-    while low + 1 < high:  # a[:low] == b[:low], a[:high] != b[:high]
-        middle = (low + high) // 2
-        low, high = (middle, high) if a[low:middle] == b[low:middle] else (low, middle)
-    return low
