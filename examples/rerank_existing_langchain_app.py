@@ -41,7 +41,7 @@ def main() -> None:
 
     # These three lines are the change, and the imports of what they name.
     llm = load("embedded", n_ctx=1024)
-    reranker = IcrReranker(llm=llm, heads=8, layers=10, cached=True, keep=2)
+    reranker = IcrReranker(llm=llm, heads=4, keep=2)
     retriever = ContextualCompressionRetriever(base_compressor=reranker, base_retriever=retriever)
     show(retriever)
     llm.close()
