@@ -56,7 +56,8 @@ class SwapSpace:
 
     def holds(self, tokens: Sequence[int]) -> bool:
         """Whether a swapped sequence begins with `tokens`."""
-        return any(each.tokens[: len(tokens)] == tuple(tokens) for each in self._all)
+        wanted = tuple(tokens)
+        return any(each.tokens[: len(wanted)] == wanted for each in self._all)
 
     def longest_prefix(self, tokens: Sequence[int]) -> tuple[Swapped | None, int]:
         """The sequence that has most of the beginning of `tokens`, and how many."""
@@ -66,7 +67,10 @@ class SwapSpace:
         return (best, length) if length else (None, 0)
 
     def take(self, swapped: Swapped, length: int) -> None:
-        """Note that the first `length` tokens were taken back: a sequence that is whole again is not kept here, too."""
+        """Note that the first `length` tokens were taken back: a sequence that is whole again is not kept here, too.
+
+        It may have had to go meanwhile, for the ones that made room for it.
+        """
         if swapped in self._all:
             self._all.remove(swapped)
             if length < len(swapped.tokens):
