@@ -9,15 +9,14 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import llama_cpp
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import ModelError
 from ..logs import collect_errors, reason
 from ..memory import check_memory
+from ..sequence_state import restore_sequence, save_sequence
 from ..weights import Weights
 from .tap import Tap, Visit
 
@@ -115,28 +114,17 @@ class ReadingContext:
 
     def save(self, sequence: int) -> bytes:
         """The sequence's KV."""
-        size = llama_cpp.llama_state_seq_get_size(self._pointer, sequence)
-        state = np.empty(size, np.uint8)
-        written = llama_cpp.llama_state_seq_get_data(self._pointer, _bytes(state), size, sequence)
-        if written != size:
-            raise ModelError(f"llama.cpp saved {written} of {size} bytes of a sequence")
-        return state.tobytes()
+        return save_sequence(self._pointer, sequence).tobytes()
 
     def restore(self, sequence: int, state: bytes) -> bool:
         """Put what `save` returned into the next free cells, in the same order; whether llama.cpp accepts it."""
-        data = np.frombuffer(state, np.uint8)
-        with collect_errors():
-            return bool(llama_cpp.llama_state_seq_set_data(self._pointer, _bytes(data), len(state), sequence))
+        return restore_sequence(self._pointer, sequence, np.frombuffer(state, np.uint8))
 
     def close(self) -> None:
         """Free the memory; a second call does nothing."""
         if self._pointer is not None:
             llama_cpp.llama_free(self._pointer)
             self._pointer = None
-
-
-def _bytes(array: NDArray[np.uint8]) -> Any:
-    return array.ctypes.data_as(ctypes.POINTER(ctypes.c_uint8))
 
 
 class _Arrays:

@@ -10,9 +10,8 @@ other half of it.
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import llama_cpp
 import numpy as np
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 from ..errors import ModelError
 from ..logs import collect_errors, reason
 from ..memory import check_memory
+from ..sequence_state import restore_sequence, save_sequence
 from ..weights import Weights
 from .invariance import single_rows_differ
 
@@ -173,17 +173,11 @@ class Context:
         Raises:
             ModelError: llama.cpp failed.
         """
-        size = llama_cpp.llama_state_seq_get_size(self._pointer, sequence)
-        state = np.empty(size, np.uint8)
-        written = llama_cpp.llama_state_seq_get_data(self._pointer, _bytes(state), size, sequence)
-        if written != size:
-            raise ModelError(f"llama.cpp saved {written} of {size} bytes of a sequence")
-        return state
+        return save_sequence(self._pointer, sequence)
 
     def restore(self, sequence: int, state: NDArray[np.uint8]) -> bool:
         """Put what `save` returned into free cells, as a sequence that was empty; whether llama.cpp accepts it."""
-        with collect_errors():
-            return bool(llama_cpp.llama_state_seq_set_data(self._pointer, _bytes(state), state.size, sequence))
+        return restore_sequence(self._pointer, sequence, state)
 
     def first_position(self, sequence: int) -> int:
         """The position of the first token that all layers still have of a sequence; -1 if it has none."""
@@ -201,10 +195,6 @@ class Context:
         """Free the memory. Call it once, before the weights are closed."""
         llama_cpp.llama_batch_free(self._batch)
         llama_cpp.llama_free(self._pointer)
-
-
-def _bytes(array: NDArray[np.uint8]) -> Any:
-    return array.ctypes.data_as(ctypes.POINTER(ctypes.c_uint8))
 
 
 def _order_keeping_type(weights: Weights) -> int:
