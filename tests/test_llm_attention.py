@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from ragloom.rag.llm.attention import ggml
-from ragloom.rag.llm.attention.blas import OneThread
+from ragloom.rag.llm.attention.blas import OneThread, one_thread
 from ragloom.rag.llm.attention.flash import Attention, FlashAttention, Head
 from ragloom.rag.llm.attention.ggml import Tensor
 from ragloom.rag.llm.attention.reader import Reader
@@ -211,6 +211,7 @@ def test_while_attention_is_read_numpy_multiplies_in_one_thread(tiny: Weights, m
         seen.append(blas_threads())
         return averages(self, *given)
 
+    monkeypatch.setattr(one_thread, "_controller", None)  # other tests may have loaded another BLAS since it was made
     reader = Reader(tiny, n_ctx=64, threads=1)
     monkeypatch.setattr(FlashAttention, "averages", watched)
     reader.read(Reading([[3, 4, 5]], [[6, 7]]))
