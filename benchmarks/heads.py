@@ -10,7 +10,7 @@ from typing import Any
 import data
 from ragloom import load
 from ragloom.rag.rerank.head_finding import find_heads
-from ragloom.rag.rerank.heads import HeadScores, load_heads
+from ragloom.rag.rerank.heads import HeadScores, shipped_finding
 from ragloom.rag.rerank.labelled import read_labelled
 from report import write
 from rerank_data import HEADS_FOUND_ON
@@ -22,7 +22,7 @@ def main() -> None:
     options = data.parser(__doc__)
     given = options.parse_args()
     with load("embedded") as llm:
-        shipped = load_heads(llm.engine.file)
+        shipped = HeadScores.model_validate_json(shipped_finding(llm.engine.file).read_text(encoding="utf-8"))
         labelled = read_labelled(given.data / "scifact", **HEADS_FOUND_ON)
         found = find_heads(llm.engine, labelled, name=shipped.data, task=shipped.task, tokens=shipped.tokens)
     write("heads", [row for way in ("together", "apart") for row in _rows(way, found, shipped)])

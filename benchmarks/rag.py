@@ -72,7 +72,7 @@ def _tell(bench: Bench, state: State, parts: list[str], *, is_whole: bool, model
         missing = sum(not job.done(state) for job in jobs(bench))
         made = {name: list(rows(state, bench)) for name, rows in tables.items()}
         first, *more = tables
-        if missing or not is_whole:
+        if missing or not is_whole or not all(made.values()):
             for name, rows in made.items():
                 print(f"{name}, {missing} missing\n{table(rows)}")
             continue

@@ -59,6 +59,7 @@ def eval_command(
 
 def show_table(display: Display, result: Result) -> None:
     """Every figure with its interval, and how far it is from the first graph's; a star where that is hardly chance."""
+    from .evaluate.bootstrap import FEWEST
     from .evaluate.report.page import number, span, told_once
 
     columns = ["measure", "graph", "value", "95%"]
@@ -72,6 +73,8 @@ def show_table(display: Display, result: Result) -> None:
             cells += [number(row["difference"]) + (" *" if low > 0 or high < 0 else ""), span(low, high)]
         rows.append([*cells, *[""] * (len(columns) - len(cells))])
     display.table(columns, rows)
+    if any(not row["low"] <= row["high"] for row in told):
+        display.line(f"no interval: fewer than {FEWEST} questions tell it")
     if len(result) > 1:
         display.line("* hardly chance: the interval of the difference does not hold 0")
 

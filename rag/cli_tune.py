@@ -44,17 +44,17 @@ def tune_command(
     """Search a graph's settings on a budget, and tell what the best ones gain on other questions."""
     from .evaluate import Search, read_dataset, tune
     from .evaluate.evaluating import with_documents
+    from .evaluate.log import alone_in
     from .evaluate.tuning.writing import as_yaml
 
     display = make_display(as_json)
     seconds = _seconds(budget)
     train = read_dataset(data, split=split, limit=limit, seed=seed)
     test = read_dataset(data, split=test_split, limit=limit, seed=seed)
-    out.mkdir(parents=True, exist_ok=True)
     log = out / "trials.jsonl"
     search = Search(space, measure or _measure(train), seconds, trials, seed)
     named = given_of(index, model, gpu_layers, allow_imports=allow_imports)
-    with evaluating(display) as tell, with_documents(named, train, out, tell) as given:
+    with alone_in(out), evaluating(display) as tell, with_documents(named, train, out, tell) as given:
         tuned = tune(graph, train, test, search, given, on_trial=lambda trial: _tell_trial(display, trial, log))
     source = f"{data.name} {split} ({len(train)}), tested on {test_split} ({len(test)})"
     file = out / "tuned.yaml"
@@ -73,7 +73,7 @@ def _show_tuned(display: Display, tuned: Tuned, file: Path) -> None:
             "measure": tuned.measure,
             "settings": dict(tuned.best.settings),
             "trials": len(tuned.trials),
-            "gains": {name: {key: _told(value) for key, value in asdict(gain).items()} for name, gain in gains.items()},
+            "gains": {name: asdict(gain) for name, gain in gains.items()},
             "test": tuned.test.table(),
             "graph": str(file),
         }
@@ -87,7 +87,7 @@ def _show_tuned(display: Display, tuned: Tuned, file: Path) -> None:
         display.line(f"the graph stays as it is written: {tried} tried, none of them better")
     else:
         display.line(f"gained in {tuned.measure} on questions that nothing was chosen by: {said(tuned.test_gain)}")
-        if not tuned.test_gain.is_clear:
+        if tuned.test_gain.low <= 0 <= tuned.test_gain.high:
             display.line("that may be chance: the interval holds 0")
     display.line(f"written to {file}")
 

@@ -6,11 +6,12 @@ Library code never prints; this module and `cli` do.
 from __future__ import annotations
 
 import json
+import math
 import re
 import shutil
 import sys
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -51,10 +52,10 @@ class Display:
         print(text, file=sys.stderr, flush=True)
 
     def data(self, value: Any) -> None:
-        """The result as one JSON document; nothing in the other modes."""
+        """The result as one JSON document, null for NaN and infinite numbers; nothing in the other modes."""
         if self.as_json:
             readable = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
-            print(json.dumps(value, ensure_ascii=not readable, default=str))
+            print(json.dumps(_finite(value), ensure_ascii=not readable, default=str))
 
     def heading(self, text: str) -> None:
         """A line that stands out on a terminal."""
@@ -274,6 +275,15 @@ def _bar(what: str) -> Iterator[Callable[[int, int | None, str], None]]:
             progress.update(task, completed=done, total=None if total == 1 else total, detail=Path(detail).name)
 
         yield update
+
+
+def _finite(value: Any) -> Any:
+    """The same without NaN and infinite numbers, which JSON does not have: None stands for them."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(each) for key, each in value.items()}
+    return [_finite(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def place(citation: Citation) -> str:

@@ -58,6 +58,12 @@ def test_eval_prints_a_table_and_writes_runs_and_a_report(files: Path) -> None:
     assert len((files / "out" / "runs.jsonl").read_text().splitlines()) == 4
 
 
+def test_json_has_null_where_there_is_no_interval(files: Path) -> None:
+    done = run("eval", "-g", "lexical.yaml", "--json")
+    assert "NaN" not in done.out
+    assert done.document["rows"][0]["low"] is None
+
+
 def test_eval_gives_json_of_one_part_by_another_measure(files: Path) -> None:
     told = run("eval", "-g", "lexical.yaml", "--split", "test", "--measure", "R@1", "--json").document
     assert (told["questions"], told["rows"][0]["measure"], told["rows"][0]["value"]) == (1, "R@1", 1.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 import yaml
 from asked import DATASET, TEXTS, fill, quick
 from fakes import HashingEmbedder
-from kittens import cat
+from kittens import asks, cat
 from langchain_core.documents import Document
 from ragloom.rag.evaluate import Dataset, EvaluateError, Given, Question, Record, Result, evaluate, index_documents
 from ragloom.rag.evaluate.graphs import named
@@ -32,12 +33,33 @@ def test_graphs_are_measured_on_the_same_questions(willows: Corpus) -> None:
     loose, strict = result["loose"], result["strict"]
     assert (loose.mean("nDCG@10"), loose.mean("token recall"), loose.mean("answered")) == (1, 1, 1)
     assert (strict.mean("answered"), strict.mean("declined")) == (0, 1)
-    lost = strict.less(loose, "token recall")
-    assert (lost.value, lost.is_clear) == (-1, True)
+    assert strict.less(loose, "token recall").value == -1
     with pytest.raises(KeyError, match="did you mean 'strict'"):
         result["strikt"]
     with pytest.raises(EvaluateError, match="unknown measure 'F2'"):
         loose.mean("F2")
+
+
+@pytest.mark.parametrize(("questions", "is_clear"), [(5, False), (6, True)])
+def test_of_few_questions_there_is_no_interval(willows: Corpus, questions: int, is_clear: bool) -> None:
+    several = Dataset("several", tuple(replace(DATASET.questions[0], id=str(place)) for place in range(questions)))
+    result = evaluate({"loose": quick(), "strict": quick(quote={"min_confidence": 2.0})}, several, Given(willows))
+    assert result["strict"].less(result["loose"], "F1").is_clear == is_clear
+    assert np.isnan(result["loose"].estimate("F1").low) == (not is_clear)
+
+
+def test_a_graph_that_may_end_without_an_answer_is_measured_where_it_does(willows: Corpus) -> None:
+    ending = quick()
+    ending["flow"] = [
+        "start -> retrieve -> evidence",
+        {"from": "evidence", "when": "hopeless", "then": "end", "else": "quote"},
+        "quote -> end",
+    ]
+    ended = evaluate({"a": ending}, DATASET, Given(willows, types=[asks("hopeless", lambda _: True)]))["a"]
+    declining = evaluate({"a": quick(quote={"min_confidence": 2.0})}, DATASET, Given(willows))["a"]
+    assert [run.answer for run in ended.records] == [None, None, None]
+    for measure in ("answered", "declined", "F1"):
+        assert ended.mean(measure) == declining.mean(measure)
 
 
 def test_the_table_has_a_row_for_each_measure_and_graph(willows: Corpus) -> None:
@@ -125,6 +147,17 @@ def test_a_datasets_documents_are_indexed_once(tmp_path: Path, monkeypatch: pyte
         assert (len(corpus), embedder.embedded) == (3, embedded)
     with pytest.raises(EvaluateError, match="has questions but no documents"):
         index_documents(DATASET, tmp_path / "other")
+
+
+def test_a_corpus_of_the_user_s_own_is_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ragloom.stores.corpus_embedder.as_embedder", lambda _given: HashingEmbedder())
+    with Corpus(tmp_path / "index") as own:
+        own.add(["Badger sleeps in the wild wood."])
+    data = Dataset("own", DATASET.questions, tuple(Source(name, text) for name, text in TEXTS.items()))
+    with pytest.raises(EvaluateError, match="is a corpus of your own"):
+        evaluate({"a": quick()}, data, out=tmp_path)
+    with Corpus(tmp_path / "index") as own:
+        assert [hit.document.page_content for hit in own.search("badger", k=1)] == ["Badger sleeps in the wild wood."]
 
 
 def test_the_index_follows_the_datasets_documents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

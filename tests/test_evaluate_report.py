@@ -139,6 +139,14 @@ def test_intervals_are_worked_out_once(result: Result, tmp_path: Path, monkeypat
     result.write_report(tmp_path / "report.html")
 
 
+def test_a_graph_that_only_searches_may_stand_beside_one_that_answers(corpus: Corpus, tmp_path: Path) -> None:
+    searching = {"nodes": {"retrieve": {"use": "lexical"}}, "flow": ["start -> retrieve -> end"]}
+    result = evaluate({"answering": quick(), "searching": searching}, DATASET, Given(fill(corpus)))
+    shown = Page(result.write_report(tmp_path / "report.html").read_text("utf-8"))
+    assert "F1" in shown.text
+    assert "Question by question" not in shown.text
+
+
 def test_a_page_without_any_measure_of_quality_has_the_costs(tmp_path: Path) -> None:
     graph = {"nodes": {"rest": "rest"}, "flow": ["start -> rest -> end"]}
     result = evaluate({"a": graph}, DATASET, Given(types=[cat("rest", lambda _state, _context: None)]))

@@ -18,6 +18,9 @@ Statistic = Callable[[Floats, Floats], Floats]
 
 ROUNDS = 2000
 
+FEWEST = 6
+"""So many questions have an interval: of fewer, all the same way, a fair coin would do as much in more than 5%."""
+
 
 @lru_cache(maxsize=1)  # figures of one evaluation all have the same
 def draws(questions: int) -> Floats:

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...stores.corpus import Corpus
+from ..graph.checking import check
 from ..graph.node_type import NodeType
 from ..graph.predicates import Predicate
+from ..graph.problem import Problem
 from ..graph.rag_graph import RagGraph
 from ..graph.reading import Source, load_spec
 from ..graph.running.resources import GivenLlm
@@ -39,8 +41,7 @@ def named(graphs: Graphs) -> dict[str, GraphSpec]:
         names = _names(several, specs)
         if repeated := [name for name, times in Counter(names).items() if times > 1]:
             raise EvaluateError(
-                f"two graphs are called {repeated[0]!r}: give each file a `name:` of its own, or in Python "
-                "{'a': GRAPH, 'b': GRAPH}"
+                f"two graphs are called {repeated[0]!r}: rename one, or in Python give {{'a': GRAPH, 'b': GRAPH}}"
             )
         found = dict(zip(names, specs, strict=True))
     if not found:
@@ -87,6 +88,10 @@ class Given:
     allow_imports: bool = False
     default_corpus: str | Path | None = None
     default_llm: GivenLlm = None
+
+    def check(self, spec: GraphSpec) -> list[Problem]:
+        """Find everything that is wrong with a graph."""
+        return check(spec, types=self.types, allow_imports=self.allow_imports)
 
     def open(self, spec: GraphSpec, cache: SharedResults, shares: RagGraph | None = None) -> RagGraph:
         """Check a graph and make it ready to run.

@@ -17,6 +17,9 @@ from .errors import EvaluateError
 from .progress import Progress, Tell
 from .types import Dataset
 
+_MARK = "dataset:"
+"""How fingerprints of a dataset's documents begin: only such a corpus may be changed."""
+
 
 def index_documents(dataset: Dataset, folder: str | Path, *, on_progress: Tell | None = None) -> Corpus:
     """Open the corpus of a dataset's documents in `folder`, and bring it up to date with them.
@@ -25,13 +28,16 @@ def index_documents(dataset: Dataset, folder: str | Path, *, on_progress: Tell |
     deleted. A document's id becomes that of its source; the title of one without a text is its text.
 
     Raises:
-        EvaluateError: the dataset has no documents.
+        EvaluateError: the dataset has no documents, or the corpus there has others than a dataset's.
         CorpusLockedError: another process is writing there.
     """
     if not dataset.documents:
         raise EvaluateError(f"{dataset.name} has questions but no documents; name a corpus to ask them of")
     corpus = Corpus(folder)
     known = corpus.fingerprints()
+    if not all(each.startswith(_MARK) for each in known.values()):
+        corpus.close()
+        raise EvaluateError(f"{corpus.path} is a corpus of your own, which would be replaced; name another folder")
     wanted = [_marked(source) for source in map(_with_text, dataset.documents) if source.text.strip()]
     if gone := known.keys() - {source.id for source in wanted}:
         corpus.delete(sources=sorted(gone))
@@ -59,5 +65,5 @@ def _with_text(source: Source) -> Source:
 
 def _marked(source: Source) -> Source:
     """The source with a fingerprint that is another one where it would be cut into other chunks."""
-    mark = digest([SPLITTER_VERSION, source.title, source.text, source.metadata])
+    mark = _MARK + digest([SPLITTER_VERSION, source.title, source.text, source.metadata])
     return replace(source, fingerprint=mark)

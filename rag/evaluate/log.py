@@ -7,6 +7,8 @@ line break at its end: it is cut off, and that run is made again.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Self
 
@@ -19,8 +21,27 @@ from .record import Record
 _log = logging.getLogger(__name__)
 
 
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Hold other evaluations off a folder, which is made if it is not there.
+
+    Raises:
+        EvaluateError: another one is writing there.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / "evaluation.lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise EvaluateError(f"another evaluation is writing in {folder}; wait for it, or name another folder") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 class RunLog:
-    """The runs in a file; a context that holds the file open for more, and others off it.
+    """The runs in a file; a context that holds the file open for more.
 
     Attributes:
         records: the runs that are in the file.
@@ -30,7 +51,6 @@ class RunLog:
         """Keep runs in `file`, which nothing happens to before the context is entered."""
         self.file = file
         self.records: list[Record] = []
-        self._lock = FileLock(file.with_suffix(".lock"))
         self._open: IO[bytes] | None = None
 
     def append(self, record: Record) -> None:
@@ -44,28 +64,17 @@ class RunLog:
         """Read what is in the file, if there is one; of a line that is no run, a warning tells.
 
         Raises:
-            EvaluateError: another evaluation is writing there, or no line of the file is a run.
+            EvaluateError: no line of the file is a run.
         """
         self.file.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            self._lock.acquire(timeout=0)
-        except Timeout:
-            raise EvaluateError(
-                f"another evaluation is writing in {self.file.parent}; wait for it, or name another folder"
-            ) from None
-        try:
-            self.records = self._read()
-            self._open = self.file.open("ab")
-        except BaseException:
-            self._lock.release()
-            raise
+        self.records = self._read()
+        self._open = self.file.open("ab")
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._open is not None:
             self._open.close()
             self._open = None
-        self._lock.release()
 
     def _read(self) -> list[Record]:
         found, wrong = [], []

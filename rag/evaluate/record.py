@@ -63,8 +63,8 @@ class Record(BaseModel):
         graph: the graph's name.
         question: the question's id.
         made_with: another text where the graph, what it works with, or the question is another.
-        gives_answers: whether the graph does, even where this run has failed before it could.
-        answer: what was answered; None where the graph gives no answers.
+        gives_answers: whether the graph does, even where this run has failed, or ended, before it could.
+        answer: what was answered; None where nothing was.
         documents: those that the run ended with, best first.
         trace: what each node did; of results that graphs share, each has the cost of making them.
         is_first: whether it was the graph's first run in its process, which loads models: its time says nothing.

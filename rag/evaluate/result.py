@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..._explain import unknown
 from ...errors import MissingExtraError
-from .bootstrap import Floats, auc, draws, interval, mean, once, percentile
+from .bootstrap import FEWEST, Floats, auc, draws, interval, mean, once, percentile
 from .errors import EvaluateError
 from .measures import score
 from .measures.answering import ANSWERS
@@ -37,7 +38,7 @@ LOWER_IS_BETTER = frozenset({*COSTS, *_PERCENTILES, "failed"} - {"tokens reused"
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A figure, and the interval in which it would lie for 95% of such sets of questions."""
+    """A figure, and the interval in which it would lie for 95% of such sets of questions; NaN: they are too few."""
 
     value: float
     low: float
@@ -45,7 +46,7 @@ class Estimate:
 
     @property
     def is_clear(self) -> bool:
-        """Whether the interval is on one side of 0: for a difference, that it is unlikely to be chance."""
+        """Whether there is an interval, on one side of 0: for a difference, that it is unlikely to be chance."""
         return self.low > 0 or self.high < 0
 
 
@@ -122,24 +123,36 @@ class Outcome:
         return list(dict.fromkeys(name for each in self.scores for name in each))
 
     @cached_property
+    def _answerable(self) -> NDArray[np.bool_]:
+        return np.array([question.answerable for question in self.questions])
+
+    @cached_property
     def _figures_drawn(self) -> dict[str, Floats]:
         return {}
 
     def drawn(self, measure: str) -> Floats:
-        """The figure for each draw of questions, shape (draws,), worked out once.
+        """The figure for each draw of questions, shape (draws,), worked out once; NaN: fewer than `FEWEST` tell it.
 
         Raises:
             EvaluateError: there is no such measure.
         """
         if measure not in self._figures_drawn:
-            self._figures_drawn[measure] = self._figures(measure, draws(len(self.questions)))
+            times = draws(len(self.questions))
+            drawn = self._figures(measure, times)
+            self._figures_drawn[measure] = drawn if self._telling(measure) >= FEWEST else np.full(len(times), np.nan)
         return self._figures_drawn[measure]
+
+    def _telling(self, measure: str) -> int:
+        """How many questions a figure is of; of two kinds, as many as there are of the rarer one."""
+        if measure == AUC:
+            known = ~np.isnan(self.values("confidence"))
+            return int(min(np.sum(known & self._answerable), np.sum(known & ~self._answerable)))
+        return int(np.sum(~np.isnan(self.values("ms" if measure in _PERCENTILES else measure))))
 
     def _figures(self, measure: str, times: Floats) -> Floats:
         """The figure for each draw of questions, shape (draws,)."""
         if measure == AUC:
-            answerable = np.array([question.answerable for question in self.questions])
-            return auc(self.values("confidence"), answerable, times)
+            return auc(self.values("confidence"), self._answerable, times)
         if measure in _PERCENTILES:
             return _PERCENTILES[measure](self.values("ms"), times)
         return mean(self.values(measure), times)

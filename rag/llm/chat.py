@@ -149,6 +149,7 @@ class ChatLocal(AnswerOptionFields, SamplingFields, Binding):
             "model_name": self._engine.name,
             "file": file,
             "n_ctx": self.context_size,
+            "n_gpu_layers": self.n_gpu_layers,
             "batch_invariant": self.batch_invariant,
             "logprobs": self.logprobs,
             "top_logprobs": self.top_logprobs,

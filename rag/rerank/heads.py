@@ -111,14 +111,23 @@ class HeadScores(BaseModel):
         return path
 
 
+def own_finding(file: ModelFile) -> Path:
+    """Where the user's own finding about a model's heads is, if there is one."""
+    return _folder() / _name(model_digest(file))
+
+
+def shipped_finding(file: ModelFile) -> Traversable:
+    """Where the one that comes with ragloom is, if there is one."""
+    return files(__package__) / "head_scores" / _name(model_digest(file))
+
+
 def load_heads(file: ModelFile) -> HeadScores:
     """What is known of a model's heads: the user's own finding, else the one that comes with ragloom.
 
     Raises:
         RerankError: nothing is known, or the file is damaged.
     """
-    name = _name(model_digest(file))
-    places: list[Traversable] = [_folder() / name, files(__package__) / "head_scores" / name]
+    places: list[Traversable] = [own_finding(file), shipped_finding(file)]
     found = next((path for path in places if path.is_file()), None)
     if found is None:
         raise RerankError(

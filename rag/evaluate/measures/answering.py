@@ -39,7 +39,7 @@ right one, word for word.
 
 def score_answer(question: Question, record: Record, terms: ContentTerms) -> dict[str, float]:
     """Score a run's answer by each measure that can be told; nothing for a graph that gives no answers."""
-    if record.answer is None and not (record.error and record.gives_answers):
+    if record.answer is None and not record.gives_answers:
         return {}
     said = record.words
     scores = {"answered" if question.answerable else "declined": float(bool(said) == question.answerable)}

@@ -10,6 +10,7 @@ from typing import Any
 
 from ...._explain import count
 from ...._paths import expand_user
+from ..bootstrap import FEWEST
 from ..measures.answering import ANSWERS
 from ..measures.costs import COSTS
 from ..result import AUC, Outcome, Result
@@ -27,7 +28,10 @@ details { border: 1px solid #ddd; border-radius: 4px; padding: .3rem .8rem; marg
 svg { max-width: 100%; height: auto; }
 """)
 
-_LEGEND = "Intervals: 95%, by the bootstrap; bold: hardly chance, the interval of the difference does not hold 0."
+_LEGEND = (
+    f"Intervals: 95%, by the bootstrap; none where fewer than {FEWEST} questions tell. "
+    "Bold: hardly chance, the interval of the difference does not hold 0."
+)
 
 
 def write(result: Result, file: str | Path) -> Path:
@@ -84,10 +88,10 @@ def _worst(result: Result, measure: str) -> list[Markup]:
 
 
 def _compared(result: Result, measures: list[str]) -> list[Markup]:
-    if len(result) == 1:
-        return []
-    plots = [differences(result, measure) for measure in measures if measure in result.first.measures]
-    return [element("h2", "Question by question"), *plots]
+    others = [outcome for outcome in result.values() if outcome is not result.first]
+    shared = [name for name in measures if name in result.first.measures and any(name in o.measures for o in others)]
+    plots = [differences(result, measure) for measure in shared]
+    return [element("h2", "Question by question"), *plots] if plots else []
 
 
 def _figures(result: Result) -> Markup:

@@ -21,7 +21,7 @@ from ...graph.spec import GraphSpec
 from ..bootstrap import Floats
 from ..errors import EvaluateError
 from ..result import LOWER_IS_BETTER, Outcome
-from .space import Settings, Space, changed, read_space
+from .space import Dimension, Settings, Space, changed
 from .suggesting import Suggestions
 
 _log = logging.getLogger(__name__)
@@ -87,17 +87,15 @@ class Search:
         return max(known or trials, key=lambda each: sign * each.value)
 
 
-def trials(spec: GraphSpec, search: Search, run: RunGraph) -> Iterator[Trial]:
+def trials(spec: GraphSpec, dimensions: Sequence[Dimension], search: Search, run: RunGraph) -> Iterator[Trial]:
     """Try the graph as it is written, then other settings, until the budget is spent or all have been tried.
 
     Settings that do not go together are a trial without a value, and a warning tells of them.
 
     Raises:
-        SpaceError: the graph cannot have what the space says.
         EvaluateError: the measure cannot be told of this graph on these questions.
         MissingExtraError: optuna is not installed.
     """
-    dimensions = read_space(search.space, spec)
     suggestions = Suggestions(dimensions, lower_is_better=search.is_lower_better, most=search.trials, seed=search.seed)
     outcome = run(spec, math.inf)
     assert outcome is not None

@@ -10,7 +10,7 @@ nodes.retrieve.use: [hybrid, dense]
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from ...._explain import first_problem, short, unknown
 from ...._paths import expand_user
 from ...graph.checking import check
 from ...graph.errors import GraphError
+from ...graph.problem import Problem
 from ...graph.spec import GraphSpec
 from ...graph.yaml_lines import read_yaml
 from ..errors import SpaceError
@@ -90,18 +91,23 @@ class Dimension:
         return float(f"{suggested:.4g}") if isinstance(suggested, float) else suggested  # no more digits than matter
 
 
-def read_space(space: Space | str | Path, spec: GraphSpec) -> list[Dimension]:
+Check = Callable[[GraphSpec], list[Problem]]
+"""Says what is wrong with a graph; knows node types of one's own, too."""
+
+
+def read_space(space: Space | str | Path, spec: GraphSpec, check: Check = check) -> list[Dimension]:
     """Read a space, and check that the graph can have every value in it.
 
     Args:
         space: a YAML file, or what would be in one.
         spec: the graph.
+        check: says what is wrong with it.
 
     Raises:
         SpaceError: it cannot be read, or the graph has no such setting or cannot have such a value.
     """
     if isinstance(space, Mapping):
-        return _checked(space, spec, {}, "space")
+        return _checked(space, spec, check, {}, "space")
     file = expand_user(space)
     try:
         document = read_yaml(file.read_text(encoding="utf-8"))
@@ -110,7 +116,7 @@ def read_space(space: Space | str | Path, spec: GraphSpec) -> list[Dimension]:
     if not isinstance(document.value, Mapping):
         raise SpaceError(f"{file}: a space is a mapping such as 'nodes.retrieve.k: [4, 8]'")
     lines = {str(keys[0]): line for keys, line in document.lines.items() if len(keys) == 1}
-    return _checked(document.value, spec, lines, str(file))
+    return _checked(document.value, spec, check, lines, str(file))
 
 
 def changed(spec: GraphSpec, settings: Settings) -> GraphSpec:
@@ -122,14 +128,16 @@ def changed(spec: GraphSpec, settings: Settings) -> GraphSpec:
     return spec.changed(**nodes)
 
 
-def _checked(space: Mapping[Any, Any], spec: GraphSpec, lines: Mapping[str, int], file: str) -> list[Dimension]:
+def _checked(
+    space: Mapping[Any, Any], spec: GraphSpec, check: Check, lines: Mapping[str, int], file: str
+) -> list[Dimension]:
     if not space:
         raise SpaceError(f"{file}: nothing may vary; write a line such as 'nodes.retrieve.k: [4, 8]'")
     dimensions = []
     for path, choices in space.items():
         try:
             dimension = Dimension(str(path), _choices(choices))
-            _check(dimension, spec)
+            _check(dimension, spec, check)
         except (GraphError, TypeError, ValueError) as error:
             line = f":{lines[str(path)]}" if str(path) in lines else ""
             raise SpaceError(f"{file}{line}: {path}: {error}") from error
@@ -151,7 +159,7 @@ def _choices(given: Any) -> tuple[Any, ...] | Range:
     return found
 
 
-def _check(dimension: Dimension, spec: GraphSpec) -> None:
+def _check(dimension: Dimension, spec: GraphSpec, check: Check) -> None:
     parts = dimension.path.split(".")
     if len(parts) != 3 or parts[0] != "nodes":
         raise ValueError("a setting is written nodes.NODE.KEY")

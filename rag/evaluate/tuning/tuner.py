@@ -104,7 +104,7 @@ def tune(
     """
     spec = load_spec(graph)
     given = given or Given()
-    read_space(search.space, spec)
+    dimensions = read_space(search.space, spec, given.check)
     _check_apart(train, test)
     if given.corpus is None and test.documents not in ((), train.documents):
         raise EvaluateError(f"{test.name} has other documents than {train.name}; give both a corpus of all of them")
@@ -114,7 +114,7 @@ def tune(
         bench = _Bench(closing.enter_context(with_documents(given, train, folder)), search.measure)
         base = closing.enter_context(bench.open(spec))
         done = []
-        for trial in trials(spec, search, partial(bench.run, train, base)):
+        for trial in trials(spec, dimensions, search, partial(bench.run, train, base)):
             done.append(trial)
             if on_trial:
                 on_trial(trial)

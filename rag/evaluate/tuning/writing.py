@@ -39,6 +39,8 @@ def said(gain: Estimate) -> str:
     """A gain in words."""
     if math.isnan(gain.value):
         return "cannot be told, since one of the graphs answers none of them"
+    if math.isnan(gain.low):
+        return f"{gain.value:+.3f} (too few questions to tell from chance)"
     return f"{gain.value:+.3f} (95%: {gain.low:+.3f} to {gain.high:+.3f})"
 
 

@@ -127,11 +127,20 @@ def _corpus(corpus: Corpus) -> list[Any]:
 
 
 def _llm(llm: BaseChatModel) -> list[Any]:
-    """What an LLM says of itself, its plain fields, such as a server's URL, and the state of its file."""
+    """What an LLM says of itself, its plain fields, such as a server's URL, and the state of its files."""
     fields = {name: getattr(llm, name) for name in type(llm).model_fields}
     own = dict(llm._identifying_params)
     telling = str if own else str | int | float | list | dict  # a server's URL is a text
     plain = {name: value for name, value in fields.items() if isinstance(value, telling)}
-    file = Path(str(own.get("file", "")))
-    weights = [file.stat().st_size, file.stat().st_mtime_ns] if file.is_file() else []
-    return [type(llm).__name__, llm._llm_type, own, plain, weights]
+    states = [(file.stat().st_size, file.stat().st_mtime_ns) for file in _files(llm) if file.is_file()]
+    return [type(llm).__name__, llm._llm_type, own, plain, states]
+
+
+def _files(llm: BaseChatModel) -> list[Path]:
+    """The weights of an LLM in this process, and what the user has found out about its heads."""
+    from ...llm.chat import ChatLocal
+    from ...rerank.heads import own_finding
+
+    if not isinstance(llm, ChatLocal):
+        return []
+    return [llm.engine.file.path, own_finding(llm.engine.file)]
