@@ -22,7 +22,8 @@ def parser(description: str | None) -> argparse.ArgumentParser:
 
 def jsonl(path: Path) -> list[dict[str, Any]]:
     """The objects of a JSON Lines file."""
-    return [json.loads(line) for line in need(path).read_text(encoding="utf-8").splitlines()]
+    with need(path).open(encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines]
 
 
 def scifact(data: Path, split: str) -> tuple[dict[str, str], dict[str, str], dict[str, dict[str, int]]]:

@@ -86,6 +86,28 @@ def test_a_shared_beginning_is_evaluated_once() -> None:
         assert engine.stats().reused == 5 * len(shared)
 
 
+def test_a_beginning_that_fills_half_the_context_and_is_known_is_shared_at_once() -> None:
+    with LlamaEngine(n_ctx=1024) as engine:
+        shared = engine.tokenize(STORY * 30)[:600]
+        own = [engine.tokenize(f" {name} is there") for name in ("Toad", "Rat", "Mole", "Badger", "Otter")]
+        asked = [Request([*shared, *end], Sampling(max_tokens=16)) for end in own]
+        engine.generate(asked[:1])
+        before = engine.stats().steps
+        engine.generate(asked[1:])
+        assert engine.stats().steps - before < 2 * 16  # not one after the other
+
+
+def test_what_requests_share_is_kept_once_and_drives_nothing_else_out() -> None:
+    with LlamaEngine(n_ctx=4096) as engine:
+        conversation = [*engine.tokenize("And so it was. " + STORY * 20)[:400]]
+        shared = engine.tokenize(STORY * 30)[:600]
+        own = [engine.tokenize(f" {number} is the number") for number in range(12)]
+        engine.generate([Request(conversation, Sampling(max_tokens=1))])
+        engine.generate([Request([*shared, *end], Sampling(max_tokens=2)) for end in own])
+        again = engine.generate([Request(conversation, Sampling(max_tokens=1))])[0]
+        assert again.reused == len(conversation) - 1
+
+
 def test_a_conversation_is_evaluated_from_where_it_goes_on() -> None:
     with LlamaEngine(n_ctx=1024) as engine:
         first = engine.generate([STORY], max_tokens=8)[0]

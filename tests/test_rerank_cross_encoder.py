@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,14 @@ def test_it_is_loaded_once_by_all_threads_and_copies(folder: Path) -> None:
     assert len(found) == 6
     assert len(set(map(id, found))) == 1
     assert len(copy.rank(QUERY, TEXTS)) == 2
+
+
+def test_threads_that_ask_at_once_are_told_the_same(folder: Path) -> None:
+    reranker = CrossEncoderReranker(model=folder)
+    alone = reranker.rank(QUERY, [LONG, *TEXTS])
+    with ThreadPoolExecutor(4) as pool:
+        rankings = list(pool.map(lambda _: reranker.rank(QUERY, [LONG, *TEXTS]), range(64)))
+    assert {(ranking.notes, ranking.evaluated) for ranking in rankings} == {(alone.notes, alone.evaluated)}
 
 
 def test_a_copy_that_is_to_load_another_model_loads_it(folder: Path) -> None:

@@ -147,8 +147,9 @@ def test_a_document_longer_than_the_context_is_cut_and_that_is_told(llm: ChatMod
     assert order(ranking)[0] == 0
     assert ranking.notes[0].startswith("1 of 3 documents cut to ")
     assert ranking.evaluated > 900
-    with pytest.raises(ContextOverflow, match="the query has"):
-        IcrReranker(llm=llm).rank("why " * 2000, texts)
+    for cached in (False, True):
+        with pytest.raises(ContextOverflow, match="the query has"):
+            IcrReranker(llm=llm, cached=cached).rank("why " * 2000, texts)
 
 
 def test_a_document_is_cut_only_where_there_is_no_room_for_it(llm: ChatModel) -> None:
@@ -239,8 +240,22 @@ def test_any_script_can_be_ranked_and_explained(llm: ChatModel) -> None:
     ranking = IcrReranker(llm=llm, explain=True).rank("東京はどこの首都ですか", texts)
     for ranked in ranking:
         text = ranked.document.page_content
-        assert " ".join(text[start:end] for start, end, _ in sorted(ranked.highlights)).split() == text.split()
+        assert "".join(text[start:end] for start, end, _ in sorted(ranked.highlights)) == "".join(text.split())
         assert all(np.isfinite(weight) for *_, weight in ranked.highlights)
+
+
+def test_of_a_text_without_blanks_any_sentence_may_be_kept(llm: ChatModel) -> None:
+    text = "東京は日本の首都です。京都は古い都です。猫は一日中寝ています。"
+    compressor = IcrCompressor(reranker=IcrReranker(llm=llm), max_tokens=25)
+    kept = compressor.compress_documents([Document(text)], "猫は何をしていますか")
+    assert [each.page_content for each in kept] == ["猫は一日中寝ています。"]
+
+
+def test_a_document_of_which_nothing_but_blanks_was_read_is_explained_by_no_word() -> None:
+    with load("embedded", n_ctx=256) as llm:
+        texts = ["\n \t" * 120 + "The cat sleeps.", "Rain is wet. " * 60]
+        ranking = IcrReranker(llm=llm, explain=True).rank("cat?", texts)
+    assert [ranked.highlights == () for ranked in sorted(ranking, key=lambda each: each.given)] == [True, False]
 
 
 def test_the_words_that_drew_the_attention_are_told(llm: ChatModel) -> None:

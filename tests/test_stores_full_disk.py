@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,7 +32,11 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def remount(disk: Path, options: str) -> None:
-    subprocess.run(["mount", "-o", f"remount,{options}", disk], check=True)
+    """As soon as the disk is not busy: Chroma closes its database in a thread of its own, milliseconds later."""
+    late = time.monotonic() + 10
+    while subprocess.run(["mount", "-o", f"remount,{options}", disk], check=False).returncode:
+        assert time.monotonic() < late
+        time.sleep(0.01)
 
 
 def check_found(corpus: Corpus, texts: list[str]) -> None:

@@ -25,9 +25,10 @@ _LINK = re.compile(r"!?\[([^\]]*)\](?:\([^)]*\)|\[[^\]]*\])|<?https?://\S+|<\S+@
 _TAG = re.compile(r"<[^<>]+>|\{%.*?%\}|\{\{.*?\}\}", re.DOTALL)
 _CODE = re.compile(r">>>|\.\.\. |\$ |```|~~~|\||#include|@\w+\(")
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
-_UNSPACED = re.compile(
-    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
-)
+UNSPACED = "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
+"""A character of a script that puts no spaces between words, as a regular expression."""
+
+_UNSPACED = re.compile(UNSPACED)
 _CLOSING = re.compile(r"[)\]}\"'”’»*_.,;!?]+(?=\s|$)")
 _SYMBOL = re.compile(r"[\[\](){}<>=|#;\\/+^~$@&]")
 

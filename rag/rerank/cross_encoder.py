@@ -30,7 +30,7 @@ class _Loaded:
     """What has been loaded, if it has; copies of a reranker that would load the same share it."""
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
         self.model: CrossEncoder | None = None
 
 
@@ -126,8 +126,10 @@ class CrossEncoderReranker(Reranker):
     def _score(self, query: str, passages: Sequence[Passage]) -> Scores:
         model = self.load()
         texts = [str(passage) for passage in passages]
-        scores = model.predict([(query, text) for text in texts], batch_size=self.batch_size, show_progress_bar=False)
-        read = model.tokenizer([query] * len(texts), texts, truncation=False, padding=False, verbose=False)
+        with self._loaded.lock:  # whether a tokenizer truncates is a state of it
+            read = model.tokenizer([query] * len(texts), texts, truncation=False, padding=False, verbose=False)
+            pairs = [(query, text) for text in texts]
+            scores = model.predict(pairs, batch_size=self.batch_size, show_progress_bar=False)
         lengths = np.array([len(tokens) for tokens in read["input_ids"]])
         most = model.max_seq_length or int(lengths.max())
         cut = int((lengths > most).sum())

@@ -8,9 +8,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from ..ingest.sentences import UNSPACED
 from .types import Highlight
 
-_WORD = re.compile(r"\S+")
+_WORD = re.compile(rf"{UNSPACED}|(?:(?!{UNSPACED})\S)+")
+"""Where a script puts no spaces between words, each character is one."""
 
 
 def highlights(
@@ -34,7 +36,7 @@ def highlights(
     read = int(np.searchsorted(_byte_starts(text), ends[-1])) if text and len(ends) else 0  # characters
     words = [(match.start(), match.end()) for match in _WORD.finditer(text) if match.start() < read]
     # The blank before a word is mostly part of its token.
-    before = [0, *(end for _, end in words[:-1])]
+    before = [0, *(end for _, end in words)][: len(words)]
     weighed = [
         Highlight(start, end, float(by_character[blank:end].sum()))
         for (start, end), blank in zip(words, before, strict=True)

@@ -134,13 +134,11 @@ class IcrReranker(Reranker):
         """
         room = self._room(query)
         longest = max(level(sizes, room), room // _AT_LEAST)
-        if longest < max(sizes):
-            longest = self._stepped(longest)
         if longest < min(SHORTEST, max(sizes)):
             taken = self.llm.context_size - room
             least = taken + min(_AT_LEAST, len(sizes)) * SHORTEST
             raise ContextOverflow(least, self.llm.context_size, "the query")
-        return longest
+        return self._stepped(longest) if longest < max(sizes) else longest
 
     def _stepped(self, length: int) -> int:
         """In steps if cached, so that a document is not cut, and evaluated, anew for each length of the query."""

@@ -101,7 +101,8 @@ def _search(passages: Mapping[str, Passage], queries: Sequence[str], k: int) -> 
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    with path.open(encoding="utf-8") as lines:  # `str.splitlines` would cut within JSON's texts, too
+        return [json.loads(line) for line in lines if line.strip()]
 
 
 def _either(first: Path, second: Path) -> Path:

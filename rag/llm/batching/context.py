@@ -75,8 +75,8 @@ class Context:
         """
         check_memory(weights, n_ctx=n_ctx, n_seqs=n_seqs)
         params = llama_cpp.llama_context_default_params()
-        params.n_ctx = n_ctx + batch_invariant  # room for a row that nobody needs; see `invariance`
-        params.n_batch = params.n_ubatch = min(N_BATCH, n_ctx) + batch_invariant
+        params.n_ctx = max(n_ctx, 2 * _PROBE) + 1 if batch_invariant else n_ctx  # a row nobody needs; see `invariance`
+        params.n_batch = params.n_ubatch = min(N_BATCH + batch_invariant, params.n_ctx)
         params.n_seq_max = n_seqs
         params.n_outputs_max = n_seqs  # llama.cpp aborts the process where it is less
         params.kv_unified = True

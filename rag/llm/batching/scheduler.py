@@ -124,20 +124,18 @@ class Scheduler:
             run.pending.append(token)
 
     def _end(self, run: _Run) -> None:
-        self._running.remove(run)
         self._cache.end(run.sequence)
+        self._running.remove(run)
         run.task.close()
 
     def _drop_ended(self) -> None:
-        ended = [run for run in self._running if run.task.has_ended]
-        for run in ended:
+        for run in [run for run in self._running if run.task.has_ended]:
             self._end(run)
-        late = [waiting for waiting in self._waiting if waiting[0].has_ended]
-        for waiting in late:
+            run.task.tell_end()
+        for waiting in [waiting for waiting in self._waiting if waiting[0].has_ended]:
             self._waiting.remove(waiting)
             waiting[0].close()
-        for task in [*(run.task for run in ended), *(task for task, _ in late)]:
-            task.tell_end()
+            waiting[0].tell_end()
 
     def _admit(self) -> None:
         """Let waiting tasks in, first come, first served, while there is a sequence and room for them."""
@@ -148,7 +146,7 @@ class Scheduler:
             source, reusable = self._cache.longest_prefix(tokens)
             if self._cache.reuse and self._is_coming(tokens, reusable + _WORTH_WAITING):
                 continue
-            shared = reusable if source is not None and source.busy else 0  # an idle one's cells count as free
+            shared = self._cache.needed(source, reusable) if source else 0  # others of an idle one count as free
             ahead = [task, *(run.task for run in self._running)]
             needed = len(tokens) - shared + sum(min(_HEADROOM, other.most_tokens) for other in ahead)
             pending = sum(len(run.pending) for run in self._running)
@@ -157,8 +155,8 @@ class Scheduler:
                 self._cache.prepare(needed - reusable, worth=reusable / len(tokens))
             elif needed + pending > self._cache.free:
                 return
-            self._waiting.remove(waiting)
             sequence = self._cache.begin(tokens)
+            self._waiting.remove(waiting)
             held = len(sequence.tokens)
             if alone:
                 self._cache.swap_idle(len(tokens) - held)

@@ -75,8 +75,14 @@ class SequenceCache:
         """Cells that hold none, or would not if all idle sequences were forgotten."""
         if self._ordered and any(sequence.busy for sequence in self._all):
             return self._n_cells - self.used
-        needed = {cell for sequence in self._all if sequence.busy for cell in sequence.cells}
-        return self._n_cells - len(needed)
+        return self._n_cells - len(self._needed())
+
+    def needed(self, sequence: CachedSequence, length: int) -> int:
+        """How many cells of its first `length` tokens busy sequences hold: a copy of them takes no room."""
+        return len(self._needed().intersection(sequence.cells[:length]))
+
+    def _needed(self) -> set[int]:
+        return {cell for sequence in self._all if sequence.busy for cell in sequence.cells}
 
     def begin(self, tokens: Sequence[int]) -> CachedSequence:
         """A busy sequence that holds as much of the beginning of `tokens` as is known, but not all of them.
@@ -145,9 +151,8 @@ class SequenceCache:
         """Before so many `tokens` are evaluated alone: what is idle should not slow that down."""
         if self._swap is None or tokens < WORTH_SWAPPING:
             return
-        idle = self._idle()
-        if len({cell for sequence in idle for cell in sequence.cells}) >= WORTH_SWAPPING:
-            for sequence in idle:
+        if self.used - len(self._needed()) >= WORTH_SWAPPING:
+            for sequence in self._idle():
                 self._swap_out(sequence)
 
     def extend(self, sequence: CachedSequence, tokens: Sequence[int]) -> None:
@@ -212,8 +217,8 @@ class SequenceCache:
         return first <= max(0, length - self._context.window)
 
     def _keep_little(self) -> None:
-        idle = self._idle()
-        while len(idle) > 1 and sum(len(sequence.cells) for sequence in idle) > self._kept:
+        idle, needed = self._idle(), len(self._needed())
+        while len(idle) > 1 and self.used - needed > self._kept:
             self._swap_out(idle.pop(0))
 
     def _idle(self) -> list[CachedSequence]:
@@ -221,8 +226,9 @@ class SequenceCache:
         return sorted((s for s in self._all if s.tokens and not s.busy), key=lambda s: s.last_use)
 
     def _swap_out(self, sequence: CachedSequence) -> None:
-        """Take a sequence out of the cache, into the swap space if it is long enough and not there yet."""
-        if self._swap is not None and len(sequence.tokens) >= WORTH_SWAPPING and not self._swap.holds(sequence.tokens):
+        """Take a sequence out of the cache; into the swap space if much of it is nowhere else."""
+        own = sum(self._holders[cell] == 1 for cell in sequence.cells)
+        if self._swap is not None and own >= WORTH_SWAPPING and not self._swap.holds(sequence.tokens):
             try:
                 self._swap.add(sequence.tokens, self._context.save(sequence.id))
             except (MemoryError, ModelError) as error:
