@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,7 +14,10 @@ USAGE = {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}
 
 
 class Server(ThreadingHTTPServer):
-    """Answers every chat with "Good day" and `logprobs`, or with the error `status` if that is set."""
+    """Answers every chat with "Good day" and `logprobs`, or with the error `status` or `broken` if that is set.
+
+    It makes a `pause` of so many seconds after each part of a stream.
+    """
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -21,6 +25,8 @@ class Server(ThreadingHTTPServer):
         self.keys: list[str | None] = []
         self.status = 200
         self.logprobs: dict[str, Any] | None = None
+        self.pause = 0.0
+        self.broken: dict[str, Any] | None = None
         self.answering = threading.Event()
         self.answering.set()
 
@@ -42,6 +48,8 @@ class Handler(BaseHTTPRequestHandler):
         self.server.answering.wait()
         if self.server.status != 200:
             self.reply(self.server.status, "application/json", {"error": {"message": "too hot", "code": "x"}})
+        elif self.server.broken is not None:
+            self.reply(200, "application/json", self.server.broken)
         elif request.get("stream"):
             self.reply(200, "text/event-stream", *CHUNKS)
         else:
@@ -51,13 +59,15 @@ class Handler(BaseHTTPRequestHandler):
     def reply(self, status: int, kind: str, *bodies: dict[str, Any]) -> None:
         events = kind == "text/event-stream"
         texts = [f"data: {json.dumps(body)}\n\n" if events else json.dumps(body) for body in bodies]
-        data = "".join([*texts, "data: [DONE]\n\n" if events else ""]).encode()
+        parts = [text.encode() for text in [*texts, "data: [DONE]\n\n" if events else ""]]
         self.send_response(status)
         self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(data)))
+        self.send_header("Content-Length", str(sum(map(len, parts))))
         with suppress(ConnectionError):  # who asked may have gone
             self.end_headers()
-            self.wfile.write(data)
+            for part in parts:
+                self.wfile.write(part)
+                time.sleep(self.server.pause)
 
 
 def choice(**content: Any) -> dict[str, Any]:

@@ -66,6 +66,11 @@ def test_a_document_cannot_pass_for_another_numbered_passage() -> None:
     assert "See [2]." in packed.text
 
 
+def test_a_footnote_is_no_number_of_a_passage_and_an_index_stays() -> None:
+    noted = Document("It was built in 1908.[2][3] Then x = [1, 2], and f(x)[0] is 1.")
+    assert pack([noted], len, 999).text == "[1] It was built in 1908.(2)(3) Then x = [1, 2], and f(x)[0] is 1."
+
+
 def test_documents_without_prose_give_an_honest_unknown() -> None:
     answer = quote(gather("What?", [document("```\nx = 1\n```", "code")], HashingEmbedder()))
     assert not answer.known
@@ -129,7 +134,17 @@ def test_cited_turns_markers_into_citations_of_the_passages() -> None:
     assert answer.text == "Toad stole a motor-car. [1] Mole met Rat. [2]"
 
 
-@pytest.mark.parametrize("reply", ["I don't know.", "I do not know the answer.", "", "Unknown"])
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "I don't know.",
+        "I do not know the answer.",
+        "",
+        "Unknown",
+        "I don't know.\n\nThe passages do not say.",
+        "I don't know. The provided passages do not contain any information about where Toad was born.",
+    ],
+)
 def test_cited_is_unknown_when_the_llm_declines(reply: str) -> None:
     answer = cited("What?", DOCUMENTS, FakeListChatModel(responses=[reply]))
     assert answer.how == "unknown"
@@ -153,6 +168,15 @@ def test_grounding_keeps_what_a_passage_says_and_cites_the_sentence() -> None:
     assert first.text == "Later he stole a motor-car."
     cited_texts = [answer.citations[number - 1].text for number in first.citations]
     assert cited_texts == ["Later he stole a motor-car and was sent to prison."]
+
+
+def test_pieces_that_others_have_cut_are_told_apart_by_their_texts() -> None:
+    texts = ["Parental leave lasts sixteen weeks.", "Dogs are not allowed in the office."]
+    found = gather("How long is parental leave?", [Document(text) for text in texts], EMBEDDER)
+    draft = Answer("How long?", tuple(map(Statement, texts)), (), "cited")
+    quoted = quote(found, passages=1, max_sentences=1)
+    assert [each.text for each in quoted.statements] == texts[:1]
+    assert [each.text for each in ground(draft, found, quoted).statements] == texts[:1]
 
 
 def test_a_true_sentence_that_nobody_asked_for_does_not_stand() -> None:
@@ -257,6 +281,41 @@ def test_an_index_in_brackets_is_text_and_a_leading_marker_belongs_to_what_follo
         ("Toad stole a car.", [1]),
         ("Mole met Rat.", [2]),
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("東京は首都です。[1]", "東京は首都です。"),
+        ("首都[1]。", "首都。"),
+        ("「東京」[1]", "「東京」"),
+        ("राजधानी।[1]", "राजधानी।"),
+    ],
+)
+def test_markers_stand_behind_any_script(text: str, sentence: str) -> None:
+    assert split_markers(text, 1) == [(sentence, [1])]
+
+
+def test_code_and_tables_of_an_answer_are_kept_as_they_are() -> None:
+    code, table = "```python\nx = a[0]\nprint(x)\n```", "| a | b |\n|---|---|\n| 1 | 2 |"
+    assert split_markers(f"Use this:\n\n{code}\n[1]\n\n- and\n- that", 1) == [
+        ("Use this:", []),
+        (code, [1]),
+        ("and", []),
+        ("that", []),
+    ]
+    assert split_markers(table, 1) == [(table, [])]
+
+
+def test_what_is_cited_after_i_do_not_know_is_an_answer() -> None:
+    answer = cited("Where?", DOCUMENTS, FakeListChatModel(responses=["I don't know. He is in prison now [1]."]))
+    assert (answer.how, [each.text for each in answer.statements]) == ("cited", ["He is in prison now."])
+
+
+def test_of_a_model_whose_context_nobody_knows_the_first_passage_is_taken() -> None:
+    llm = FakeListChatModel(responses=["Toad sings [1]."])
+    answer = cited("What?", [document("Toad sings. " * 400, "long"), *DOCUMENTS], llm)
+    assert (answer.how, answer.notes) == ("cited", ("2 of 3 passages did not fit",))
 
 
 def test_an_answer_that_only_sounds_like_a_refusal_is_an_answer() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from chat_server import Server, serving, top
-from langchain_core.messages import HumanMessage
+from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.tracers import BaseTracer, Run
 from ragloom.rag.llm import AttentionUnavailable, ChatModel, DeadlineExceeded, ModelError, load
 
@@ -130,10 +130,13 @@ def test_a_server_knows_its_context_and_can_be_closed_like_a_local_model() -> No
 def test_tokens_are_counted_without_a_download() -> None:
     llm = load("http://host/v1", n_ctx=4096)
     assert llm.get_num_tokens("a" * 300) == 100
+    assert (llm.get_num_tokens("1,908"), llm.get_num_tokens("東京")) == (5, 4)
+    called = AIMessage("", tool_calls=[{"name": "f", "args": {"x": "b" * 300}, "id": "1"}])
+    assert llm.get_num_tokens_from_messages([called]) > 108
     asked = [HumanMessage("a" * 300)]
     assert llm.get_num_tokens_from_messages(asked) == 108
     tool = {"type": "function", "function": {"name": "f", "description": "b" * 300, "parameters": {}}}
-    assert 208 < llm.get_num_tokens_from_messages(asked, [tool]) < 250
+    assert 208 < llm.get_num_tokens_from_messages(asked, [tool]) < 270
     assert llm.profile is not None
     assert llm.profile["max_input_tokens"] == 4095
 
@@ -210,10 +213,32 @@ def test_options_that_openai_does_not_know_are_sent_if_they_are_asked_for(server
 
 def test_a_server_that_is_too_slow_is_given_up(server: Server) -> None:
     server.answering.clear()
-    llm = load(server.url, timeout=0.05).model_copy(update={"max_retries": 0})
-    with pytest.raises(DeadlineExceeded, match=r"longer than the timeout of 0\.05 s"):
-        llm.invoke("Hi")
+    for llm, options in ((load(server.url, timeout=0.05), {}), (load(server.url), {"timeout": 0.05})):
+        with pytest.raises(DeadlineExceeded, match=r"longer than the timeout of 0\.05 s"):
+            llm.invoke("Hi", **options)
     server.answering.set()
+    assert len(server.requests) == 2
+
+
+@pytest.mark.asyncio
+async def test_a_stream_that_comes_drop_by_drop_is_too_slow_as_a_whole(server: Server) -> None:
+    server.pause = 0.3
+    llm = load(server.url, timeout=0.5)
+    with pytest.raises(DeadlineExceeded):
+        list(llm.stream("Hi"))
+    with pytest.raises(DeadlineExceeded):
+        [chunk async for chunk in llm.astream("Hi")]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("broken", [{"error": "no model is loaded"}, {}])
+def test_a_reply_that_is_no_answer_is_an_error_of_the_server(
+    server: Server, broken: dict[str, Any], stream: bool
+) -> None:
+    server.broken = broken
+    llm = load(server.url)
+    with pytest.raises(ModelError, match=server.url):
+        list(llm.stream("Hi")) if stream else llm.invoke("Hi")
 
 
 @pytest.mark.parametrize(("name", "value"), [("n_seqs", 4), ("batch_invariant", True), ("n_gpu_layers", 3)])

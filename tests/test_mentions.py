@@ -88,6 +88,12 @@ def test_a_mention_knows_its_place(library: Corpus) -> None:
         ("from 2016 to 2020", {"2016 to 2020": {"$gte": 2016, "$lte": 2020}}),
         ("2016–2020", {"2016 to 2020": {"$gte": 2016, "$lte": 2020}}),
         ("2016 and 2020", {"2016": {"$eq": 2016}, "2020": {"$eq": 2020}}),
+        ("after 2016 and before 2020", {"more than 2016 and less than 2020": {"$gt": 2016, "$lt": 2020}}),
+        ("before 2020 but not before 2016", {"less than 2020 and at least 2016": {"$lt": 2020, "$gte": 2016}}),
+        ("later than 2016 and earlier than 2020", {"more than 2016 and less than 2020": {"$gt": 2016, "$lt": 2020}}),
+        ("after 2020 or before 2016", {"more than 2020": {"$gt": 2020}, "less than 2016": {"$lt": 2016}}),
+        ("not after 2018", {"at most 2018": {"$lte": 2018}}),
+        ("not before 2018", {"at least 2018": {"$gte": 2018}}),
         ("after 2016, before 2020", {"more than 2016": {"$gt": 2016}, "less than 2020": {"$lt": 2020}}),
     ],
 )
@@ -123,6 +129,11 @@ def test_the_words_around_a_number_say_how_it_compares(
         ("in March 2021", "on", {"2021-03": {"$gte": "2021-03", "$lt": "2021-04"}}),
         ("after December 2018", "on", {"after 2018-12": {"$gte": "2019-01"}}),
         ("until 2018-11-30", "on", {"until 2018-11-30": {"$lt": "2018-12-01"}}),
+        (
+            "after May 2018 and before June 2021",
+            "on",
+            {"after 2018-05 and before 2021-06": {"$gte": "2018-06", "$lt": "2021-06"}},
+        ),
         ("not in 2018", "on", {"not 2018": {"$or": [{"on": {"$lt": "2018"}}, {"on": {"$gte": "2019"}}]}}),
     ],
 )
@@ -143,7 +154,7 @@ def test_in_a_language_whose_words_are_not_known_every_comparison_is_possible(li
     ]  # fmt: skip
 
 
-DATES = st.dates(datetime.date(1000, 1, 1), datetime.date(9998, 12, 31)).map(datetime.date.isoformat)
+DATES = st.dates(datetime.date(1000, 1, 1), datetime.date(9999, 12, 31)).map(datetime.date.isoformat)
 WRITTEN = st.tuples(DATES, st.sampled_from([4, 7, 10])).map(lambda drawn: drawn[0][: drawn[1]])
 
 

@@ -104,6 +104,14 @@ def test_the_llm_reads_the_last_messages_and_of_long_ones_the_beginning() -> Non
     ]
 
 
+def test_of_a_long_message_without_blanks_the_beginning_is_read() -> None:
+    llm = Reading(responses=["Who approves it?"])
+    Rewriter(llm=llm, max_characters=10).invoke(
+        {"question": QUESTION, "history": [AIMessage("産休は十六週間です。" * 9)]}
+    )
+    assert "Assistant: 産休は十六週間で …\n" in llm.seen[0]
+
+
 def test_an_empty_question_is_refused() -> None:
     with pytest.raises(RewritingError, match="the question is empty; ask something"):
         Rewriter(llm=never()).invoke({"question": " ", "history": TALK})
@@ -225,6 +233,14 @@ def test_an_llm_that_answers_nothing_is_asked_once(reply: str) -> None:
     seen: list[str] = []
     answer = IterRetGen(llm=FakeListChatModel(responses=[reply]), retriever=retriever(seen)).invoke("Who steals?")
     assert (len(seen), answer.known) == (1, False)
+
+
+def test_of_a_long_answer_the_beginning_is_searched_for() -> None:
+    seen: list[str] = []
+    llm = FakeListChatModel(responses=["In the pond lies a motor-car " * 90 + ".", "In the pond."])
+    IterRetGen(llm=llm, retriever=retriever(seen), rounds=2).invoke("Who steals?")
+    assert seen[1].startswith("Who steals? In the pond lies")
+    assert len(seen[1].split()) < 120
 
 
 def test_an_answer_stands_though_a_later_round_has_none() -> None:

@@ -7,15 +7,18 @@ dropped. The answer is the LLM's word: `ground` checks it.
 
 from __future__ import annotations
 
+import math
 import re
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from langchain_core.documents import Document
 
 from ...prompts import load_prompt
-from ..ingest.sentences import sentences
+from ..ingest.sentences import UNSPACED, sentences
+from ..ingest.span import Span, trimmed
+from ..llm.guessing import guess_tokens
 from ..llm.replying import reply
 from .errors import GenerateError
 from .passages import pack
@@ -34,7 +37,11 @@ MAX_ANSWER_TOKENS = 64
 _TEMPLATE = 64
 """Tokens that a chat template may add to a prompt."""
 
-_MARKER = re.compile(r"(?:(?<=[\s.,;:!?)\]\"”’])|^)\[(\d+(?:\s*,\s*\d+)*)\]")
+_MARKER = re.compile(rf"(?:(?<=[\s.,;:!?)\]\"”’。，、；：！？）」』】।۔။])|(?<={UNSPACED})|^)\[(\d+(?:\s*,\s*\d+)*)\]")
+_ITEM = re.compile(r"\s+([-*+>]|\d+[.)])\s*$")
+"""What introduces the sentence after it, in a list or a quotation."""
+
+_SAYS = re.compile(r"[^\W\d_]|\|")
 _DECLINES = re.compile(
     r"\W*(i (do not|don.t|cannot|can.t) (know|answer|find)\b.{0,60}|unknown|not (mentioned|stated|given))\W*", re.I
 )
@@ -71,8 +78,7 @@ def cited(  # noqa: PLR0913 - all but three have a default
         return unknown(question, "no passages were found")
     prompt = load_prompt("cited")
     room = room_beside(prompt.render(passages="", question=question), question, llm, max_answer_tokens)
-    budget = max_prompt_tokens if room is None else min(room, max_prompt_tokens)
-    packed = pack(documents, token_counter(llm), budget, room=room)
+    packed = pack(documents, token_counter(llm), min(room, max_prompt_tokens), room=room)
     messages = prompt.render(passages=packed.text, question=question)
     written = reply(llm, messages, max_tokens=max_answer_tokens, cancelled=cancelled, is_shown=True)
     notes = (f"{len(packed.left_out)} of {len(documents)} passages did not fit",) if packed.left_out else ()
@@ -80,15 +86,15 @@ def cited(  # noqa: PLR0913 - all but three have a default
     return read_cited(question, written.text, packed.documents, notes=notes, usage=usage, language=language)
 
 
-def room_beside(messages: Sequence[BaseMessage], question: str, llm: BaseChatModel, answer: int) -> int | None:
-    """Tokens that the context leaves beside a prompt's messages and the answer; None where the context is not known.
+def room_beside(messages: Sequence[BaseMessage], question: str, llm: BaseChatModel, answer: int) -> float:
+    """Tokens that the context leaves beside a prompt's messages and the answer; infinite where it is not known.
 
     Raises:
         GenerateError: the question leaves no room.
     """
     context = (getattr(llm, "profile", None) or {}).get("max_input_tokens")
     if context is None:
-        return None
+        return math.inf
     count = token_counter(llm)
     room = int(context) - sum(count(message.text) for message in messages) - _TEMPLATE - answer
     if room <= 0:
@@ -114,7 +120,9 @@ def read_cited(
     language: str = "en",
 ) -> Answer:
     """The answer that an LLM has written; its markers `[n]` cite `documents[n - 1]`."""
-    found = [] if declines(written) else split_markers(written.strip(), len(documents), language)
+    found = split_markers(written.strip(), len(documents), language)
+    if found and declines(found[0][0]):  # what follows is an explanation, or an answer after all
+        found = found[1:] if any(numbers for _, numbers in found[1:]) else []
     if not found:
         return unknown(question, *notes, "the LLM found no answer in the passages", usage=usage)
     claims = [Claim(sentence, [Citation.of(documents[n - 1]) for n in numbers], None) for sentence, numbers in found]
@@ -124,7 +132,8 @@ def read_cited(
 def split_markers(text: str, most: int, language: str = "en") -> list[tuple[str, list[int]]]:
     """Cut an LLM's answer into sentences without markers, each with the numbers of its markers.
 
-    Only `[1]` to `[most]` after white space or punctuation are markers; `x[0]` is text. A marker belongs to the
+    Only `[1]` to `[most]` after white space, punctuation or a character of a script without spaces are markers; `x[0]`
+    is text. A marker belongs to the
     sentence it stands in or behind; where the answer begins with one, to the sentence after it.
     """
     plain: list[str] = []
@@ -140,17 +149,35 @@ def split_markers(text: str, most: int, language: str = "en") -> list[tuple[str,
         markers.append((length, known))
         position = match.end()
     stripped = "".join([*plain, text[position:]])
-    spans = sentences(stripped, language=language)
+    prose = sentences(stripped, language=language)
+    spans = sorted([*prose, *_between(prose, stripped)])
     found: list[tuple[str, list[int]]] = [(stripped[span.start : span.end], []) for span in spans]
     before = _MARKER.match(text.lstrip()) is not None
     for at, numbers in markers:
         owners = [i for i, span in enumerate(spans) if (span.end > at if before else span.start < at)]
         if owners:
             found[owners[0] if before else owners[-1]][1].extend(numbers)
-    return [(re.sub(r"\s+([.,;:!?])", r"\1", " ".join(sentence.split())), numbers) for sentence, numbers in found]
+    return [
+        (_in_a_line(text) if span in prose else text, numbers)
+        for span, (text, numbers) in zip(spans, found, strict=True)
+    ]
+
+
+def _in_a_line(sentence: str) -> str:
+    """The sentence without line breaks, and without the blanks that its markers have left."""
+    return re.sub(r"\s+([.,;:!?])", r"\1", " ".join(sentence.split()))
+
+
+def _between(prose: Sequence[Span], text: str) -> Iterator[Span]:
+    """What stands between sentences and says something: code, a table, a heading."""
+    edges = [0, *(edge for span in prose for edge in span), len(text)]
+    for start, end in zip(edges[::2], edges[1::2], strict=True):
+        item = _ITEM.search(text, start, end)
+        if _SAYS.search(text, start, end):
+            yield trimmed(text, start, item.start() if item else end)
 
 
 def token_counter(llm: BaseChatModel) -> Callable[[str], int]:
     """The model's own tokenizer, or a guess on the safe side; LangChain's default would fetch GPT-2's from a hub."""
     own: Callable[[str], int] | None = getattr(llm, "count_tokens", None)
-    return own or (lambda text: len(text.encode()) // 3 + 1)
+    return own or guess_tokens

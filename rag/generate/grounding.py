@@ -27,6 +27,8 @@ from .types import Answer, Citation, Claim, Statement, cite_all
 MIN_SIMILARITY = 0.7
 """Least cosine of a sentence to the one that carries it."""
 
+_FULL_STOPS = (".", "!", "。", "！", "．", "।", "॥", "۔", "။", "។", "።", "։")
+
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _NEGATION = re.compile(r"\b(not|no|never|none|neither|nor|cannot|without)\b|n['’]t\b", re.IGNORECASE)
 
@@ -71,7 +73,10 @@ def _claims(answer: Answer) -> list[Claim]:
 
 def _within(place: Citation, cited: set[Citation]) -> bool:
     """Whether a place has been cited already, by itself or as part of a longer one."""
-    return any(c.source_id == place.source_id and c.start <= place.start and place.end <= c.end for c in cited)
+    return any(
+        c.source_id == place.source_id and c.start <= place.start and place.end <= c.end and place.text in c.text
+        for c in cited  # the text, too: pieces that others have cut may all begin at 0
+    )
 
 
 def _check(draft: Answer, evidence: Evidence, embedder: TextEmbedder, quotes: Answer) -> list[Claim]:
@@ -92,7 +97,7 @@ def _check(draft: Answer, evidence: Evidence, embedder: TextEmbedder, quotes: An
 def _agree(text: str, carrier: Citation, terms: ContentTerms) -> bool:
     """Whether a whole sentence says nothing that its carrier doesn't."""
     return (
-        text.rstrip().endswith((".", "!", "。", "！"))
+        text.rstrip().endswith(_FULL_STOPS)
         and terms.in_order(text, carrier.words)
         and set(_NUMBER.findall(text)) <= set(_NUMBER.findall(carrier.text))
         and _negated(text) == _negated(carrier.text)

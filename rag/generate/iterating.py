@@ -19,6 +19,8 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import Runnable
 from pydantic import Field
 
+from ..llm.cutting import beginning
+from ..llm.guessing import guess_tokens
 from ..llm.step import Step
 from ..retrieve.wording import says_the_same
 from .citing import MAX_ANSWER_TOKENS, MAX_PROMPT_TOKENS, cited
@@ -28,14 +30,18 @@ ROUNDS = 3
 """How often is answered at most; the paper sees little after the second."""
 
 
+_DRAFT_TOKENS = 150
+"""Of an answer, guessed; embedders often read 256 with the question."""
+
+
 def draft_of(answer: Answer | None) -> str:
     """The words of an answer that a search can use: without markers, nothing if there is none."""
     return " ".join(statement.text for statement in answer.statements) if answer and answer.known else ""
 
 
 def next_query(question: str, draft: str) -> str:
-    """What the next round searches for."""
-    return f"{question} {draft}".strip()
+    """What the next round searches for: of a long answer the beginning, since retrievers refuse long texts."""
+    return f"{question} {beginning(draft, _DRAFT_TOKENS, guess_tokens)}".strip()
 
 
 def is_settled(drafts: Sequence[str]) -> bool:

@@ -95,9 +95,9 @@ def take_notes(
 
     def take(document: Document, ended: threading.Event) -> Note:
         text = inert(document.page_content)
-        is_cut = room is not None and tokens(text) > room
-        if room is not None and is_cut:
-            text = beginning(text, room, tokens)
+        is_cut = tokens(text) > room
+        if is_cut:
+            text = beginning(text, int(room), tokens)
         messages = prompt.render(question=asked, document=text)
         written = reply(llm, messages, max_tokens=max_note_tokens, cancelled=ended)
         return Note(document, "" if says_nothing(written.text) else written.text, is_cut, written.usage)
@@ -164,7 +164,7 @@ class ChainOfNote(Answerer):
     def _packed(self, question: str, telling: Sequence[Note]) -> Packed:
         asked = load_prompt("notes_answer").render(notes="", question=question)
         room = room_beside(asked, question, self.llm, self.max_answer_tokens)
-        budget = self.max_prompt_tokens if room is None else min(room, self.max_prompt_tokens)
+        budget = min(room, self.max_prompt_tokens)
         return pack([Document(note.text) for note in telling], token_counter(self.llm), budget, room=room)
 
 

@@ -11,7 +11,8 @@ from langchain_core.documents import Document
 from .errors import PassageTooLongError
 from .types import Citation
 
-_NUMBERED = re.compile(r"^(\s*)\[(\d[\d\s,]*)\]", re.MULTILINE)
+_NUMBERED = re.compile(r"(?:^\s*|(?<=[.,;:!?。，、；：！？।]))(?:\[\d[\d\s,]*\])+", re.MULTILINE)
+_ROUND = str.maketrans("[]", "()")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +33,16 @@ class Packed:
 
 
 def pack(
-    documents: Sequence[Document], count_tokens: Callable[[str], int], budget: int, *, room: int | None = None
+    documents: Sequence[Document], count_tokens: Callable[[str], int], budget: float, *, room: float = 0
 ) -> Packed:
     """Take documents, whole and in order, while they fit into `budget` tokens; what does not fit is reported.
 
-    The first one is taken alone if it fits into `room` tokens at least, by default the budget.
+    The first one is taken alone if it fits into `room` tokens, where that is more.
 
     Raises:
         PassageTooLongError: not even the first document fits; both numbers are in the message.
     """
-    room = max(budget, room or 0)
+    room = max(budget, room)
     taken: list[Document] = []
     blocks: list[str] = []
     used = 0
@@ -60,6 +61,9 @@ def pack(
 
 
 def _block(number: int, document: Document) -> str:
-    """The passage under its number; a line of it that begins with a number in brackets could pass for another one."""
-    under, text = (_NUMBERED.sub(r"\1(\2)", each) for each in (Citation.of(document).under, document.page_content))
+    """The passage under its number; numbers that begin a line of it, or follow a sentence, could pass for others."""
+    under, text = (
+        _NUMBERED.sub(lambda numbers: numbers[0].translate(_ROUND), each)
+        for each in (Citation.of(document).under, document.page_content)
+    )
     return f"[{number}] {under}\n{text}" if under else f"[{number}] {text}"

@@ -126,8 +126,8 @@ def _download(model: str) -> Path:
     repo, file = _repository(model)
     try:
         return Path(hf_hub_download(repo, file))
-    except OSError as error:  # everything that huggingface_hub raises for networks, rights and missing files
-        cause = str(error).strip().splitlines()[0]
+    except Exception as error:  # whatever huggingface_hub and its HTTP client raise for networks, rights, missing files
+        cause = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ModelError(
             f"cannot get {file} of {repo} from Hugging Face ({cause}); give the path of a local .gguf file instead"
         ) from error

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Never
 from urllib.parse import SplitResult, urlsplit
@@ -28,7 +28,9 @@ from pydantic import PositiveInt, SecretStr
 from ...settings import read_settings
 from .answer_options import AnswerOptions
 from .base import ChatModel
-from .errors import AnswerCutOff, AttentionUnavailable, DeadlineExceeded, ModelError
+from .batching.deadline import Deadline
+from .errors import AnswerCutOff, AttentionUnavailable, ModelError
+from .guessing import guess_tokens
 from .inert import texts_of
 from .sampling import Sampling
 from .tools import as_openai_tool
@@ -38,7 +40,6 @@ _ASSUMED_CONTEXT = 8192  # tokens; the protocol has no way to ask
 _MOST_LOGPROBS = 20  # more are refused
 _NOT_OPENAIS = ("top_k", "min_p")  # llama-server, Ollama and vLLM know them
 _SAID = ("messages", "input", "instructions")  # the last two are the Responses API's
-_BYTES_PER_TOKEN = 3  # English has over 4: better to count a few tokens too many than to overflow
 _TOKENS_PER_MESSAGE = 8  # ChatML and Llama 3 put 5 around each; rather too many than too few
 
 
@@ -67,7 +68,7 @@ class ChatServer(ChatOpenAI, ChatModel):
 
     def count_tokens(self, text: str) -> int:
         """About how many tokens `text` is; rather too many than too few, since the tokenizer is the server's."""
-        return -(-len(text.encode("utf-8", "replace")) // _BYTES_PER_TOKEN)
+        return guess_tokens(text)
 
     @property
     def gives(self) -> frozenset[str]:
@@ -153,7 +154,8 @@ class ChatServer(ChatOpenAI, ChatModel):
     ) -> int:
         """See `count_tokens`; the tools, and what a chat template puts around each message, are counted too."""
         shown = [json.dumps(as_openai_tool(tool), ensure_ascii=False) for tool in tools or ()]
-        texts = [*(str(message.text) for message in messages), *shown]
+        calls = [json.dumps(each.tool_calls) for each in messages if isinstance(each, AIMessage) and each.tool_calls]
+        texts = [*(str(message.text) for message in messages), *calls, *shown]
         return sum(self.count_tokens(text) + _TOKENS_PER_MESSAGE for text in texts)
 
     def _resolve_model_profile(self) -> ModelProfile:
@@ -172,38 +174,51 @@ class ChatServer(ChatOpenAI, ChatModel):
         return payload | {name: texts_of(payload[name]) for name in _SAID if name in payload}
 
     def _generate(self, *args: Any, **kwargs: Any) -> ChatResult:
-        cancelled, generate = kwargs.pop("cancelled", None), super()._generate
-        with self._explained():
-            (result,) = until(cancelled, lambda: [generate(*args, **kwargs)])
+        cancelled, generate, deadline = kwargs.pop("cancelled", None), super()._generate, self._deadline(kwargs)
+        with self._explained(deadline):
+            (result,) = until(cancelled, lambda: [generate(*args, **kwargs)], deadline)
             return result
 
     def _stream(self, *args: Any, **kwargs: Any) -> Iterator[ChatGenerationChunk]:
-        cancelled, stream = kwargs.pop("cancelled", None), super()._stream
-        with self._explained():
-            yield from until(cancelled, lambda: stream(*args, **kwargs))
+        cancelled, stream, deadline = kwargs.pop("cancelled", None), super()._stream, self._deadline(kwargs)
+        with self._explained(deadline):
+            chunk = None
+            for chunk in until(cancelled, lambda: stream(*args, **kwargs), deadline):
+                yield chunk
+            self._check_answered(chunk)
 
     async def _agenerate(self, *args: Any, **kwargs: Any) -> ChatResult:
-        cancelled = kwargs.pop("cancelled", None)
-        with self._explained():
-            return await auntil(cancelled, super()._agenerate(*args, **kwargs))
+        cancelled, deadline = kwargs.pop("cancelled", None), self._deadline(kwargs)
+        with self._explained(deadline):
+            return await auntil(cancelled, super()._agenerate(*args, **kwargs), deadline)
 
     async def _astream(self, *args: Any, **kwargs: Any) -> AsyncIterator[ChatGenerationChunk]:
-        cancelled = kwargs.pop("cancelled", None)
-        with self._explained():
-            chunks = super()._astream(*args, **kwargs)
-            while chunk := await auntil(cancelled, anext(chunks, None)):
-                yield chunk
+        cancelled, deadline = kwargs.pop("cancelled", None), self._deadline(kwargs)
+        with self._explained(deadline):
+            chunks, last = super()._astream(*args, **kwargs), None
+            while chunk := await auntil(cancelled, anext(chunks, None), deadline):
+                yield (last := chunk)
+            self._check_answered(last)
+
+    def _deadline(self, options: Mapping[str, Any]) -> Deadline:
+        """By when the whole answer is to be there; the HTTP client's own timeout is for each part of it."""
+        timeout = options.get("timeout", self.request_timeout)
+        return Deadline(timeout if isinstance(timeout, int | float) else None)
+
+    def _check_answered(self, last: ChatGenerationChunk | None) -> None:
+        if last is None:
+            raise ModelError(f"{self.openai_api_base} sent what is no answer; its URL usually ends in /v1")
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _explained(self, deadline: Deadline) -> Iterator[None]:
         """Say what an error of the server means, without the request (and so the key) in it."""
         url = self.openai_api_base
         try:
             yield
+        except ModelError:
+            raise
         except openai.APITimeoutError as error:
-            if isinstance(self.request_timeout, float):
-                raise DeadlineExceeded(self.request_timeout) from error
-            raise ModelError(f"{url} did not answer in time") from error
+            raise deadline.error or ModelError(f"{url} did not answer in time") from error
         except openai.APIConnectionError as error:
             raise ModelError(f"no answer from {url}; is the server running there?") from error
         except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
@@ -216,6 +231,9 @@ class ChatServer(ChatOpenAI, ChatModel):
             raise ModelError(f"{url} failed: {error.message}") from error
         except (openai.LengthFinishReasonError, openai.ContentFilterFinishReasonError) as error:
             raise AnswerCutOff(url) from error
+        except (AttributeError, TypeError, ValueError) as error:  # what langchain-openai makes of other replies
+            why = " ".join(str(error).split())
+            raise ModelError(f"{url} cannot be asked this, or sent what is no answer: {why}") from error
 
 
 def connect(
@@ -239,6 +257,7 @@ def connect(
         n_ctx=_ASSUMED_CONTEXT if n_ctx is None else n_ctx,
         continues=continues,
         timeout=AnswerOptions.of({"timeout": timeout}).timeout,
+        max_retries=None if timeout is None else 0,  # what is too late is not asked for again
         stream_usage=True,
         **_options(sampling),
     )

@@ -9,6 +9,7 @@ from contextvars import copy_context
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
+from .batching.deadline import Deadline
 from .errors import Cancelled
 
 Part = TypeVar("Part")
@@ -17,8 +18,13 @@ _TICK = 0.05
 """Seconds after which whoever waits looks up, to see whether he should go on."""
 
 
-def until(cancelled: threading.Event | None, begin: Callable[[], Iterable[Part]]) -> Iterator[Part]:
-    """The parts of what `begin` begins, as they come, until `cancelled` is set.
+_NEVER = Deadline(None)
+
+
+def until(
+    cancelled: threading.Event | None, begin: Callable[[], Iterable[Part]], deadline: Deadline = _NEVER
+) -> Iterator[Part]:
+    """The parts of what `begin` begins, as they come, until `cancelled` is set or it is too late.
 
     They are read in a thread of its own, which then nobody waits for: it ends with the part that it waits for.
 
@@ -31,13 +37,13 @@ def until(cancelled: threading.Event | None, begin: Callable[[], Iterable[Part]]
 
     Raises:
         Cancelled: `cancelled` was set.
+        DeadlineExceeded: it was too late.
         Exception: what the parts raise.
     """
-    if cancelled is None:
+    if cancelled is None and deadline.left is None:
         yield from begin()
         return
-    if cancelled.is_set():
-        raise Cancelled
+    _check(cancelled, deadline)
     told: SimpleQueue[tuple[Part] | BaseException | None] = SimpleQueue()
     left = threading.Event()
 
@@ -55,10 +61,9 @@ def until(cancelled: threading.Event | None, begin: Callable[[], Iterable[Part]]
     threading.Thread(target=copy_context().run, args=(read,), name="ragloom-waiting", daemon=True).start()
     try:
         while True:
-            if cancelled.is_set():
-                raise Cancelled
+            _check(cancelled, deadline)
             try:
-                part = told.get(timeout=_TICK)
+                part = told.get(timeout=_TICK if deadline.left is None else min(_TICK, deadline.left))
             except Empty:
                 continue
             if part is None:
@@ -70,25 +75,32 @@ def until(cancelled: threading.Event | None, begin: Callable[[], Iterable[Part]]
         left.set()
 
 
-async def auntil(cancelled: threading.Event | None, awaited: Awaitable[Part]) -> Part:
-    """What is awaited, unless `cancelled` is set before it is there; then it is ended.
+async def auntil(cancelled: threading.Event | None, awaited: Awaitable[Part], deadline: Deadline = _NEVER) -> Part:
+    """What is awaited, unless `cancelled` is set or it is too late before it is there; then it is ended.
 
     Raises:
         Cancelled: `cancelled` was set.
+        DeadlineExceeded: it was too late.
         Exception: what the awaited raises.
     """
-    if cancelled is None:
+    if cancelled is None and deadline.left is None:
         return await awaited
     task = asyncio.ensure_future(awaited)
     try:
         while not task.done():
-            if cancelled.is_set():
-                raise Cancelled
-            await asyncio.wait([task], timeout=_TICK)
+            _check(cancelled, deadline)
+            await asyncio.wait([task], timeout=_TICK if deadline.left is None else min(_TICK, deadline.left))
         return task.result()
     finally:
         if task.cancel():
             await asyncio.wait([task])
+
+
+def _check(cancelled: threading.Event | None, deadline: Deadline) -> None:
+    if cancelled is not None and cancelled.is_set():
+        raise Cancelled
+    if error := deadline.exceeded:
+        raise error
 
 
 class Ended(threading.Event):

@@ -41,8 +41,10 @@ def find_dates(text: str) -> Iterator[tuple[str, int, int]]:
 
 
 def following(date: str) -> str:
-    """The year, month or day after one: what comes first when it is over."""
+    """The year, month or day after one: what comes first when it is over; of the last year, what sorts after it."""
     year, month, day = (int(part) for part in f"{date}-01-01".split("-")[:3])
+    if year == datetime.MAXYEAR:
+        return f"{date}~"
     if len(date) == len("2024"):
         return str(year + 1)
     if len(date) == len("2024-03"):

@@ -24,8 +24,11 @@ _AHEAD: Sequence[tuple[re.Pattern[str], tuple[str, ...]]] = tuple(
     (re.compile(rf"\b({words}){_FILLERS}", re.IGNORECASE), signs)
     for words, signs in (
         ("not|except|excluding|other than", ("$ne",)),
-        ("(no|not) (later|more|longer|higher|larger) than|at most|until|till|up to|through", ("$lte",)),
-        ("(no|not) (earlier|less|fewer|shorter|lower|smaller) than|at least|since", ("$gte",)),
+        (
+            "(no|not) (later|more|longer|higher|larger) than|not (after|over|above)|at most|until|till|up to|through",
+            ("$lte",),
+        ),
+        ("(no|not) (earlier|less|fewer|shorter|lower|smaller) than|not (before|under|below)|at least|since", ("$gte",)),
         ("(later|newer|more|longer|higher|larger|greater) than|after|over|above", ("$gt",)),
         ("(earlier|less|fewer|shorter|lower|smaller) than|before|under|below", ("$lt",)),
         ("older than", ("$lt", "$gt")),
@@ -36,10 +39,18 @@ _AHEAD: Sequence[tuple[re.Pattern[str], tuple[str, ...]]] = tuple(
 )
 """English words ahead of a value, and how it can then compare; the first that fits."""
 
-_BEHIND: Sequence[tuple[re.Pattern[str], tuple[str, ...]]] = (
-    (re.compile(r"\s+((or|and) (later|newer|more|longer|higher|larger|above|after|up)\b|onwards?\b)", re.I), ("$gte",)),
-    (re.compile(r"\s+(or|and) (earlier|older|less|fewer|shorter|lower|smaller|below|before)\b", re.I), ("$lte",)),
+_OF_THE_NEXT = r"\b(?!\s+((than|in|of|on|the|year)\s+)*([a-z]+\s+)?\d)"
+_BEHIND: Sequence[tuple[re.Pattern[str], tuple[str, ...]]] = tuple(
+    (re.compile(rf"\s+({words}){_OF_THE_NEXT}", re.IGNORECASE), signs)
+    for words, signs in (
+        ("(or|and) (later|newer|more|longer|higher|larger|above|after|up)|onwards?", ("$gte",)),
+        ("(or|and) (earlier|older|less|fewer|shorter|lower|smaller|below|before)", ("$lte",)),
+    )
 )
+"""English words behind a value, and how it can then compare, unless they are ahead of another one."""
+
+_AND_ALSO = re.compile(r",?\s*(and|but)\b", re.IGNORECASE)
+_LEAST, _MOST = {"$gt", "$gte"}, {"$lt", "$lte"}
 _FROM_TO = re.compile(r"\s*(to|until|till|through|-|–|—)\s*", re.IGNORECASE)
 _AND = re.compile(r"\s*(and|or|&|/|,|,\s*and|,\s*or)\s*", re.IGNORECASE)
 _BETWEEN = re.compile(rf"\bbetween{_FILLERS}", re.IGNORECASE)
@@ -104,14 +115,35 @@ def _of_ordered(
     while rest:
         here = rest.pop(0)
         ahead = question[: here.start]
-        if rest and _is_range(ahead, question[here.end : rest[0].start]):
-            there = rest.pop(0)
-            bounds = {**_compare(field, "$gte", here.value), **_compare(field, "$lte", there.value)}
-            yield f"{here.value} to {there.value}", {field.name: bounds}
-            continue
+        if rest and not field.is_list:
+            if _is_range(ahead, question[here.end : rest[0].start]):
+                there = rest.pop(0)
+                bounds = {**_compare(field, "$gte", here.value), **_compare(field, "$lte", there.value)}
+                yield f"{here.value} to {there.value}", {field.name: bounds}
+                continue
+            if in_english and (both := _two_bounds(question, field, here, rest[0])):
+                rest.pop(0)
+                yield both
+                continue
         signs = _signs(ahead, question[here.end :]) if in_english else tuple(_OF_NUMBERS)
         for sign in signs:
             yield _condition(field, sign, here.value)
+
+
+def _two_bounds(question: str, field: Field, here: Mention, there: Mention) -> tuple[str, Mapping[str, Any]] | None:
+    """`after 1990 and before 1995`: one condition, if one is the least and the other the most."""
+    if not _AND_ALSO.match(question[here.end : there.start]):
+        return None
+    signs = [_signs(question[: each.start], question[each.end :]) for each in (here, there)]
+    if {len(each) for each in signs} != {1}:
+        return None
+    (one,), (other,) = signs
+    if not (one in _LEAST and other in _MOST) and not (one in _MOST and other in _LEAST):
+        return None
+    (its_words, its), (other_words, others) = (
+        _condition(field, sign, each.value) for sign, each in ((one, here), (other, there))
+    )
+    return f"{its_words} and {other_words}", {field.name: {**its[field.name], **others[field.name]}}
 
 
 def _is_range(ahead: str, between: str) -> bool:

@@ -9,7 +9,6 @@ otherwise the question stays as it is.
 
 from __future__ import annotations
 
-import textwrap
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -109,9 +108,17 @@ class Rewriter(Step[Mapping[str, Any], Rewritten]):
     def _told(self, messages: Sequence[BaseMessage]) -> str:
         """The conversation as the prompt shows it; messages that say nothing are left out."""
         lines = [
-            f"{'User' if isinstance(each, HumanMessage) else 'Assistant'}: "
-            f"{textwrap.shorten(each.text, self.max_characters, placeholder=' …')}"
+            f"{'User' if isinstance(each, HumanMessage) else 'Assistant'}: {_cut(each.text, self.max_characters)}"
             for each in messages
             if each.text.strip()
         ]
         return "\n".join(lines)
+
+
+def _cut(text: str, characters: int) -> str:
+    """So many characters of a text in one line, between words where there are blanks."""
+    line = " ".join(text.split())
+    if len(line) <= characters:
+        return line
+    cut = line[: characters - 2]
+    return (cut if line[len(cut)] == " " else cut[: cut.rfind(" ") + 1] or cut).rstrip() + " …"
