@@ -5,7 +5,7 @@ An empty variable counts as unset.
 | variable             | meaning                                                        | default                     |
 |----------------------|----------------------------------------------------------------|-----------------------------|
 | `RAGLOOM_CACHE`      | folder for prepared models, indexes of `demo` and `ask --over` | the user's cache folder     |
-| `RAGLOOM_API_KEY`    | key for an OpenAI-compatible server (else `OPENAI_API_KEY`)    | none                        |
+| `RAGLOOM_API_KEY`    | key for an OpenAI-compatible server                            | `OPENAI_API_KEY` at OpenAI  |
 | `RAGLOOM_THREADS`    | CPU threads for the LLM, and for embedding few texts           | the CPUs this process has   |
 | `RAGLOOM_EMBED_DTYPE`| number type of the embedder: `auto`, `float32`, `bfloat16`     | `auto`                      |
 """
@@ -29,12 +29,14 @@ class Settings:
     Attributes:
         cache: folder for what can be made again; it may not exist yet.
         api_key: of an OpenAI-compatible server.
+        openai_key: of OpenAI's own, and for no other.
         threads: how many CPU threads the LLM has, and the embedder for few texts.
         embed_dtype: number type of the embedder: `auto`, `float32` or `bfloat16`.
     """
 
     cache: Path
     api_key: str | None
+    openai_key: str | None
     threads: int
     embed_dtype: str
 
@@ -47,7 +49,8 @@ def read_settings() -> Settings:
     """
     return Settings(
         cache=expand_user(_variable("RAGLOOM_CACHE") or user_cache_path("ragloom")),
-        api_key=_variable("RAGLOOM_API_KEY") or _variable("OPENAI_API_KEY"),
+        api_key=_variable("RAGLOOM_API_KEY"),
+        openai_key=_variable("OPENAI_API_KEY"),
         threads=_threads(_variable("RAGLOOM_THREADS")),
         embed_dtype=_dtype(_variable("RAGLOOM_EMBED_DTYPE") or "auto"),
     )

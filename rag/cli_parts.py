@@ -98,7 +98,8 @@ def open_graph(
     from .graph.rag_graph import RagGraph
     from .graph.running.resources import Resources, lacking
 
-    planned, problems = plan(spec, allow_imports=allow_imports)
+    given = {name for name, value in (("corpus", corpus or index), ("llm", model)) if value is not None}
+    planned, problems = plan(spec, allow_imports=allow_imports, given=given)
     if problems:
         raise SpecError(problems)
     with ExitStack() as opened:

@@ -19,7 +19,19 @@ from langchain_core.language_models import FakeListChatModel
 from ragloom import Corpus
 from ragloom.rag.generate import gather
 from ragloom.rag.generate.types import Answer
-from ragloom.rag.graph import Context, GraphError, NodeError, NodeType, RagGraph, RagState, Turn, Update, Verdict, node
+from ragloom.rag.graph import (
+    Context,
+    GraphError,
+    NodeError,
+    NodeType,
+    RagGraph,
+    RagState,
+    Turn,
+    Update,
+    Verdict,
+    check,
+    node,
+)
 from ragloom.rag.graph.rag_graph import NODE_CACHE
 from ragloom.rag.graph.state import GIVEN
 from ragloom.rag.retrieve import QueryVector
@@ -202,6 +214,44 @@ def test_other_settings_of_an_llm_are_other_input_though_it_does_not_tell_of_the
     for temperature, reply in ((0.0, "cold"), (0.7, "warm")):
         running = one(speak, cache, llm=Settled(responses=[reply], temperature=temperature))
         assert running.invoke("Who?").extra["said"] == reply
+
+
+class Failing(FakeListChatModel):
+    is_down: bool = True
+
+    def _call(self, *args: Any, **kwargs: Any) -> str:
+        if self.is_down:
+            raise ConnectionError("the cable is cut")
+        return super()._call(*args, **kwargs)
+
+
+def test_what_an_llm_s_failure_leaves_is_not_kept(cache: Path) -> None:
+    llm = Failing(responses=["Who steals the car?"])
+    written = {"nodes": {"a": {"use": "rewrite", "cache": True}}, "flow": ["start -> a -> end"]}
+    running = RagGraph(written, cache=cache, llm=llm)
+    asked = {"question": "Who steals it?", "history": [Turn("user", "Is there a car?"), Turn("assistant", "Yes.")]}
+    assert running.invoke(asked).query == "Who steals it?"
+    llm.is_down = False
+    for _ in range(2):
+        assert running.invoke(asked).query == "Who steals the car?"
+    llm.is_down = True
+    assert running.invoke(asked).query == "Who steals the car?"
+
+
+def test_a_result_that_cannot_be_written_down_is_not_kept_and_the_run_goes_on(cache: Path) -> None:
+    class Odd:
+        pass
+
+    hit = Hit(Document("Toad.", metadata={"odd": Odd()}), 1.0, 1)
+    odd = cat("odd", lambda _state, _context: {"documents": [hit]}, writes=["documents"])
+    state = one(odd, cache).invoke("Who?")
+    assert "the result was not cached" in details(state, "a")[0]
+
+
+def test_a_memory_is_not_cached() -> None:
+    written = {"nodes": {"a": {"use": "recall", "cache": True}}, "flow": ["start -> a -> end"]}
+    (problem,) = check(written)
+    assert str(problem).startswith("nodes.a.cache: cannot be true: what 'recall' does depends on more than its input")
 
 
 def test_errors_are_not_kept(called: Called, cache: Path) -> None:

@@ -69,12 +69,14 @@ def test_a_node_that_may_be_skipped_has_written_nothing() -> None:
     text = "nodes: {{find: {{use: prowl, on_error: {0}}}, spare: {1}, say: {{use: purr, volume: 1}}}}\n"
     flow = "flow: [start -> find -> say -> end]\n"
     assert problems(text.format("fallback spare", "prowl") + flow) == []
-    for on_error in ("skip", "fallback spare"):
-        found = problems(text.format(on_error, "nap") + flow)
-        assert found[-1] == (
-            "1: nodes.say.use: 'purr' reads documents, which nothing writes on the way start -> find -> say; "
-            "'find' writes it elsewhere"
-        )
+    for on_error, spare in (
+        ("skip", "nap"),
+        ("fallback spare", "nap"),
+        ("fallback spare", "{use: prowl, on_error: skip}"),
+    ):
+        found = problems(text.format(on_error, spare) + flow)
+        told = "1: nodes.say.use: 'purr' reads documents, which nothing writes on the way start -> find -> say; 'find' "
+        assert found[-1].startswith(told)
 
 
 def test_fallbacks() -> None:
@@ -103,6 +105,19 @@ def test_a_node_reads_what_another_branch_writes() -> None:
         "1: nodes.say.use: reads documents while 'more', on another branch, may be writing it; "
         "let one come after the other"
     ]
+
+
+def test_a_decision_reads_too() -> None:
+    text = """\
+        nodes: {{dense: dense, lexical: lexical, fuse: rrf, rest: nap, say: {{use: purr, volume: 1}}}}
+        flow:
+          - start -> [dense, lexical] -> {0}
+          - {{from: {0}, when: documents < 2, then: end, else: {1}}}
+          - {1} -> end
+    """
+    assert problems(text.format("fuse", "say"))[1:] == []  # but for the node that is not used
+    torn = "1: nodes.rest.use: 'dense' and 'lexical' write documents in parallel, and 'rest' may find either's; "
+    assert torn + "fuse them first, with a node of type 'rrf'" in problems(text.format("rest", "fuse"))
 
 
 def test_what_branches_write_side_by_side_has_to_be_fused() -> None:

@@ -101,6 +101,21 @@ def test_nothing_leads_from_the_start() -> None:
     assert flow_problems("find -> end") == ["6: flow: nothing leads from 'start'; begin a line with: start ->"]
 
 
+def test_a_flow_without_a_node() -> None:
+    assert (
+        flow_problems("start -> end")[-1]
+        == "6: flow: leads past every node; write a line such as: start -> NODE -> end"
+    )
+
+
+@pytest.mark.parametrize("line", ["b -> c", "[b, a] -> c", "{from: b, when: hungry, then: end, else: c}"])
+def test_what_only_stands_in_has_no_line_of_its_own(line: str) -> None:
+    nodes = "nodes: {a: {use: prowl, on_error: fallback b}, b: prowl, c: nap}\nflow:\n  - start -> a -> c -> end\n"
+    assert problems(f"{nodes}  - {line!r}\n" if line[0] != "{" else f"{nodes}  - {line}\n")[0] == (
+        "4: flow[1]: 'b' only stands in for another node, and what follows that follows it; leave it out"
+    )
+
+
 def test_no_way_leads_to_the_end() -> None:
     assert flow_problems("start -> [find, rest]", "rest -> more -> end", "rest -> other") == [
         "2: nodes.find: nothing follows 'find'; write find -> end, or what comes next",

@@ -6,7 +6,7 @@ import asyncio
 from typing import Annotated, Any, TypedDict
 
 import pytest
-from kittens import cat, cats, graph
+from kittens import cat, cats, details, graph, way
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, StateGraph
@@ -111,3 +111,19 @@ def test_a_node_that_interrupts_a_langgraph_app_is_resumed_there() -> None:
     config: Any = {"configurable": {"thread_id": "apps"}}
     assert app.invoke({"question": "Who?"}, config)["__interrupt__"][0].value == "Really?"
     assert app.invoke(Command(resume="Yes."), config)["extra"] == {"said": "Yes."}
+
+
+def test_a_graph_that_a_node_calls_fails_alone() -> None:
+    def trip(state: RagState, context: Context) -> None:
+        raise ValueError("no mice")
+
+    inner = graph("start -> trip -> end", cat("trip", trip))
+    outer = graph(
+        "start -> call -> rest -> end",
+        cat("call", lambda state, _context: inner.compiled.invoke({"question": state.question}) and None),
+        cat("rest"),
+        settings={"call": {"on_error": "skip"}},
+    )
+    state = outer.invoke("Who?")
+    assert way(state) == ["call", "rest"]
+    assert "no mice" in details(state, "call")[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -140,3 +141,25 @@ def test_graphs_that_share_open_a_corpus_once_and_the_first_closes_it(corpus: Co
     with pytest.raises(GraphError, match="the graph is closed"):
         second.invoke("Who?")
     first.close()
+
+
+def test_nobody_waits_for_what_another_node_loads(index: Path) -> None:
+    begun, over = threading.Event(), threading.Event()
+
+    def load() -> FakeListChatModel:
+        begun.set()
+        assert over.wait(10)
+        return FakeListChatModel(responses=["?"])
+
+    def look(state: RagState, context: Context) -> None:
+        assert begun.wait(10)
+        assert len(context.corpus) == 0
+        over.set()
+
+    @node("imagine", needs=["llm"])
+    def imagine(state: RagState, context: Context) -> None:
+        """Load the LLM."""
+        assert context.llm
+
+    with graph("start -> [look, imagine] -> end", cat("look", look), imagine, corpus=index, llm=load) as running:
+        running.invoke("Who?")

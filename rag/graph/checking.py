@@ -55,9 +55,16 @@ def check(
 
 
 def plan(
-    source: Source, *, registry: Registry | None = None, allow_imports: bool = False
+    source: Source,
+    *,
+    registry: Registry | None = None,
+    allow_imports: bool = False,
+    given: Collection[str] = (),
 ) -> tuple[Plan, list[Problem]]:
-    """Look up a graph's names, and find everything that is wrong with it, as `check` does."""
+    """Look up a graph's names, and find everything that is wrong with it, as `check` does.
+
+    Where a `corpus` or an `llm` is `given`, it goes before the one that the graph names, which need not be there.
+    """
     try:
         draft = read(source)
     except SpecError as error:
@@ -69,7 +76,7 @@ def plan(
     conditions, unreadable = plan_conditions(spec, flow, known, may_miss_predicates=bool(import_problems))
     planned = Plan(spec, nodes, flow, conditions)
     problems = [*draft.problems, *import_problems, *node_problems, *flow_problems, *unreadable]
-    problems += [*check_resources(planned), *check_fallbacks(planned), *check_routes(planned)]
+    problems += [*check_resources(planned, given), *check_fallbacks(planned), *check_routes(planned)]
     if draft.is_flow_whole and not flow_problems:
         ways = Ways.of(flow)
         problems += [*check_shape(planned, ways), *check_reads(planned, known), *check_conflicts(planned, ways)]
@@ -85,7 +92,7 @@ def _import(spec: GraphSpec, registry: Registry, allow_imports: bool) -> tuple[R
             continue
         try:
             with _importable(spec.origin.folder):
-                registry = registry.with_module(module)
+                registry = registry.with_module(module, spec.origin.folder.absolute() if spec.origin.file else None)
         except NodeTypeError as error:
             problems.append(spec.origin.problem(("imports", place), str(error)))
     return registry, problems

@@ -80,6 +80,7 @@ class NodeType:
         writes: state fields that it writes, always; `candidates` is under its own name.
         needs: what it cannot run without.
         call: the function or class itself.
+        is_cacheable: whether what it does depends on its input, its corpus and its LLM alone, and is all in its result.
     """
 
     name: str
@@ -89,6 +90,7 @@ class NodeType:
     writes: frozenset[str]
     needs: frozenset[Need]
     call: Callable[..., Any] = field(repr=False)
+    is_cacheable: bool = True
 
     @property
     def needs_llm(self) -> bool:
@@ -141,7 +143,12 @@ class NodeType:
 
 
 def node(
-    name: str, *, reads: Collection[str] = (), writes: Collection[str] = (), needs: Collection[Need] = ()
+    name: str,
+    *,
+    reads: Collection[str] = (),
+    writes: Collection[str] = (),
+    needs: Collection[Need] = (),
+    is_cacheable: bool = True,
 ) -> Callable[[Callable[..., Any]], NodeType]:
     """Make a function, or a pydantic model with `__call__`, a node type.
 
@@ -161,6 +168,7 @@ def node(
         reads: state fields that it needs to have been written.
         writes: state fields that it writes.
         needs: `corpus`, `llm`, `logprobs`, `logits`, `attention`.
+        is_cacheable: False for what looks at something else, or changes it: then no graph may say `cache: true`.
 
     Raises:
         NodeTypeError: the declaration is wrong; the message says how.
@@ -171,7 +179,8 @@ def node(
         is_model = isinstance(call, type) and issubclass(call, BaseModel)
         params: type[BaseModel] = _checked_model(name, call) if is_model else _params(name, call)  # type: ignore[arg-type]
         _check_declared(name, reads, writes, needs, params)
-        return NodeType(name, _summary(name, call), params, frozenset(reads), frozenset(writes), frozenset(needs), call)
+        fields = (frozenset(reads), frozenset(writes), frozenset(needs))
+        return NodeType(name, _summary(name, call), params, *fields, call, is_cacheable)
 
     return declare
 

@@ -88,7 +88,8 @@ class RagGraph(Runnable[GraphInput, RagState]):
                 none; goes before the graph's own.
             types: node types and predicates of your own.
             registry: all that there are; by default ragloom's own and those of plug-ins.
-            allow_imports: whether the modules that the graph names in `imports` may be imported, which runs their code.
+            allow_imports: whether whoever wrote the graph is trusted: the modules that it names in `imports` may be
+                imported, which runs their code, and a server that it names is sent the API key.
             checkpoints: a SQLite file, or a saver of langgraph, that keeps runs step by step, so that `resume` can go
                 on with one that broke off.
             cache: a SQLite file that keeps the results of nodes with `cache: true`; by default one in ragloom's cache.
@@ -103,9 +104,12 @@ class RagGraph(Runnable[GraphInput, RagState]):
         """
         _check_files(checkpoints, cache)
         known = (registry or Registry.installed()).with_types(types)
-        self._plan, problems = plan(source, registry=known, allow_imports=allow_imports)
+        given = {name for name, value in (("corpus", corpus), ("llm", llm)) if value is not None}
+        self._plan, problems = plan(source, registry=known, allow_imports=allow_imports, given=given)
         check_given(self._plan, corpus, llm)
-        self._resources: Resources = Resources(self._plan.spec, corpus, llm, shares._resources if shares else None)
+        is_trusted = allow_imports or not (isinstance(source, str) or self._plan.spec.origin.file)
+        shared = shares._resources if shares else None
+        self._resources: Resources = Resources(self._plan.spec, corpus, llm, is_trusted, shared)
         if problems := problems or lacking(self._plan, self._resources):
             raise SpecError(problems)
         kept = expand_user(checkpoints).absolute() if isinstance(checkpoints, str | Path) else checkpoints

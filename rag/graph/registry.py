@@ -11,7 +11,9 @@ import importlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from importlib.machinery import PathFinder
 from importlib.metadata import EntryPoint, EntryPoints, entry_points
+from pathlib import Path
 from types import ModuleType
 from typing import Generic, Self, TypeVar
 
@@ -127,16 +129,23 @@ class Registry:
             self.predicates.with_types(value for value in values if isinstance(value, Predicate)),
         )
 
-    def with_module(self, module: str) -> Self:
+    def with_module(self, module: str, folder: Path | None = None) -> Self:
         """These and what a module has; it is imported, so whoever calls this trusts it.
 
         Raises:
-            NodeTypeError: it cannot be imported, or has neither node type nor predicate.
+            NodeTypeError: it cannot be imported, has neither node type nor predicate, or is another one than that in
+                the `folder`.
         """
         try:
             imported = importlib.import_module(module)
         except Exception as error:
             raise NodeTypeError(f"cannot import {module!r}: {error}") from error
+        meant = None if folder is None else PathFinder.find_spec(module, [str(folder)])
+        if meant and meant.origin and meant.origin != getattr(imported.__spec__, "origin", None):
+            raise NodeTypeError(
+                f"cannot import {module!r} from {meant.origin}: this process has another module of that name, "
+                f"{imported.__file__}; rename one"
+            )
         found: list[NodeType | Predicate] = [*_declared(imported, NodeType), *_declared(imported, Predicate)]
         if not found:
             raise NodeTypeError(f"{module!r} has no node type; make one with @node(NAME)")

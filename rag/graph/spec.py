@@ -17,6 +17,7 @@ The models check form alone; `check` tells whether the graph makes sense.
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,7 +44,7 @@ from ..llm.sampling import SamplingFields
 from .errors import GraphError
 from .problem import Keys, Problem, spelt
 
-NAME = r"[A-Za-z_][\w-]*"
+NAME = r"[^\W\d][\w-]*"
 """What nodes may be called."""
 
 START, END = "start", "end"
@@ -151,7 +152,7 @@ class NodeSpec(_Written):
     corpus: Annotated[CorpusSpec, _short_for("path")] | None = None
     """The node's own corpus; by default the graph's."""
 
-    timeout: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    timeout: float | None = Field(default=None, gt=0, le=threading.TIMEOUT_MAX, allow_inf_nan=False)
     """Seconds that one try may take."""
 
     retries: int = Field(default=0, ge=0)

@@ -28,6 +28,7 @@ def load(  # noqa: PLR0913 - all but the first by keyword
     timeout: float | None = None,
     model_name: str | None = None,
     continues: bool = False,
+    api_key: str | None = None,
     **sampling: Unpack[SamplingOptions],
 ) -> ChatModel:
     """Load a chat model.
@@ -52,6 +53,8 @@ def load(  # noqa: PLR0913 - all but the first by keyword
         model_name: which of a server's models.
         continues: whether a server goes on with an answer that the request begins, as llama-server and vLLM do; only
             then can `score_next` take a `prefix`, and `FirstReranker` rank by it.
+        api_key: for a server. Default: `RAGLOOM_API_KEY` of the environment, at api.openai.com also `OPENAI_API_KEY`;
+            empty: none.
         sampling: the defaults of its answers: `temperature` (0), `top_p` (0.95), `max_tokens` (512), `seed`, `stop`
             and the rest of `Sampling`.
 
@@ -70,9 +73,11 @@ def load(  # noqa: PLR0913 - all but the first by keyword
                 name, value = next(iter(given.items()))
                 raise ModelError(f"{name}={value} is for local models; a server decides that itself")
             remote = {"model_name": model_name, "n_ctx": n_ctx, "continues": continues, "timeout": timeout}
-            return _connect(model, **remote, sampling=checked)
+            return _connect(model, **remote, api_key=api_key, sampling=checked)
         if model_name is not None:
             raise ModelError(f"model_name={model_name!r} is for servers; a local model is named by its file")
+        if api_key is not None:
+            raise ModelError("api_key is for servers; a local model wants none")
         if continues:
             raise ModelError(f"continues={continues!r} is for servers; a local model goes on with any answer")
         return _load(os.fspath(model), n_ctx=n_ctx, timeout=timeout, **given, **dict(checked))

@@ -36,6 +36,7 @@ from .sampling import Sampling
 from .tools import as_openai_tool
 from .waiting import auntil, until
 
+_OPENAI = "api.openai.com"
 _ASSUMED_CONTEXT = 8192  # tokens; the protocol has no way to ask
 _MOST_LOGPROBS = 20  # more are refused
 _NOT_OPENAIS = ("top_k", "min_p")  # llama-server, Ollama and vLLM know them
@@ -167,7 +168,7 @@ class ChatServer(ChatOpenAI, ChatModel):
         for ours in ("cancelled", "thinking"):  # how a server is kept from thinking, each says otherwise
             kwargs.pop(ours, None)
         payload: dict[str, Any] = super()._get_request_payload(input_, stop=stop, **kwargs)
-        if "max_completion_tokens" in payload and _host(self.openai_api_base) != "api.openai.com":
+        if "max_completion_tokens" in payload and _host(self.openai_api_base) != _OPENAI:
             payload["max_tokens"] = payload.pop("max_completion_tokens")
         if own := {name: payload.pop(name) for name in _NOT_OPENAIS if name in payload}:
             payload["extra_body"] = (payload.get("extra_body") or {}) | own
@@ -222,7 +223,8 @@ class ChatServer(ChatOpenAI, ChatModel):
         except openai.APIConnectionError as error:
             raise ModelError(f"no answer from {url}; is the server running there?") from error
         except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
-            raise ModelError(f"{url} refuses the API key; set RAGLOOM_API_KEY") from error
+            unless = "unless only a graph's file names the server, which then is sent none: name it yourself, too"
+            raise ModelError(f"{url} refuses the API key; set RAGLOOM_API_KEY, {unless}") from error
         except openai.NotFoundError as error:
             raise ModelError(
                 f"{url} knows no model {self.model_name!r}, or no chat completions; name the model with model_name"
@@ -236,8 +238,15 @@ class ChatServer(ChatOpenAI, ChatModel):
             raise ModelError(f"{url} cannot be asked this, or sent what is no answer: {why}") from error
 
 
-def connect(
-    url: str, *, model_name: str | None, n_ctx: int | None, continues: bool, timeout: float | None, sampling: Sampling
+def connect(  # noqa: PLR0913 - all but the first by keyword
+    url: str,
+    *,
+    model_name: str | None,
+    n_ctx: int | None,
+    continues: bool,
+    timeout: float | None,
+    api_key: str | None,
+    sampling: Sampling,
 ) -> ChatServer:
     """Make a chat model for the server at `url`, which usually ends in `/v1`.
 
@@ -252,7 +261,7 @@ def connect(
         raise ModelError(f"{url!r} is not the URL of a server; write for example http://localhost:8080/v1")
     return ChatServer(
         base_url=url,
-        api_key=SecretStr(read_settings().api_key or "none"),
+        api_key=SecretStr((_key(url) if api_key is None else api_key) or "none"),
         model=model_name or "default",
         n_ctx=_ASSUMED_CONTEXT if n_ctx is None else n_ctx,
         continues=continues,
@@ -273,6 +282,12 @@ def _options(sampling: Sampling) -> dict[str, Any]:
         whole = all(bias.is_integer() for bias in biases.values())  # OpenAI takes no others
         (told if whole else asked)["logit_bias"] = biases
     return told | ({"extra_body": asked} if asked else {})
+
+
+def _key(url: str) -> str | None:
+    """The key of the environment; OpenAI's own is for OpenAI alone."""
+    settings = read_settings()
+    return settings.api_key or (settings.openai_key if _host(url) == _OPENAI else None)
 
 
 def _has_valid_port(parts: SplitResult) -> bool:

@@ -45,10 +45,12 @@ class Rewritten:
     Attributes:
         query: the rewritten question, or the question as it was.
         notes: what became of it, in words.
+        has_failed: whether the LLM has, so that another time something else may come of it.
     """
 
     query: str
     notes: tuple[str, ...]
+    has_failed: bool = False
 
 
 class Rewriter(Step[Mapping[str, Any], Rewritten]):
@@ -95,7 +97,7 @@ class Rewriter(Step[Mapping[str, Any], Rewritten]):
             if cancelled.is_set():
                 raise
             why = " ".join(str(error).split()) or type(error).__name__
-            return Rewritten(question, (f"the LLM failed ({why}): the question as it is",))
+            return Rewritten(question, (f"the LLM failed ({why}): the question as it is",), has_failed=True)
         written = first_line(said, labels=LABELS)
         if not written:
             return Rewritten(question, ("the LLM wrote nothing: the question as it is",))

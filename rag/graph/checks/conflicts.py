@@ -23,7 +23,7 @@ def check_conflicts(plan: Plan, ways: Ways) -> list[Problem]:
     beside = ways.beside
     problems: list[Problem] = []
     possible = {name: _possible_writes(plan, name) for name in plan.nodes}
-    readers = {**{name: plan.reads(name) for name in plan.nodes}, END: _RESULTS}
+    readers = {**{name: plan.reads(name) | _asked(plan, name) for name in plan.nodes}, END: _RESULTS}
     reached = ways.reach(START)
     for key in sorted({key for keys in readers.values() for key in keys if not key.startswith("candidates")}):
         writers = [name for name in plan.nodes if key in possible[name] and name in reached]
@@ -39,6 +39,13 @@ def check_conflicts(plan: Plan, ways: Ways) -> list[Problem]:
             elif racing:
                 problems.append(_race(plan, reader, key, racing[0]))
     return problems
+
+
+def _asked(plan: Plan, name: str) -> frozenset[str]:
+    """What the decisions after a node read that it has not written itself."""
+    decisions = plan.flow.decisions_from(name)
+    asked = [plan.conditions[each.item].predicate.reads for each in decisions if each.item in plan.conditions]
+    return frozenset().union(*asked) - plan.nodes[name].writes
 
 
 def _possible_writes(plan: Plan, name: str) -> frozenset[str]:

@@ -37,7 +37,7 @@ def plan_nodes(
         problems += _check_name(spec, name)
         kind, found = _find(spec, name, written, registry, may_miss_types)
         params, wrong = _validate(spec, name, written, kind) if kind else (None, [])
-        problems += [*found, *wrong]
+        problems += [*found, *wrong, *_check_cached(spec, name, written, kind)]
         nodes[name] = PlannedNode(name, written, kind if not wrong else None, params)
     for name in broken:
         written = nodes[name].spec if name in nodes else NodeSpec(use="?")
@@ -55,6 +55,13 @@ def _check_name(spec: GraphSpec, name: str) -> list[Problem]:
         message = f"a node cannot be called {name!r}; a name has letters, digits, _ and -, and no digit first"
         return [spec.origin.problem(("nodes", name), message)]
     return []
+
+
+def _check_cached(spec: GraphSpec, name: str, written: NodeSpec, kind: NodeType | None) -> list[Problem]:
+    if not written.cache or kind is None or kind.is_cacheable:
+        return []
+    message = f"cannot be true: what {written.use!r} does depends on more than its input, or is more than its result"
+    return [spec.origin.problem(("nodes", name, "cache"), message)]
 
 
 def _find(

@@ -45,10 +45,11 @@ def check_reads(plan: Plan, registry: Registry) -> list[Problem]:
 
 def _writes(plan: Plan, name: str) -> frozenset[str]:
     """What has been written for certain after a node."""
-    if plan.nodes[name].spec.on_error == "skip":
+    fallbacks = plan.fallbacks(name)
+    if any(plan.nodes[each].spec.on_error == "skip" for each in (name, *fallbacks)):
         return frozenset()
     written = plan.nodes[name].writes
-    for other in plan.fallbacks(name):
+    for other in fallbacks:
         written &= plan.nodes[other].writes | {f"candidates[{name}]"}
     return written
 

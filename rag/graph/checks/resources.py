@@ -16,19 +16,23 @@ from ..problem import Keys, Problem
 from ..spec import CorpusSpec, GraphSpec, LlmSpec
 
 
-def check_resources(plan: Plan) -> list[Problem]:
-    """Look for the files, and into those of models: whether they are one, and have what the nodes look into."""
+def check_resources(plan: Plan, given: Collection[str] = ()) -> list[Problem]:
+    """Look for the files, and into those of models: whether they are one, and have what the nodes look into.
+
+    The graph's own `corpus` or `llm` is not looked at where another one is `given`.
+    """
     spec = plan.spec
-    problems = [*_check_llm(spec, (), spec.llm), *_check_corpus(spec, (), spec.corpus)]
+    llm = None if "llm" in given else spec.llm
+    corpus = None if "corpus" in given else spec.corpus
+    problems = [*_check_llm(spec, (), llm), *_check_corpus(spec, (), corpus)]
     for name, node in plan.nodes.items():
         problems += _check_llm(spec, ("nodes", name), node.spec.llm)
         problems += _check_corpus(spec, ("nodes", name), node.spec.corpus)
-        problems += _check_needs(spec, node)
+        problems += _check_needs(spec, node, node.spec.llm or llm)
     return problems
 
 
-def _check_needs(spec: GraphSpec, node: PlannedNode) -> list[Problem]:
-    llm = node.spec.llm or spec.llm
+def _check_needs(spec: GraphSpec, node: PlannedNode, llm: LlmSpec | None) -> list[Problem]:
     unfit = unfit_model(spec, llm, node) if llm else None
     return [spec.origin.problem(("nodes", node.name, "use"), unfit)] if unfit else []
 

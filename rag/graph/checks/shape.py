@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import combinations, pairwise, permutations
 
 import networkx as nx
@@ -20,6 +20,8 @@ def check_shape(plan: Plan, ways: Ways) -> list[Problem]:
         return [origin.problem(("flow",), "is empty; write a line such as: start -> NODE -> end")]
     if not ways.graph[START]:
         return [origin.problem(("flow",), "nothing leads from 'start'; begin a line with: start ->")]
+    if not plan.nodes.keys() & ways.reach(START):
+        return [origin.problem(("flow",), "leads past every node; write a line such as: start -> NODE -> end")]
     return [*_check_reach(plan, ways), *_check_loops(plan), *_check_joins(plan, ways), *_check_meetings(plan, ways)]
 
 
@@ -33,11 +35,23 @@ def _check_reach(plan: Plan, ways: Ways) -> list[Problem]:
         for name in plan.nodes
         if name not in reached | helping
     ]
+    for item, source in _lines(plan):
+        if source in helping - reached:
+            message = f"{source!r} only stands in for another node, and what follows that follows it; leave it out"
+            problems.append(plan.spec.origin.problem(("flow", item), message))
     for name in plan.nodes:
         if name in reached and not ways.graph[name]:
             message = f"nothing follows {name!r}; write {name} -> end, or what comes next"
             problems.append(plan.spec.origin.problem(("nodes", name), message))
     return problems
+
+
+def _lines(plan: Plan) -> Iterator[tuple[int, str]]:
+    """Each item of the flow with each node that something comes after in it."""
+    for edge in plan.flow.edges:
+        yield from ((edge.item, source) for source in edge.sources)
+    for decision in plan.flow.decisions:
+        yield decision.item, decision.spec.source
 
 
 def _check_loops(plan: Plan) -> list[Problem]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from langchain_core.documents import Document
@@ -45,11 +46,13 @@ class _OfMemory(BaseModel):
     def _open(self, context: Context) -> Group:
         from ....stores.memory import Memory
 
-        opened = context.once(("memory", self.path, self.embedder), lambda: Memory(self.path, embedder=self.embedder))
+        path = context.find(self.path) if "path" in self.model_fields_set else Path(self.path)
+        embedder = context.find_model(self.embedder)
+        opened = context.once(("memory", path, embedder), lambda: Memory(path, embedder=embedder))
         return opened.group(self.group)
 
 
-@node("recall", reads={"query"}, writes={"memory", "documents", "candidates"})
+@node("recall", reads={"query"}, writes={"memory", "documents", "candidates"}, is_cacheable=False)
 class Recall(_OfMemory):
     """Search a memory: what was said and what is known, at the time that the question asks about."""
 
@@ -105,7 +108,8 @@ class _Weighing(BaseModel):
     """what compares sentences, a model's name or folder."""
 
     def _load(self, context: Context) -> TextEmbedder:
-        return context.once(("embedder", self.embedder), lambda: embedding.as_embedder(self.embedder))
+        embedder = context.find_model(self.embedder)
+        return context.once(("embedder", embedder), lambda: embedding.as_embedder(embedder))
 
 
 @node("gather-memory", reads={"question", "documents"}, writes={"evidence"})
@@ -158,7 +162,7 @@ class _Remembering(_OfMemory):
         return {}
 
 
-@node("remember", reads={"question", "answer"})
+@node("remember", reads={"question", "answer"}, is_cacheable=False)
 class Remember(_Remembering):
     """Keep the question and the answer in a memory, to be found later."""
 
@@ -167,7 +171,7 @@ class Remember(_Remembering):
         return self._remember(state, context, None)
 
 
-@node("remember-facts", reads={"question", "answer"}, needs={"llm"})
+@node("remember-facts", reads={"question", "answer"}, needs={"llm"}, is_cacheable=False)
 class RememberFacts(_Remembering):
     """Keep the question and the answer in a memory, and the facts that the LLM finds in the question."""
 

@@ -172,18 +172,19 @@ class CrossEncoder(_Reranking):
 
     def __call__(self, state: RagState, context: Context) -> Update:
         """Rank."""
+        model = context.find_model(self.model)
 
         def load() -> CrossEncoderReranker:
             from ...rerank.cross_encoder import CrossEncoderReranker
 
-            reranker = CrossEncoderReranker(model=self.model, max_length=self.max_length, device=self.device)
+            reranker = CrossEncoderReranker(model=model, max_length=self.max_length, device=self.device)
             with context.timed("loading the cross-encoder"):
                 reranker.load()
             return reranker
 
         def make() -> Reranker:
-            loaded = context.once(("cross-encoder", self.model, self.max_length, self.device), load)
-            return loaded.model_copy(update=self.model_dump())
+            loaded = context.once(("cross-encoder", model, self.max_length, self.device), load)
+            return loaded.model_copy(update={**self.model_dump(), "model": model})
 
         return _ranked(state, context, make)
 

@@ -7,7 +7,6 @@ try and to pause; under `invoke` those wait for nothing, so it ends at once.
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterator, Mapping
@@ -57,6 +56,7 @@ class _Means:
         tell: tells whoever listens what happens.
         notes: what is remarked, for the trace.
         shown: how many documents an LLM was given each time, for the trace.
+        passing: why the result may be another one next time.
     """
 
     attempt: Callable[[Attempt], Awaitable[Any]]
@@ -64,6 +64,7 @@ class _Means:
     tell: Callable[[Event], None]
     notes: list[str] = field(default_factory=list)
     shown: list[int] = field(default_factory=list)
+    passing: list[str] = field(default_factory=list)
 
 
 class NodeRunner(Runnable[Mapping[str, Any], Any]):
@@ -75,6 +76,7 @@ class NodeRunner(Runnable[Mapping[str, Any], Any]):
         """Run the node `name`; in a thread of its own if `is_apart`, so that nobody has to wait for it."""
         self.node = name
         self.name = name  # LangChain's
+        self._plan = plan
         self._line = [plan.nodes[each] for each in (name, *plan.fallbacks(name))]
         self._resources = resources
         self._cache = cache if cache is not None and cache.keeps(plan.nodes[name]) else None
@@ -88,7 +90,7 @@ class NodeRunner(Runnable[Mapping[str, Any], Any]):
         **_: Any,
     ) -> Any:
         """Run the node on these channels."""
-        with _run_of(config) as run, count_tokens() as tokens:
+        with self._run_of(config) as run, count_tokens() as tokens:
 
             async def attempt(wanted: Attempt) -> Any:
                 is_apart = self._is_apart or run.may_be_left or wanted.timeout is not None or wanted.is_async
@@ -112,7 +114,7 @@ class NodeRunner(Runnable[Mapping[str, Any], Any]):
         **_: Any,
     ) -> Any:
         """Run the node on these channels, without blocking the event loop."""
-        with _run_of(config) as run, count_tokens() as tokens:
+        with self._run_of(config) as run, count_tokens() as tokens:
             means = _Means(lambda wanted: acall(wanted, run), asyncio.sleep, get_stream_writer())
             return await self._run(input, tokens, means)
 
@@ -160,7 +162,7 @@ class NodeRunner(Runnable[Mapping[str, Any], Any]):
             update = await self._tried(node, state, by)
             if update is None:
                 continue
-            if self._cache is not None and key is not None and node is self._line[0]:
+            if self._cache is not None and key is not None and node is self._line[0] and not by.passing:
                 await self._kept(self._cache, key, update, by)
             return node.name, update
         return "", {"candidates": {self.node: []}} if "candidates" in _type(self._line[0]).writes else {}
@@ -186,7 +188,9 @@ class NodeRunner(Runnable[Mapping[str, Any], Any]):
     async def _kept(self, cache: ResultCache, key: Hashable, update: Update, by: _Means) -> None:
         try:
             await by.attempt(self._plainly(lambda: cache.put(key, update)))
-        except sqlite3.Error as error:
+        except (GraphBubbleUp, CancelledError):
+            raise
+        except Exception as error:  # noqa: BLE001 - the result is there
             by.notes.append(f"the result was not cached ({_said(self.node, error)})")
 
     def _plainly(self, call: Callable[[], Any]) -> Attempt:
@@ -215,6 +219,7 @@ class NodeRunner(Runnable[Mapping[str, Any], Any]):
                     await by.pause(FIRST_PAUSE * 2 ** (node.spec.retries - left))
             else:
                 by.notes.extend(context.notes)
+                by.passing.extend(context.passing)
                 by.shown.extend(context.shown or _all_shown(node, state))
                 return update
         return None
@@ -224,6 +229,19 @@ class NodeRunner(Runnable[Mapping[str, Any], Any]):
         assert params is not None
         run = kind.bind(params)
         return Attempt(self.node, lambda: run(state, context), node.spec.timeout, context.cancelled, kind.is_async)
+
+    @contextmanager
+    def _run_of(self, config: RunnableConfig | None) -> Iterator[Run]:
+        """The run that the node belongs to; one of its own where the graph is a node of another one."""
+        found = ((config or {}).get("configurable") or {}).get(RUN)
+        if isinstance(found, Run) and found.plan is self._plan:
+            yield found
+            return
+        own = Run(self._plan)
+        try:
+            yield own
+        finally:
+            own.end()
 
     def _context(self, node: PlannedNode, notes: list[str], shown: list[int]) -> Context:
         return replace(self._resources.context_of(node.name), node=self.node, notes=notes, shown=shown)
@@ -237,20 +255,6 @@ def _at_once(work: Coroutine[Any, Any, Command[str]]) -> Command[str]:
         result: Command[str] = end.value
         return result
     raise AssertionError("it waits for something")
-
-
-@contextmanager
-def _run_of(config: RunnableConfig | None) -> Iterator[Run]:
-    """The run that the node belongs to; one of its own where the graph is a node of another one."""
-    found = ((config or {}).get("configurable") or {}).get(RUN)
-    if isinstance(found, Run):
-        yield found
-        return
-    own = Run()
-    try:
-        yield own
-    finally:
-        own.end()
 
 
 def _all_shown(node: PlannedNode, state: RagState) -> list[int]:

@@ -36,6 +36,7 @@ class Resources:
         spec: the graph; its nodes may name corpora and LLMs of their own.
         corpus: that of nodes which name none: an open one, or a folder.
         llm: that of nodes which name none: a chat model, a function that gives one, or what `ragloom.load` takes.
+        is_trusted: whether a server that only the graph names is sent the user's API key.
         shares: those of another graph, which opens everything for both, so that nothing is opened twice.
         is_closed: whether the graph has been closed.
     """
@@ -43,10 +44,12 @@ class Resources:
     spec: GraphSpec
     corpus: Corpus | str | Path | None = None
     llm: GivenLlm = None
+    is_trusted: bool = False
     shares: Resources | None = None
     is_closed: bool = False
     _here: Path = field(default_factory=Path.cwd)
     _opened: dict[Any, Any] = field(default_factory=dict)
+    _making: dict[Any, threading.RLock] = field(default_factory=dict)
     _closing: ExitStack = field(default_factory=ExitStack)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -69,14 +72,14 @@ class Resources:
         if written is None and self.llm is None:
             written = self.spec.llm
         if written is not None:
-            return lambda: self._load_llm(written)
+            return lambda: self._load_llm(written, is_trusted=self.is_trusted)
         given = self.llm
         if isinstance(given, str | Path):
             named = named_llm(self._here, given)
-            return lambda: self._load_llm(named)
+            return lambda: self._load_llm(named, is_trusted=True)
         if given is None or isinstance(given, BaseChatModel):
             return None if given is None else lambda: given
-        return lambda: self._once(given, given)
+        return lambda: self._once(given, given, is_own=False)
 
     def context_of(self, node: str) -> Context:
         """What a node is given when it runs."""
@@ -86,6 +89,7 @@ class Resources:
             load_llm=self.llm_of(node),
             open_corpus_of=self.open_corpus_of,
             keep=self.keep,
+            find=lambda path: self._here / self.spec.find(path),
         )
 
     def open_corpus_of(self, node: str) -> Corpus:
@@ -100,7 +104,7 @@ class Resources:
         return opening()
 
     def keep(self, key: Hashable, make: Callable[[], Any]) -> Any:
-        """What a node makes once; it goes with the graph."""
+        """What a node makes once; it goes with the graph, and is closed if it can be."""
         return self._once(("kept", key), make)
 
     def close(self) -> None:
@@ -125,21 +129,23 @@ class Resources:
         folder = self._here / self.spec.find(written.path)
         corpus: Corpus = self._once(
             (folder, written.embedder),
-            lambda: self._owner._closing.enter_context(Corpus(folder, create=False, embedder=written.embedder)),
+            lambda: Corpus(folder, create=False, embedder=written.embedder),
         )
         return corpus
 
-    def _load_llm(self, written: LlmSpec) -> BaseChatModel:
+    def _load_llm(self, written: LlmSpec, *, is_trusted: bool) -> BaseChatModel:
         from ...llm.loading import load
         from ...llm.sampling import Sampling
 
         options = written.model_dump(exclude_defaults=True, exclude={"model"})
+        if written.is_server and not is_trusted:
+            options["api_key"] = ""
         model = str(self._here / self.spec.find(written.model)) if written.is_file else written.model
         sampling = (
             {} if written.is_server else {name: options.pop(name) for name in Sampling.model_fields if name in options}
         )
         loaded: BaseChatModel = self._once(
-            (model, *sorted(options.items())), lambda: self._owner._closing.enter_context(load(model, **options))
+            (model, *sorted(options.items())), lambda: load(model, **options)
         )  # weights that differ in sampling alone are loaded once
         return loaded.model_copy(update=sampling) if sampling else loaded
 
@@ -147,14 +153,30 @@ class Resources:
     def _owner(self) -> Resources:
         return self.shares._owner if self.shares else self
 
-    def _once(self, key: Any, make: Callable[[], Any]) -> Any:
+    def _once(self, key: Any, make: Callable[[], Any], *, is_own: bool = True) -> Any:
+        """What is made once for a key; nobody waits for what others are making under another one."""
         self.check_open()
         owner = self._owner
         with owner._lock:
+            making = owner._making.setdefault(key, threading.RLock())
+        with making:
             owner.check_open()
             if key not in owner._opened:
-                owner._opened[key] = make()
+                made = make()
+                owner._keep(key, made, is_own=is_own)
             return owner._opened[key]
+
+    def _keep(self, key: Any, made: Any, *, is_own: bool) -> None:
+        close = getattr(made, "close", None) if is_own else None
+        with self._lock:
+            if not self.is_closed:
+                self._opened[key] = made
+                if callable(close):
+                    self._closing.callback(close)
+                return
+        if callable(close):  # the graph was closed meanwhile
+            close()
+        self.check_open()
 
 
 def lacking(plan: Plan, resources: Resources) -> list[Problem]:

@@ -14,10 +14,13 @@ from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from ..errors import CancelledError
 from .attempts import Attempt, call_here
+
+if TYPE_CHECKING:
+    from ..plan import Plan
 
 Task = tuple[Attempt, Context, Future[Any]]
 Tasks = SimpleQueue[Task | None]
@@ -29,10 +32,12 @@ class Run:
     """The tries of one run that somebody waits for, and the threads that they are made in; a context until its end.
 
     Attributes:
+        plan: of the graph that runs.
         may_be_left: whether who waits for the run may go before its end, so that no node may hold him.
         failure: what the first node to fail raised; the others then only say that they were cancelled.
     """
 
+    plan: Plan | None = None
     may_be_left: bool = False
     failure: BaseException | None = None
     _waiting: dict[Attempt, Future[Any]] = field(default_factory=dict)

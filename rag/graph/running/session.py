@@ -106,7 +106,7 @@ class Session:
         values = found.checkpoint["channel_values"]
         state = to_state(values.get("__start__") or values)
         asked = [*state.history, Turn("user", state.question)]
-        return [*asked, Turn("assistant", str(state.answer))] if values.get(ENDED) and state.answer else asked
+        return [*asked, Turn("assistant", str(state.answer or ""))] if values.get(ENDED) else asked
 
     def forget(self, thread: str) -> None:
         """Delete a thread."""
@@ -116,7 +116,7 @@ class Session:
             saver.delete_thread(thread)
 
     def _told(self, values: Values | None, config: RunnableConfig | None, thread: str | None, modes: Modes) -> Told:
-        run, telling = Run(may_be_left=modes is not _QUIET or self.has_threads), Telling(self.plan)
+        run, telling = Run(self.plan, modes is not _QUIET or self.has_threads), Telling(self.plan)
         begun = None if values is None else {**values, GRAPH: self.fingerprint}
         own, thread = self._config(config, thread, run, is_new=values is not None)
         with self._opened(own, thread, is_new=values is not None) as graph, _first_failure(run):
@@ -134,7 +134,7 @@ class Session:
     async def _atold(
         self, values: Values | None, config: RunnableConfig | None, thread: str | None, modes: Modes
     ) -> AsyncTold:
-        run, telling = Run(), Telling(self.plan)
+        run, telling = Run(self.plan), Telling(self.plan)
         begun = None if values is None else {**values, GRAPH: self.fingerprint}
         own, thread = self._config(config, thread, run, is_new=values is not None)
         async with self._aopened(own, thread, is_new=values is not None) as graph:
