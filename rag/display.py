@@ -215,7 +215,8 @@ class Display:
     def _hits(self, hits: Sequence[Hit], *, rows: int) -> None:
         for hit in hits:
             metadata = hit.document.metadata
-            where = _place(metadata.get("source", ""), metadata.get("title", ""), metadata.get("heading", ()))
+            source, title = (str(metadata.get(name) or "") for name in ("source", "title"))
+            where = _place(source, title, metadata.get("heading", ()))
             self.heading(f"{hit.rank}. {where} [{metadata['start']}:{metadata['end']}]  score {hit.score:.4f}")
             if marks := metadata.get("highlights"):
                 self.text(_marked(hit.document.page_content, marks), indent=4)

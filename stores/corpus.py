@@ -218,16 +218,17 @@ class Corpus:
         """
         with self._writer.hold():
             self._database.check()
-            vectors, cut = self._embedder.embed_all() if reembed else ({}, 0)
+            vectors, cut = self._embedder.embed_all() if reembed else ({}, [])
             with self._database.transaction() as writer:  # a new generation, so that readers look at the new indexes
                 for key, vector in vectors.items():
                     writer.put_vector(key, vector)
                 if reembed:
+                    writer.mark_incomplete(cut)
                     writer.start_epoch()
                     for name, value in self._embedder.notes().items():
                         writer.set_meta(name, value)
             self._indexes.rebuild()
-        return RepairReport(self._database.count("chunks"), reembed, cut, self.inconsistencies())
+        return RepairReport(self._database.count("chunks"), reembed, len(cut), self.inconsistencies())
 
     def search(
         self,

@@ -87,14 +87,14 @@ class CorpusEmbedder:
         """
         return encode_checked(self.embedder, texts)
 
-    def embed_all(self) -> tuple[dict[int, NDArray[np.float32]], int]:
-        """Embed every chunk that is stored: the vectors by the chunks' keys, and how many chunks were cut off."""
+    def embed_all(self) -> tuple[dict[int, NDArray[np.float32]], list[int]]:
+        """Embed every chunk that is stored: vectors by the chunks' keys, and the keys of those that were cut off."""
         vectors: dict[int, NDArray[np.float32]] = {}
-        cut = 0
+        cut: list[int] = []
         for batch in self._database.added_since(0, AT_ONCE):
             texts = [text for _, text, _ in batch]
             vectors.update(zip([key for key, _, _ in batch], self.embed(texts), strict=True))
-            cut += len(self.cut_off(texts))
+            cut += [batch[place][0] for place in self.cut_off(texts)]
         return vectors, cut
 
     def embed_query(self, query: str) -> NDArray[np.float32]:

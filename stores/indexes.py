@@ -55,12 +55,12 @@ class Indexes:
         if all(index.is_at(state) for index in self._both):
             self._seen = state
         else:
-            self._finish()
+            self._finish(state)
         return state
 
-    def _finish(self) -> None:
+    def _finish(self, state: State) -> None:
         """The last write has not reached both indexes: wait for its writer only where there is nothing older to use."""
-        usable = all(index.is_open or not index.exists() for index in self._both)
+        usable = all(index.has_vectors_of(state) or not index.exists() for index in self._both)
         try:
             with self._writer.hold(wait_s=0 if usable else WAIT_S):
                 self.follow()

@@ -33,11 +33,13 @@ def placement(chunk: Chunk) -> Placement:
 def visible_metadata(chunk: Chunk) -> dict[str, Any]:
     """What a search shows of a chunk, and what `where` compares."""
     source = chunk.source
+    given = {**source.metadata, **chunk.metadata}
+    named = {name: given.pop(name, None) for name in ("source", "title")}
     return {
+        **given,
         "source": source.id,
         "title": source.title,
-        **source.metadata,
-        **chunk.metadata,
+        **{name: value for name, value in named.items() if isinstance(value, str) and value.strip()},
         "source_id": source.id,
         "heading": list(chunk.heading),
         "start": chunk.start,

@@ -83,6 +83,16 @@ class Writer:
                 "UPDATE sources SET fingerprint = ? WHERE id = ? AND fingerprint <> ''", INCOMPLETE, source_id
             )
 
+    def mark_incomplete(self, keys: Iterable[int]) -> None:
+        """Say of the sources of chunks that they are not what was ingested, so that they are ingested again."""
+        for key in keys:
+            self._file.execute(
+                "UPDATE sources SET fingerprint = ? WHERE key = (SELECT source FROM chunks WHERE key = ?) "
+                "AND fingerprint <> ''",
+                INCOMPLETE,
+                key,
+            )
+
     def forget_removed(self, generation: int) -> None:
         """Drop the notes about removals that every index has followed."""
         self._file.execute("DELETE FROM removed WHERE generation <= ?", generation)

@@ -13,6 +13,7 @@ from ingested import counts
 from ragloom.rag.ingest import IngestError, Loaded, Section, ingest
 from ragloom.stores.corpus import Corpus
 from ragloom.stores.types import Chunk, Source
+from tokenizers.pre_tokenizers import Punctuation
 
 
 @pytest.fixture
@@ -197,6 +198,42 @@ def test_an_embedder_that_reads_less_gets_chunks_that_fit(tmp_path: Path, folder
         assert short.tokenizer is not None
         assert max(len(short.tokenizer.encode(document.page_content)) for document in corpus.get(corpus.ids())) <= 64
         assert ingest(folder, corpus).changed == 0
+
+
+def test_chunks_that_another_embedder_cuts_off_are_split_by_the_next_run(tmp_path: Path, folder: Path) -> None:
+    (folder / "long.txt").write_text(" ".join(f"Sentence {n} has-five-words." for n in range(60)))
+    index = tmp_path / "index"
+    coarse, fine = ShortSightedEmbedder(64, "coarse"), ShortSightedEmbedder(64, "fine")
+    assert fine.tokenizer is not None
+    fine.tokenizer.pre_tokenizer = Punctuation()
+    with Corpus(index, embedder=coarse) as corpus:
+        ingest(folder, corpus)
+    with Corpus(index, embedder=fine) as corpus:
+        assert corpus.repair(reembed=True).cut > 0
+        assert ingest(folder, corpus).changed > 0
+        assert corpus.repair(reembed=True).cut == 0
+        assert ingest(folder, corpus).changed == 0
+
+
+def test_a_row_that_cannot_be_read_this_time_keeps_its_document(corpus: Corpus, folder: Path) -> None:
+    facts = folder / "facts.jsonl"
+    facts.write_text('{"id": "a", "text": "Rain is wet."}\n{"id": "b", "text": "Snow is cold."}\n')
+    ingest(folder, corpus)
+    facts.write_text('{"id": "a", "text": "Rain is wet."}\n{"id": "b", "te')
+    report = ingest(folder, corpus)
+    assert (report.removed, len(report.skipped)) == (0, 1)
+    assert corpus.search("snow", mode="lexical")
+    facts.write_text('{"id": "a", "text": "Rain is wet."}\n')
+    assert ingest(folder, corpus).removed == 1
+
+
+@pytest.mark.parametrize("front", ["title:\nsource: 2021\n", "source:\n"])
+def test_front_matter_that_names_nothing_hides_no_name(corpus: Corpus, tmp_path: Path, front: str) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(f"---\n{front}---\n# Leave\n\nSixteen weeks of leave.\n")
+    ingest(page, corpus)
+    (hit,) = corpus.search("weeks", k=1, mode="lexical")
+    assert (hit.document.metadata["source"], hit.document.metadata["title"]) == (page.as_posix(), "Leave")
 
 
 def test_what_is_left_out_is_told_by_every_run_and_embeds_nothing(

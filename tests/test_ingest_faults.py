@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ingested import counts, stored
@@ -71,8 +72,17 @@ def test_loaders_of_the_caller_are_used_and_their_failures_are_the_files(corpus:
     def locked(path: Path) -> Iterator[Loaded]:
         raise PermissionError(13, "Permission denied")
 
+    def twice(path: Path) -> Iterator[Loaded]:
+        for text in ("Text.", "Other."):
+            yield Loaded(Source(path.as_posix(), text), (Section(0, len(text)),))
+
+    def wrong(path: Path) -> Iterator[Any]:
+        yield "Text."
+
     loaders = {
         ".shout": shout,
+        ".twice": twice,
+        ".wrong": wrong,
         ".crash": crash,
         ".stray": stray,
         ".over": overlapping,
@@ -88,8 +98,10 @@ def test_loaders_of_the_caller_are_used_and_their_failures_are_the_files(corpus:
     assert "must be" in reasons[".stray"]
     assert "overlap" in reasons[".over"]
     assert reasons[".no"] == "not today"
+    assert reasons[".twice"].endswith("file.twice' twice")
+    assert reasons[".wrong"] == "its loader gives str, which is neither Loaded nor Skipped"
     assert reasons[".locked"] == "cannot be read: Permission denied"
-    assert report.added == 5
+    assert report.added == 6
 
 
 def test_a_document_that_cannot_be_split_costs_only_itself_and_is_tried_again(corpus: Corpus, folder: Path) -> None:

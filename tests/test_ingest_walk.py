@@ -99,6 +99,13 @@ def test_loops_of_links_end_and_links_that_lead_nowhere_are_told(tree: Path) -> 
     assert reasons["self.md"].startswith("cannot be read")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+def test_a_link_takes_over_no_path(tree: Path) -> None:
+    before = walk([tree], SUFFIXES).files
+    (tree / "alias").symlink_to(tree / "docs")
+    assert walk([tree], SUFFIXES).files == before
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes there")
 def test_a_pipe_is_not_opened(tree: Path) -> None:
     os.mkfifo(tree / "pipe.md")

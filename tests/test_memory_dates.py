@@ -233,3 +233,17 @@ def test_any_text_gives_times_that_stand_in_it_and_end_after_they_begin(text: st
         interval = time.anchor
         if interval and interval.start and interval.end:
             assert interval.start < interval.end
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "What happened 1500 years ago?",
+        "in the last 1300 years",
+        "from 1500 years ago to 1999",
+        "What was new in the past 0 days?",
+    ],
+)
+def test_times_before_all_calendars_are_no_error(text: str) -> None:
+    for found in find_times(text, WEDNESDAY):
+        assert found.interval is not None

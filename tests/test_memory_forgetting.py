@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -328,3 +329,31 @@ def test_the_past_keeps_the_ends_that_another_statement_gives_it(group: Group) -
     expected = {("Ann", "lives_in", "Paris", "2019-01-01", "2023-01-01"), ("Ann", "lives_in", "Rome", "2023-01-01", "")}
     assert told(group) == expected
     assert ("Ann", "lives_in", "Rome", "2023-01-01", "") in told(group, before)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit on a file's size")
+def test_an_erasure_without_room_leaves_a_memory_that_opens(path: Path) -> None:
+    code = f"""
+import resource, sys
+sys.path.append({str(Path(__file__).parent)!r})
+from fakes import HashingEmbedder
+from memories import day
+from ragloom.stores.memory import Episode, Memory
+from ragloom.stores.memory.errors import MemoryFullError
+with Memory({str(path)!r}, embedder=HashingEmbedder()) as memory:
+    said = [Episode(f"xyzzy {{place}} " + "plugh " * 300, day(2024), "Ann") for place in range(80)]
+    for episode in said:
+        memory.group("ann").remember(episode)
+    size = memory.path.stat().st_size * 6 // 10
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+    try:
+        memory.group("ann").erase(said[0])
+    except MemoryFullError:
+        print("full")
+with Memory({str(path)!r}, embedder=HashingEmbedder()) as memory:
+    print(len(memory.group("ann").search("plugh", 5)))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["full", "5"]
+    Memory(path, embedder=HashingEmbedder()).close()
+    assert b"xyzzy 0 " not in raw(path)

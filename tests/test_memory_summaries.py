@@ -97,6 +97,20 @@ def test_a_summary_goes_with_the_erased_facts_of_another_name(tmp_path: Path) ->
         assert group.summary("Jörg Müllerstein") == "Jörg Müllerstein likes tea."
 
 
+def test_a_summary_of_what_is_forgotten_while_it_is_written_is_not_stored(tmp_path: Path) -> None:
+    summarizer = Quoting()
+    with Memory(tmp_path / "m", embedder=HashingEmbedder(), now=Clock(), summarizer=summarizer) as memory:
+        group, secret = memory.group("g"), Episode("x", day(2024), "x")
+        group.remember_facts([Fact("Ann", "likes", "tea")])
+        group.remember_facts([Fact("Ann", "takes", "methadone")], episode=secret)
+        summarizer.meanwhile = lambda: group.forget(secret)
+        with pytest.raises(MemoryValueError, match="forgotten or erased meanwhile"):
+            group.summarize("Ann")
+        assert group.summary("Ann") == "Ann likes tea."
+        summarizer.meanwhile = lambda: group.remember_facts([Fact("Ann", "likes", "rum")])
+        assert group.summarize("Ann") == group.summary("Ann")
+
+
 def test_a_summary_of_what_is_erased_while_it_is_written_is_not_stored(tmp_path: Path) -> None:
     summarizer = Quoting()
     with Memory(tmp_path / "m", embedder=HashingEmbedder(), now=Clock(), summarizer=summarizer) as memory:

@@ -12,6 +12,7 @@ from corpus_worker import Workers, numbered
 from fakes import HashingEmbedder
 from ragloom.stores import Chunk, Corpus
 from ragloom.stores.database import Database
+from ragloom.stores.errors import CorpusFullError, CorpusLockedError
 from ragloom.stores.query import Mode
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no fork")
@@ -21,6 +22,23 @@ MODES: list[Mode] = ["hybrid", "dense", "lexical"]
 
 def found(corpus: Corpus, text: str, mode: Mode) -> bool:
     return any(hit.document.page_content == text for hit in corpus.search(text, mode=mode, k=1))
+
+
+def test_vectors_that_are_being_made_again_are_not_searched_by_new_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise CorpusFullError(tmp_path, "no space left")
+
+    with Corpus(tmp_path, embedder=HashingEmbedder()) as reader, Corpus(tmp_path, embedder=HashingEmbedder()) as writer:
+        reader.add(numbered(0, 30))
+        assert found(reader, numbered(0, 30)[3], "dense")
+        monkeypatch.setattr(writer._indexes, "rebuild", fail)
+        with pytest.raises(CorpusFullError):
+            writer.repair(reembed=True)
+        with writer._writer.hold(), pytest.raises(CorpusLockedError):
+            reader.search("anything")
+        assert found(reader, numbered(0, 30)[3], "dense")
 
 
 def test_a_reader_sees_what_another_process_added_and_deleted(tmp_path: Path, workers: Workers) -> None:

@@ -57,8 +57,15 @@ def read(job: Job) -> Iterator[Loaded | Skipped]:
         LoadError: it cannot be read, or not to its end.
         IngestError: it cannot be asked for like this.
     """
+    seen: set[str] = set()
     try:
         for item in job.loader.load(job.target):
+            if not isinstance(item, Loaded | Skipped):
+                raise LoadError(f"its loader gives {type(item).__name__}, which is neither Loaded nor Skipped")
+            if isinstance(item, Loaded) and item.source.id in seen:
+                raise LoadError(f"its loader gives the id {item.source.id!r} twice")
+            if isinstance(item, Loaded):
+                seen.add(item.source.id)
             yield _checked(item, job) if isinstance(item, Loaded) else item
     except (IngestError, LoadError):
         raise

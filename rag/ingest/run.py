@@ -92,7 +92,8 @@ class Run:
         except LoadError as error:
             self.skipped.append(Skipped(job.origin, str(error)))
             return
-        self.gone |= stored.keys() - given.keys()
+        if not any(each.is_unread for each in self.skipped[skipped_before:]):
+            self.gone |= stored.keys() - given.keys()
         if content and given and len(self.skipped) == skipped_before:
             self.whole[job.origin] = fingerprint.of_file(content, given, self.cutter.settings(job.loader.name))
 

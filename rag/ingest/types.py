@@ -54,10 +54,12 @@ class Skipped:
     Attributes:
         path: the file, folder or scheme.
         reason: one line for the user.
+        is_unread: whether nobody knows what it holds: then nothing of its file that is stored is taken for gone.
     """
 
     path: str
     reason: str
+    is_unread: bool = field(default=False, compare=False)
 
 
 Loader: TypeAlias = Callable[[Path], Iterable[Loaded | Skipped]]

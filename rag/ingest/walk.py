@@ -1,6 +1,6 @@
 """Find the files to ingest: those named, and those in the folders named.
 
-Folders are walked in order of name, links are followed, each real folder once, so that a loop of links ends. Hidden
+Links are followed, each real folder once and by its own path if it has one here, so that a loop of links ends. Hidden
 files and folders, `node_modules` and `__pycache__` are left out unless they are named themselves.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -87,22 +87,25 @@ def _files(folder: Path, excluded: Callable[[str], bool], skipped: list[Skipped]
     def report(error: OSError) -> None:
         skipped.append(_skipped(Path(str(error.filename)), f"cannot be read: {error.strerror}"))
 
-    for name, folders, files in os.walk(folder, followlinks=True, onerror=report):
-        here = Path(name)
-        real = os.path.realpath(name)
-        if real in seen:
-            folders.clear()
-            continue
-        seen.add(real)
-        wanted = [
-            entry
-            for entry in sorted([*folders, *files])
-            if not entry.startswith(".")
-            and entry not in _LEFT_OUT
-            and not excluded((here / entry).relative_to(folder).as_posix())
-        ]
-        folders[:] = [entry for entry in wanted if entry in folders]
-        yield from (here / entry for entry in wanted if entry in files)
+    waiting = deque([folder])  # with links to folders last, so that none takes over what is there without it
+    while waiting:
+        for name, folders, files in os.walk(waiting.popleft(), onerror=report):
+            here = Path(name)
+            real = os.path.realpath(name)
+            if real in seen:
+                folders.clear()
+                continue
+            seen.add(real)
+            wanted = [
+                entry
+                for entry in sorted([*folders, *files])
+                if not entry.startswith(".")
+                and entry not in _LEFT_OUT
+                and not excluded((here / entry).relative_to(folder).as_posix())
+            ]
+            folders[:] = [entry for entry in wanted if entry in folders]
+            waiting.extend(here / entry for entry in folders if (here / entry).is_symlink())
+            yield from (here / entry for entry in wanted if entry in files)
 
 
 def _take(file: Path, suffixes: Collection[str], found: Found, unknown: Counter[str] | None) -> None:

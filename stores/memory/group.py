@@ -150,7 +150,8 @@ class Group(Reader):
         statements = [f"{record.fact.statement} ({shown(record.fact.valid)})" for record in facts]
         text = self._parts.summarizer.summarize(name, statements)
         with self._parts.file.writing(self.name) as writing:
-            write_summary(writing, self._parts, key, text, erasures=reading.erasures)
+            told = {record.id for record in facts}
+            write_summary(writing, self._parts, key, text, told, erasures=reading.erasures)
         return text
 
     def merge(self, entity: str | int, into: str | int, reason: str = "") -> int:

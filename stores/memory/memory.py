@@ -16,7 +16,7 @@ from ..analysis import check_language
 from ..embedder import TextEmbedder
 from .checks import check_text, relation_name, several
 from .erasing import erase_group, scrub
-from .errors import MemoryLockedError, NotInGroupError
+from .errors import MemoryFullError, MemoryLockedError, NotInGroupError
 from .extracting import Extractor
 from .file import MemoryFile, Now
 from .group import Group
@@ -93,7 +93,7 @@ class Memory:
                 self._file, words, MemoryEmbedder(embedder, self._file), single, extractor, judge, summarizer, now
             )
             scrub(self._file)
-        except MemoryLockedError as error:
+        except (MemoryFullError, MemoryLockedError) as error:
             _log.info("an erasure is still to be finished: %s", error)
         except BaseException:
             self._file.close()

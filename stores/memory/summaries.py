@@ -6,7 +6,7 @@ of it is stored. A written one is stored as a version of the entity, and goes wh
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from .checks import check_text
 from .entities import EntityWriter
@@ -51,14 +51,19 @@ def summary(reading: Reading, entity: int, known_at: int) -> str:
     return told or extractive(facts_about(reading, entity, known_at))
 
 
-def write_summary(writing: Writing, parts: Parts, entity: int, text: str, *, erasures: int) -> None:
-    """Store a summary as a new version of an entity; `erasures` is how many there had been when its facts were read.
+def write_summary(
+    writing: Writing, parts: Parts, entity: int, text: str, facts: Collection[int], *, erasures: int
+) -> None:
+    """Store a summary of `facts` as a new version of an entity; `erasures`: how many there had been before.
 
     Raises:
         MemoryValueError: it cannot be stored, or something was forgotten or erased meanwhile.
     """
-    if writing.reading.erasures != erasures:
-        raise MemoryValueError("something was erased meanwhile, which the summary may tell; let it be written again")
+    sql = "SELECT DISTINCT fact FROM fact_versions WHERE recorded_to IS NULL AND fact IN (%s)"
+    if writing.reading.erasures != erasures or len(writing.file.among(sql, sorted(facts))) < len(set(facts)):
+        raise MemoryValueError(
+            "something was forgotten or erased meanwhile, which the summary may tell; write it again"
+        )
     sql = "SELECT * FROM entity_versions WHERE entity = ? AND recorded_to IS NULL"
     row = writing.file.one(sql, entity)
     if row is None:

@@ -47,7 +47,7 @@ class Episode:
     kind: str = "message"
 
     def __post_init__(self) -> None:
-        """Check the values and bring the time to UTC.
+        """Check the values and bring the time to UTC, in whose days times such as `yesterday` are read then.
 
         Raises:
             NaiveDatetimeError: `occurred_at` has no time zone.

@@ -52,21 +52,21 @@ def load_csv(path: Path, *, text_field: str = "text") -> Iterator[Loaded | Skipp
 
 
 def _documents(path: Path, rows: Iterator[_Row], text_field: str) -> Iterator[Loaded | Skipped]:
-    faults: dict[str, list[int]] = {}
+    faults: dict[tuple[str, bool], list[int]] = {}
     seen: set[str] = set()
     for row in rows:
         id_ = next((str(row.fields[name]) for name in _IDS if row.fields.get(name) not in (None, "")), str(row.number))
         fault = row.fault or _fault(row.fields.get(text_field), text_field) or _fault_of_id(id_, seen)
         if fault:
-            faults.setdefault(fault, []).append(row.line)
+            faults.setdefault((fault, bool(row.fault)), []).append(row.line)
             continue
         seen.add(id_)
         metadata = {name: value for name, value in row.fields.items() if name not in (text_field, "title")}
         yield plain_document(
             f"{path.as_posix()}#{id_}", row.fields[text_field], str(row.fields.get("title") or ""), metadata
         )
-    for fault, lines in faults.items():
-        yield Skipped(path.as_posix(), f"{fault}: {_named(lines)}")
+    for (fault, is_unread), lines in faults.items():
+        yield Skipped(path.as_posix(), f"{fault}: {_named(lines)}", is_unread)
 
 
 def _fault(text: Any, text_field: str) -> str:

@@ -57,6 +57,8 @@ class _Form:
             span = self.resolve(match, reference)
         except (ValueError, OverflowError):  # the 31st of February, five thousand years ago
             return None
+        if span.end <= span.start:  # the past 0 days
+            return None
         return Unit(*match.span(), span, self.needs_lead, lambda moment: self.resolve(match, moment))
 
 
