@@ -7,7 +7,8 @@ the engine's favour.
 - throughput: 16 requests of 40 own tokens and 48 answer tokens after a shared beginning of 200 tokens, greedy
 - score_next: 20 prompts of 100 own tokens after a shared beginning of 300, log-probabilities of the next token
 - single stream: a prompt of 200 tokens, 96 answer tokens, without the first one
-- first token: of a prompt of 2,000 tokens, and of one of which all but the last 10 tokens were just evaluated
+- first token: of a prompt of 2,000 tokens, of one of which all but the last 10 tokens were just evaluated, and of the
+  next 30 tokens of one of three conversations of 2,000, which take turns
 - memory: most that a process of its own had after 8,000 tokens, on Linux; `Llama` has `logits_all`, which it needs for
   log-probabilities
 - threads: 64 of them ask for 30 seconds, `batch_invariant`; answers that are not those given alone, and how many
@@ -41,6 +42,7 @@ THREADS, SECONDS = 64, 30
 REQUESTS, OWN, ANSWER, SHARED = 16, 40, 48, 200
 TARGETS = {"throughput": 2.0, "score_next": 1.5, "single stream": 0.95}
 PARTS = ("times", "memory", "threads", "flips", "price")
+CONVERSATIONS = 3
 YES_NO = (" Yes", " No")
 MEMORY = """
 import re, sys
@@ -122,6 +124,11 @@ def _timed(model: str, texts: list[str], rounds: int) -> Iterator[dict[str, Any]
                 lambda i: _known(lambda prompt: _stream(engine, prompt, 1)[0], tokens, i),
                 "ms",
             ),
+            "first token, conversations in turn": (
+                lambda i: _in_turn(lambda prompt: _plain_stream(plain, prompt, 1)[0], tokens, i),
+                lambda i: _in_turn(lambda prompt: _stream(engine, prompt, 1)[0], tokens, i),
+                "ms",
+            ),
         }
         for name, (theirs, ours, unit) in pairs.items():
             more = 3 if name == "single stream" else 1  # its target is the closest, and its turns are the shortest
@@ -160,6 +167,10 @@ class _Tokens:
     def one(self, number: int, length: int) -> list[int]:
         start = number * 7919 % (len(self._tokens) - length)
         return self._tokens[start : start + length]
+
+    def conversation(self, number: int, turns: int) -> list[int]:
+        said = (token for turn in range(turns) for token in self.one(50 + CONVERSATIONS * turn + number, 30))
+        return [*self.one(30 + number, 2000), *said]
 
     def sharing(self, number: int, shared: int, own: int, count: int) -> list[list[int]]:
         beginning = self.one(number, shared)
@@ -210,6 +221,13 @@ def _known(first_token: Callable[[list[int]], float], tokens: _Tokens, number: i
     beginning = tokens.one(number, 1990)
     first_token(beginning)
     return first_token([*beginning, *tokens.one(number + 1, 10)])
+
+
+def _in_turn(first_token: Callable[[list[int]], float], tokens: _Tokens, number: int) -> float:
+    if number == 0:  # where they begin
+        for conversation in range(CONVERSATIONS):
+            first_token(tokens.conversation(conversation, 0))
+    return first_token(tokens.conversation(number % CONVERSATIONS, 1 + number // CONVERSATIONS))
 
 
 def _memory(model: str, texts: list[str]) -> dict[str, Any]:

@@ -98,7 +98,9 @@ def open_graph(
     from .graph.rag_graph import RagGraph
     from .graph.running.resources import Resources, lacking
 
-    given = {name for name, value in (("corpus", corpus or index), ("llm", model)) if value is not None}
+    given = {
+        name for name, value in (("corpus", index if corpus is None else corpus), ("llm", model)) if value is not None
+    }
     planned, problems = plan(spec, allow_imports=allow_imports, given=given)
     if problems:
         raise SpecError(problems)

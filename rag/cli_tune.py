@@ -44,7 +44,7 @@ def tune_command(
     """Search a graph's settings on a budget, and tell what the best ones gain on other questions."""
     from .evaluate import Search, read_dataset, tune
     from .evaluate.evaluating import with_documents
-    from .evaluate.log import alone_in
+    from .evaluate.log import locked
     from .evaluate.tuning.writing import as_yaml
 
     display = make_display(as_json)
@@ -54,7 +54,7 @@ def tune_command(
     log = out / "trials.jsonl"
     search = Search(space, measure or _measure(train), seconds, trials, seed)
     named = given_of(index, model, gpu_layers, allow_imports=allow_imports)
-    with alone_in(out), evaluating(display) as tell, with_documents(named, train, out, tell) as given:
+    with locked(out), evaluating(display) as tell, with_documents(named, train, out, tell) as given:
         tuned = tune(graph, train, test, search, given, on_trial=lambda trial: _tell_trial(display, trial, log))
     source = f"{data.name} {split} ({len(train)}), tested on {test_split} ({len(test)})"
     file = out / "tuned.yaml"

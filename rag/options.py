@@ -28,7 +28,7 @@ def _whole(least: int) -> Callable[[str], int]:
 
 
 AllowImports = Annotated[
-    bool, typer.Option("--allow-imports", help="Import the modules that the graph names: it runs their code.")
+    bool, typer.Option("--allow-imports", help="Trust the graph: run its modules, send its servers the key.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Index = Annotated[Path, typer.Option("--index", "-i", help="Folder of the index.")]

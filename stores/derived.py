@@ -81,8 +81,8 @@ class DerivedIndex(ABC, Generic[Handle]):
         """Whether there is something to search in; it may be behind."""
         return self._opened is not None
 
-    def has_vectors_of(self, state: State) -> bool:
-        """Whether what is open, though it may be behind, is of the same vectors."""
+    def is_of_epoch(self, state: State) -> bool:
+        """Whether what is open, though it may be behind, has the vectors that the database has."""
         return self._opened is not None and self._opened.pointer.epoch == state.epoch
 
     def is_at(self, state: State) -> bool:

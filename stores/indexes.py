@@ -60,7 +60,7 @@ class Indexes:
 
     def _finish(self, state: State) -> None:
         """The last write has not reached both indexes: wait for its writer only where there is nothing older to use."""
-        usable = all(index.has_vectors_of(state) or not index.exists() for index in self._both)
+        usable = all(index.is_of_epoch(state) or not index.exists() for index in self._both)
         try:
             with self._writer.hold(wait_s=0 if usable else WAIT_S):
                 self.follow()

@@ -18,7 +18,7 @@ from fakes import HashingEmbedder
 from kittens import cat
 from langchain_core.documents import Document
 from ragloom.rag.evaluate import Dataset, EvaluateError, Given, Progress, evaluate
-from ragloom.rag.evaluate.log import alone_in
+from ragloom.rag.evaluate.log import locked
 from ragloom.rag.generate import Answer
 from ragloom.rag.generate.types import Statement
 from ragloom.rag.graph import Context, RagState
@@ -138,7 +138,7 @@ def test_numbers_of_numpy_are_numbers_and_what_is_none_fails_one_run(tmp_path: P
 
 def test_a_folder_that_another_evaluation_writes_to_is_refused(willows: Corpus, tmp_path: Path) -> None:
     data, out = replace(DATASET, documents=(Source("a", "Toad."),)), tmp_path / "out"
-    with alone_in(out), pytest.raises(EvaluateError, match="another evaluation is writing in"):
+    with locked(out), pytest.raises(EvaluateError, match="another evaluation is writing in"):
         evaluate({"a": quick()}, data, out=out)
     assert not (out / "index").exists()
     assert evaluate({"a": quick()}, DATASET, Given(willows), out=out)["a"].records

@@ -14,7 +14,7 @@ from kittens import cat
 from ragloom.rag.evaluate import Dataset, EvaluateError, Given, Question, Search, SpaceError, Tuned, tune
 from ragloom.rag.evaluate.tuning.space import read_space
 from ragloom.rag.evaluate.tuning.writing import as_yaml
-from ragloom.rag.graph import RagGraph, load_spec
+from ragloom.rag.graph import RagGraph, check, load_spec
 from ragloom.stores import Corpus
 from ragloom.stores.types import Source
 
@@ -215,7 +215,7 @@ def test_what_is_wrong_with_a_space_is_told_with_its_line(tmp_path: Path, space:
     file = tmp_path / "space.yaml"
     file.write_text(space)
     with pytest.raises(SpaceError) as caught:
-        read_space(file, load_spec(quick()))
+        read_space(file, load_spec(quick()), check)
     assert str(caught.value).startswith(f"{file}:{told}")
 
 
@@ -223,7 +223,7 @@ def test_a_space_that_is_no_yaml_or_not_there_is_told(tmp_path: Path) -> None:
     (tmp_path / "space.yaml").write_text("a: [")
     for name in ("space.yaml", "nowhere.yaml"):
         with pytest.raises(SpaceError, match=f"cannot read .*{name}"):
-            read_space(tmp_path / name, load_spec(quick()))
+            read_space(tmp_path / name, load_spec(quick()), check)
 
 
 def test_the_tuned_graph_says_what_it_gained_and_is_a_graph(corpus: Corpus, tmp_path: Path) -> None:

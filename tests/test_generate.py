@@ -67,8 +67,8 @@ def test_a_document_cannot_pass_for_another_numbered_passage() -> None:
 
 
 def test_a_footnote_is_no_number_of_a_passage_and_an_index_stays() -> None:
-    noted = Document("It was built in 1908.[2][3] Then x = [1, 2], and f(x)[0] is 1.")
-    assert pack([noted], len, 999).text == "[1] It was built in 1908.(2)(3) Then x = [1, 2], and f(x)[0] is 1."
+    noted = Document("It was built in 1908.[2] [3] Then x = [1, 2], and f(x)[0] is 1.")
+    assert pack([noted], len, 999).text == "[1] It was built in 1908.(2) (3) Then x = [1, 2], and f(x)[0] is 1."
 
 
 def test_documents_without_prose_give_an_honest_unknown() -> None:
@@ -305,6 +305,12 @@ def test_code_and_tables_of_an_answer_are_kept_as_they_are() -> None:
         ("that", []),
     ]
     assert split_markers(table, 1) == [(table, [])]
+    lists = "```\nx = [1]\ny = [2, 1]\n```"
+    assert split_markers(f"So:\n\n{lists}\n\nWrite `a = [1]` there. [2]", 2) == [
+        ("So:", []),
+        (lists, []),
+        ("Write `a = [1]` there.", [2]),
+    ]
 
 
 def test_what_is_cited_after_i_do_not_know_is_an_answer() -> None:

@@ -251,7 +251,7 @@ def test_a_result_that_cannot_be_written_down_is_not_kept_and_the_run_goes_on(ca
 def test_a_memory_is_not_cached() -> None:
     written = {"nodes": {"a": {"use": "recall", "cache": True}}, "flow": ["start -> a -> end"]}
     (problem,) = check(written)
-    assert str(problem).startswith("nodes.a.cache: cannot be true: what 'recall' does depends on more than its input")
+    assert str(problem).startswith("nodes.a.cache: cannot be true: 'recall' reads or changes more than its input")
 
 
 def test_errors_are_not_kept(called: Called, cache: Path) -> None:

@@ -107,8 +107,10 @@ def test_a_key_that_stands_twice() -> None:
 
 
 def test_names_of_any_script() -> None:
-    written = {"nodes": {"über": {"use": "lexical", "on_error": "fallback 検索"}, "検索": "lexical"}}
-    assert check({**written, "flow": ["start -> über -> end"], "corpus": None}) == []
+    written = {
+        "nodes": {"über": {"use": "lexical", "on_error": "fallback 検索"}, "検索": "lexical", "हिन्दी": "lexical"}
+    }
+    assert check({**written, "flow": ["start -> über -> हिन्दी -> end"]}) == []
 
 
 def test_names_that_a_flow_cannot_spell() -> None:

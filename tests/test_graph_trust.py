@@ -10,7 +10,7 @@ from chat_server import Server, serving
 from fakes import HashingEmbedder
 from langchain_core.language_models import FakeListChatModel
 from ragloom import Corpus
-from ragloom.rag.graph import RagGraph, SpecError, Turn, check
+from ragloom.rag.graph import RagGraph, SpecError, Turn, check, load_spec
 from ragloom.rag.llm import load
 
 
@@ -39,9 +39,10 @@ def test_a_server_that_only_a_file_names_is_sent_no_key(server: Server, tmp_path
             graph.invoke(ASKED)
     with RagGraph({"nodes": {"say": "rewrite"}, "flow": ["start -> say -> end"], "llm": server.url}) as graph:
         graph.invoke(ASKED)
-    with RagGraph(file.read_text()) as graph:
-        graph.invoke(ASKED)
-    assert server.keys == ["Bearer none", "Bearer s3cret", "Bearer s3cret", "Bearer s3cret", "Bearer none"]
+    for source in (file.read_text(), load_spec(file.read_text()), load_spec(file)):
+        with RagGraph(source) as graph:
+            graph.invoke(ASKED)
+    assert server.keys == ["Bearer none", *["Bearer s3cret"] * 3, *["Bearer none"] * 3]
 
 
 def test_a_key_may_be_given_and_openai_s_own_goes_nowhere_else(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,8 +66,10 @@ def test_modules_of_one_name_are_not_taken_for_each_other(tmp_path: Path) -> Non
         )
     assert RagGraph(tmp_path / "old" / "graph.yaml", allow_imports=True).invoke("Who?").query == "old"
     assert RagGraph(tmp_path / "old" / "graph.yaml", allow_imports=True).invoke("Who?").query == "old"
+    (tmp_path / "linked").symlink_to(tmp_path / "old")
+    assert check(tmp_path / "linked" / "graph.yaml", allow_imports=True) == []
     (problem,) = check(tmp_path / "new" / "graph.yaml", allow_imports=True)
-    assert "this process has another module of that name" in problem.message
+    assert "this process has the" in problem.message
 
 
 def test_what_is_given_stands_in_for_what_is_missing(tmp_path: Path, corpus: Corpus) -> None:

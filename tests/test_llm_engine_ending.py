@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from engines import ENDLESS, MANY, Signalling, end_a_read, idle, in_a_new_process
 from ragloom.rag.llm import Cancelled, DeadlineExceeded, DocumentKV, EngineClosed, LlamaEngine, Request, Sampling
-from ragloom.rag.llm.batching.deadline import Deadline
+from ragloom.rag.llm.deadline import Deadline
 
 pytestmark = pytest.mark.model
 

@@ -13,7 +13,7 @@ from .errors import EvaluateError
 from .experiment import Experiment
 from .graphs import Given, Graphs, named, opened
 from .indexing import index_documents
-from .log import RunLog, alone_in
+from .log import RunLog, locked
 from .measures.ranking import RETRIEVAL, check_measures
 from .progress import Tell
 from .reading import read_dataset
@@ -77,7 +77,7 @@ def evaluate(
         check_measures(retrieval)
     with ExitStack() as closing:
         folder = expand_user(out) if out else Path(closing.enter_context(TemporaryDirectory(prefix="ragloom-")))
-        closing.enter_context(alone_in(folder))
+        closing.enter_context(locked(folder))
         means = closing.enter_context(with_documents(given or Given(), data, folder, on_progress))
         log = closing.enter_context(RunLog(folder / RUNS))
         ready = closing.enter_context(opened(specs, shared := SharedResults(), means))

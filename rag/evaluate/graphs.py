@@ -77,7 +77,8 @@ class Given:
         corpus: where to look; goes before the graphs' own.
         llm: a chat model, or what `ragloom.load` takes; goes before the graphs' own.
         types: node types and predicates of your own.
-        allow_imports: whether the modules that graphs name may be imported, which runs their code.
+        allow_imports: whether graphs are trusted: the modules that they name may be imported, which runs their code,
+            and the servers that they name are sent the API key.
         default_corpus: where graphs look that name no corpus, if no other was given.
         default_llm: what graphs ask that name no LLM, if no other was given.
     """
@@ -91,7 +92,8 @@ class Given:
 
     def check(self, spec: GraphSpec) -> list[Problem]:
         """Find everything that is wrong with a graph."""
-        return check(spec, types=self.types, allow_imports=self.allow_imports)
+        given = [name for name in ("corpus", "llm") if getattr(self, name) is not None]
+        return check(spec, types=self.types, allow_imports=self.allow_imports, given=given)
 
     def open(self, spec: GraphSpec, cache: SharedResults, shares: RagGraph | None = None) -> RagGraph:
         """Check a graph and make it ready to run.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ...stores.clock import Stopwatch
 from ...stores.corpus import Corpus
-from ...stores.types import AddProgress, Chunk, Source
+from ...stores.types import INCOMPLETE, AddProgress, Chunk, Source
 from ..graph.running.caching import digest
 from ..ingest.cut import Cutter
 from ..ingest.split import SPLITTER_VERSION
@@ -35,7 +35,7 @@ def index_documents(dataset: Dataset, folder: str | Path, *, on_progress: Tell |
         raise EvaluateError(f"{dataset.name} has questions but no documents; name a corpus to ask them of")
     corpus = Corpus(folder)
     known = corpus.fingerprints()
-    if not all(each.startswith(_MARK) for each in known.values()):
+    if any(not each.startswith(_MARK) and each != INCOMPLETE for each in known.values()):
         corpus.close()
         raise EvaluateError(f"{corpus.path} is a corpus of your own, which would be replaced; name another folder")
     wanted = [_marked(source) for source in map(_with_text, dataset.documents) if source.text.strip()]

@@ -22,8 +22,8 @@ _log = logging.getLogger(__name__)
 
 
 @contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
-    """Hold other evaluations off a folder, which is made if it is not there.
+def locked(folder: Path) -> Iterator[None]:
+    """Keep other evaluations out of a folder, which is made if it is not there.
 
     Raises:
         EvaluateError: another one is writing there.

@@ -92,9 +92,9 @@ class SharedResults:
             priced.append(shared.priced(each) if shared else each)
         return priced
 
-    def keeps(self, node: PlannedNode) -> bool:  # noqa: ARG002 - every node's
-        """Whether results of this node are kept: always."""
-        return True
+    def keeps(self, node: PlannedNode) -> bool:
+        """Whether results of this node are kept: wherever equal input has equal results."""
+        return node.type is not None and node.type.is_cacheable
 
     def key(self, node: PlannedNode, state: RagState, context: Context) -> Hashable:
         """What the result of `node` depends on."""

@@ -38,6 +38,7 @@ _TEMPLATE = 64
 """Tokens that a chat template may add to a prompt."""
 
 _MARKER = re.compile(rf"(?:(?<=[\s.,;:!?)\]\"”’。，、；：！？）」』】।۔။])|(?<={UNSPACED})|^)\[(\d+(?:\s*,\s*\d+)*)\]")
+_CODE = re.compile(r"```.*?(?:```|\Z)|~~~.*?(?:~~~|\Z)|`[^`\n]+`", re.DOTALL)
 _ITEM = re.compile(r"\s+([-*+>]|\d+[.)])\s*$")
 """What introduces the sentence after it, in a list or a quotation."""
 
@@ -132,17 +133,18 @@ def read_cited(
 def split_markers(text: str, most: int, language: str = "en") -> list[tuple[str, list[int]]]:
     """Cut an LLM's answer into sentences without markers, each with the numbers of its markers.
 
-    Only `[1]` to `[most]` after white space, punctuation or a character of a script without spaces are markers; `x[0]`
-    is text. A marker belongs to the
-    sentence it stands in or behind; where the answer begins with one, to the sentence after it.
+    Only `[1]` to `[most]` after white space, punctuation or a character of a script without spaces are markers, and
+    none in code. A marker belongs to the sentence it stands in or behind; where the answer begins with one, to the
+    sentence after it. What stands between sentences and says something, such as code, is kept as it is.
     """
     plain: list[str] = []
     markers: list[tuple[int, list[int]]] = []
+    code = [match.span() for match in _CODE.finditer(text)]
     position = length = 0
     for match in _MARKER.finditer(text):
         numbers = [int(number) for number in match.group(1).split(",")]
         known = [number for number in numbers if 1 <= number <= most]
-        if not known and 0 in numbers:
+        if (not known and 0 in numbers) or any(start < match.start() < end for start, end in code):
             continue
         plain.append(text[position : match.start()])
         length += len(plain[-1])
@@ -150,16 +152,16 @@ def split_markers(text: str, most: int, language: str = "en") -> list[tuple[str,
         position = match.end()
     stripped = "".join([*plain, text[position:]])
     prose = sentences(stripped, language=language)
-    spans = sorted([*prose, *_between(prose, stripped)])
-    found: list[tuple[str, list[int]]] = [(stripped[span.start : span.end], []) for span in spans]
+    pieces = sorted([*((span, True) for span in prose), *((span, False) for span in _between(prose, stripped))])
+    found: list[list[int]] = [[] for _ in pieces]
     before = _MARKER.match(text.lstrip()) is not None
     for at, numbers in markers:
-        owners = [i for i, span in enumerate(spans) if (span.end > at if before else span.start < at)]
+        owners = [i for i, (span, _) in enumerate(pieces) if (span.end > at if before else span.start < at)]
         if owners:
-            found[owners[0] if before else owners[-1]][1].extend(numbers)
+            found[owners[0] if before else owners[-1]].extend(numbers)
     return [
-        (_in_a_line(text) if span in prose else text, numbers)
-        for span, (text, numbers) in zip(spans, found, strict=True)
+        (_in_a_line(stripped[span.start : span.end]) if is_prose else stripped[span.start : span.end], numbers)
+        for (span, is_prose), numbers in zip(pieces, found, strict=True)
     ]
 
 

@@ -11,7 +11,9 @@ from langchain_core.documents import Document
 from .errors import PassageTooLongError
 from .types import Citation
 
-_NUMBERED = re.compile(r"(?:^\s*|(?<=[.,;:!?。，、；：！？।]))(?:\[\d[\d\s,]*\])+", re.MULTILINE)
+_NUMBERED = re.compile(
+    r"(?:^\s*|(?<=[.!?。！？।])\s*|(?<=[,;:，、；：]))\[\d[\d\s,]*\](?:\s*\[\d[\d\s,]*\])*", re.MULTILINE
+)
 _ROUND = str.maketrans("[]", "()")
 
 

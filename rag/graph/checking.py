@@ -32,6 +32,7 @@ def check(
     types: Collection[NodeType | Predicate] = (),
     registry: Registry | None = None,
     allow_imports: bool = False,
+    given: Collection[str] = (),
 ) -> list[Problem]:
     """Find everything that is wrong with a graph; an empty list means that it can be built.
 
@@ -49,9 +50,10 @@ def check(
         types: node types and predicates of your own.
         registry: all that there are besides; by default ragloom's own and those of plug-ins.
         allow_imports: whether the modules that the graph names in `imports` may be imported, which runs their code.
+        given: whether it is to be built with a `corpus`, an `llm`, or both, which go before those that it names.
     """
     known = (registry or Registry.installed()).with_types(types)
-    return plan(source, registry=known, allow_imports=allow_imports)[1]
+    return plan(source, registry=known, allow_imports=allow_imports, given=given)[1]
 
 
 def plan(

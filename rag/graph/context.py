@@ -37,8 +37,9 @@ class Context:
         cancelled: set when nobody waits for the node any longer.
         notes: what the node has remarked; see `note`.
         shown: how many documents it has given an LLM each time; see `show`.
-        find: where a path of the graph leads, which begins where the graph's file is.
-        passing: why the result may be another one next time; see `note`.
+        locate: where a path of the graph leads, which begins where the graph's file is.
+        locate_model: the folder of a model, if there is one where the path leads, or its name.
+        transient: why the result may be another one next time; see `note`.
     """
 
     node: str
@@ -49,8 +50,9 @@ class Context:
     cancelled: Event = field(default_factory=Event)
     notes: list[str] = field(default_factory=list)
     shown: list[int] = field(default_factory=list)
-    find: Callable[[str], Path] = Path
-    passing: list[str] = field(default_factory=list)
+    locate: Callable[[str], Path] = Path
+    locate_model: Callable[[str], str] = str
+    transient: list[str] = field(default_factory=list)
 
     @property
     def corpus(self) -> Corpus:
@@ -108,23 +110,21 @@ class Context:
         return self.open_corpus_of(node)
 
     def once(self, key: Hashable, make: Callable[[], T]) -> T:
-        """What `make` gives, which is slow to make and does not change: once a graph for each key."""
+        """What `make` gives, which is slow to make and does not change: once a graph for each key.
+
+        It is closed with the graph, by its `close` if it has one.
+        """
         kept: T = self.keep(key, make) if self.keep else make()
         return kept
 
-    def note(self, text: str, *, is_passing: bool = False) -> None:
+    def note(self, text: str, *, is_transient: bool = False) -> None:
         """Remark what went in and came out, what was dropped and why: a few words for the trace.
 
-        What `is_passing`, such as an LLM that failed, may be otherwise next time: then no cache keeps the result.
+        What `is_transient`, such as an LLM that failed, may be otherwise next time: then no cache keeps the result.
         """
         self.notes.append(text)
-        if is_passing:
-            self.passing.append(text)
-
-    def find_model(self, name: str) -> str:
-        """The folder of a model, if there is one where the path leads, or its name."""
-        folder = self.find(name)
-        return str(folder) if folder.is_dir() else name
+        if is_transient:
+            self.transient.append(text)
 
     def show(self, documents: int) -> None:
         """Say how many documents the LLM is given to read, for the trace, where these are not all of the state's."""

@@ -107,9 +107,9 @@ class RagGraph(Runnable[GraphInput, RagState]):
         given = {name for name, value in (("corpus", corpus), ("llm", llm)) if value is not None}
         self._plan, problems = plan(source, registry=known, allow_imports=allow_imports, given=given)
         check_given(self._plan, corpus, llm)
-        is_trusted = allow_imports or not (isinstance(source, str) or self._plan.spec.origin.file)
+        is_trusted = allow_imports or not self._plan.spec.origin.is_yaml
         shared = shares._resources if shares else None
-        self._resources: Resources = Resources(self._plan.spec, corpus, llm, is_trusted, shared)
+        self._resources: Resources = Resources(self._plan.spec, corpus, llm, is_trusted=is_trusted, shares=shared)
         if problems := problems or lacking(self._plan, self._resources):
             raise SpecError(problems)
         kept = expand_user(checkpoints).absolute() if isinstance(checkpoints, str | Path) else checkpoints

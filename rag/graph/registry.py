@@ -8,10 +8,11 @@ holds. A plug-in is imported when a graph uses it.
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.machinery import PathFinder
+from importlib.machinery import ModuleSpec, PathFinder
 from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from pathlib import Path
 from types import ModuleType
@@ -140,11 +141,10 @@ class Registry:
             imported = importlib.import_module(module)
         except Exception as error:
             raise NodeTypeError(f"cannot import {module!r}: {error}") from error
-        meant = None if folder is None else PathFinder.find_spec(module, [str(folder)])
-        if meant and meant.origin and meant.origin != getattr(imported.__spec__, "origin", None):
+        top = module.partition(".")[0]
+        if folder is not None and (others := _taken(top, folder)):
             raise NodeTypeError(
-                f"cannot import {module!r} from {meant.origin}: this process has another module of that name, "
-                f"{imported.__file__}; rename one"
+                f"cannot import {module!r} from {folder}: this process has the {top!r} of {others}; rename one"
             )
         found: list[NodeType | Predicate] = [*_declared(imported, NodeType), *_declared(imported, Predicate)]
         if not found:
@@ -166,6 +166,23 @@ class Registry:
 def _plug_ins(group: str) -> EntryPoints:
     """The entry points of a group: that looks at each installed distribution, so it is done once."""
     return entry_points(group=group)
+
+
+def _taken(module: str, folder: Path) -> Path | None:
+    """Where a module comes from that has been imported, if another one of its name lies in the folder."""
+    found, have = PathFinder.find_spec(module, [str(folder)]), sys.modules[module].__spec__
+    beside = _folder(found)
+    its = _folder(have)
+    return its if beside and its and beside.resolve() != its.resolve() else None
+
+
+def _folder(spec: ModuleSpec | None) -> Path | None:
+    """The folder that a module, or the folder of a package, lies in."""
+    if spec is None:
+        return None
+    if spec.submodule_search_locations:
+        return Path(next(iter(spec.submodule_search_locations))).parent
+    return Path(spec.origin).parent if spec.origin else None
 
 
 def _declared(module: ModuleType, kind: type[Value]) -> list[Value]:

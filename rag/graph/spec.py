@@ -44,7 +44,7 @@ from ..llm.sampling import SamplingFields
 from .errors import GraphError
 from .problem import Keys, Problem, spelt
 
-NAME = r"[^\W\d][\w-]*"
+NAME = r"[^\W\d](?:[\w-]|(?!\s)[^\x00-\x7f])*"
 """What nodes may be called."""
 
 START, END = "start", "end"
@@ -66,6 +66,11 @@ class Origin:
     file: str = ""
     folder: Path = Path()
     lines: Mapping[Keys, int] = field(default_factory=dict)
+
+    @property
+    def is_yaml(self) -> bool:
+        """Whether it was read from YAML, which anybody may have written."""
+        return bool(self.lines)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Origin)

@@ -60,13 +60,15 @@ def read(job: Job) -> Iterator[Loaded | Skipped]:
     seen: set[str] = set()
     try:
         for item in job.loader.load(job.target):
-            if not isinstance(item, Loaded | Skipped):
+            if isinstance(item, Skipped):
+                yield item
+                continue
+            if not isinstance(item, Loaded):
                 raise LoadError(f"its loader gives {type(item).__name__}, which is neither Loaded nor Skipped")
-            if isinstance(item, Loaded) and item.source.id in seen:
+            if item.source.id in seen:
                 raise LoadError(f"its loader gives the id {item.source.id!r} twice")
-            if isinstance(item, Loaded):
-                seen.add(item.source.id)
-            yield _checked(item, job) if isinstance(item, Loaded) else item
+            seen.add(item.source.id)
+            yield _checked(item, job)
     except (IngestError, LoadError):
         raise
     except MissingExtraError as error:

@@ -34,13 +34,13 @@ from .attention.flash import Attention, Head
 from .attention.reader import LazyReader
 from .attention.reading import Reading
 from .batching.context import Context, context_size
-from .batching.deadline import Deadline
 from .batching.owner import Owner
 from .batching.results import AsyncResults, Results, gather
 from .batching.sampler import Sampler
 from .batching.scheduler import Scheduler
 from .batching.sequences import SequenceCache
 from .batching.tasks import Generation, Scoring, Sink
+from .deadline import Deadline
 from .errors import ModelError
 from .models import find_model
 from .requests import Completion, Delta, EngineStats, Request

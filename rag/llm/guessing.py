@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from math import ceil
 
-_ALONE = re.compile(r"[0-9!-/:-@\[-^`{-~]")
+_ALONE = re.compile(r"[0-9!-/:-@\[-`{-~]")
 """Digits, and the other signs of ASCII."""
 
 _BYTES_PER_TOKEN = 3  # of English words, which have over 4
+_FOREIGN_BYTES_PER_TOKEN = 1.5  # two tokens for a Chinese character, as vocabularies made for English have it
 
 
 def guess_tokens(text: str) -> int:
@@ -25,4 +27,4 @@ def guess_tokens(text: str) -> int:
     foreign = sum(1 for byte in encoded if byte >= 0x80)
     alone = len(_ALONE.findall(text))
     words = len(encoded) - foreign - alone
-    return alone - (-2 * foreign // 3) - (-words // _BYTES_PER_TOKEN)
+    return alone + ceil(foreign / _FOREIGN_BYTES_PER_TOKEN) + ceil(words / _BYTES_PER_TOKEN)

@@ -11,7 +11,7 @@ import math
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Never
+from typing import Any, Never, Self
 from urllib.parse import SplitResult, urlsplit
 
 import numpy as np
@@ -28,7 +28,7 @@ from pydantic import PositiveInt, SecretStr
 from ...settings import read_settings
 from .answer_options import AnswerOptions
 from .base import ChatModel
-from .batching.deadline import Deadline
+from .deadline import Deadline
 from .errors import AnswerCutOff, AttentionUnavailable, ModelError
 from .guessing import guess_tokens
 from .inert import texts_of
@@ -175,13 +175,16 @@ class ChatServer(ChatOpenAI, ChatModel):
         return payload | {name: texts_of(payload[name]) for name in _SAID if name in payload}
 
     def _generate(self, *args: Any, **kwargs: Any) -> ChatResult:
-        cancelled, generate, deadline = kwargs.pop("cancelled", None), super()._generate, self._deadline(kwargs)
+        cancelled, deadline = kwargs.pop("cancelled", None), self._deadline(kwargs)
+        generate = super(ChatServer, self._asking(deadline))._generate
         with self._explained(deadline):
             (result,) = until(cancelled, lambda: [generate(*args, **kwargs)], deadline)
+            self._check_answered(result.generations)
             return result
 
     def _stream(self, *args: Any, **kwargs: Any) -> Iterator[ChatGenerationChunk]:
-        cancelled, stream, deadline = kwargs.pop("cancelled", None), super()._stream, self._deadline(kwargs)
+        cancelled, deadline = kwargs.pop("cancelled", None), self._deadline(kwargs)
+        stream = super(ChatServer, self._asking(deadline))._stream
         with self._explained(deadline):
             chunk = None
             for chunk in until(cancelled, lambda: stream(*args, **kwargs), deadline):
@@ -190,13 +193,17 @@ class ChatServer(ChatOpenAI, ChatModel):
 
     async def _agenerate(self, *args: Any, **kwargs: Any) -> ChatResult:
         cancelled, deadline = kwargs.pop("cancelled", None), self._deadline(kwargs)
+        generate = super(ChatServer, self._asking(deadline))._agenerate
         with self._explained(deadline):
-            return await auntil(cancelled, super()._agenerate(*args, **kwargs), deadline)
+            result = await auntil(cancelled, generate(*args, **kwargs), deadline)
+            self._check_answered(result.generations)
+            return result
 
     async def _astream(self, *args: Any, **kwargs: Any) -> AsyncIterator[ChatGenerationChunk]:
         cancelled, deadline = kwargs.pop("cancelled", None), self._deadline(kwargs)
+        stream = super(ChatServer, self._asking(deadline))._astream
         with self._explained(deadline):
-            chunks, last = super()._astream(*args, **kwargs), None
+            chunks, last = stream(*args, **kwargs), None
             while chunk := await auntil(cancelled, anext(chunks, None), deadline):
                 yield (last := chunk)
             self._check_answered(last)
@@ -206,8 +213,22 @@ class ChatServer(ChatOpenAI, ChatModel):
         timeout = options.get("timeout", self.request_timeout)
         return Deadline(timeout if isinstance(timeout, int | float) else None)
 
-    def _check_answered(self, last: ChatGenerationChunk | None) -> None:
-        if last is None:
+    def _asking(self, deadline: Deadline) -> Self:
+        """This model; where there is a deadline one that asks once, for nobody stops OpenAI's client from going on."""
+        if deadline.left is None:
+            return self
+        client, async_client = (each.with_options(max_retries=0) for each in (self.root_client, self.root_async_client))
+        return self.model_copy(
+            update={
+                "root_client": client,
+                "root_async_client": async_client,
+                "client": client.chat.completions,
+                "async_client": async_client.chat.completions,
+            }
+        )
+
+    def _check_answered(self, answer: object) -> None:
+        if not answer:
             raise ModelError(f"{self.openai_api_base} sent what is no answer; its URL usually ends in /v1")
 
     @contextmanager
@@ -223,8 +244,10 @@ class ChatServer(ChatOpenAI, ChatModel):
         except openai.APIConnectionError as error:
             raise ModelError(f"no answer from {url}; is the server running there?") from error
         except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
-            unless = "unless only a graph's file names the server, which then is sent none: name it yourself, too"
-            raise ModelError(f"{url} refuses the API key; set RAGLOOM_API_KEY, {unless}") from error
+            raise ModelError(
+                f"{url} refuses the API key; set RAGLOOM_API_KEY. A server that a graph's YAML names is sent none "
+                "unless you trust the graph (allow_imports=True, --allow-imports)"
+            ) from error
         except openai.NotFoundError as error:
             raise ModelError(
                 f"{url} knows no model {self.model_name!r}, or no chat completions; name the model with model_name"
@@ -266,7 +289,6 @@ def connect(  # noqa: PLR0913 - all but the first by keyword
         n_ctx=_ASSUMED_CONTEXT if n_ctx is None else n_ctx,
         continues=continues,
         timeout=AnswerOptions.of({"timeout": timeout}).timeout,
-        max_retries=None if timeout is None else 0,  # what is too late is not asked for again
         stream_usage=True,
         **_options(sampling),
     )

@@ -9,7 +9,7 @@ from contextvars import copy_context
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
-from .batching.deadline import Deadline
+from .deadline import Deadline
 from .errors import Cancelled
 
 Part = TypeVar("Part")
@@ -43,7 +43,7 @@ def until(
     if cancelled is None and deadline.left is None:
         yield from begin()
         return
-    _check(cancelled, deadline)
+    _check(cancelled, _NEVER)
     told: SimpleQueue[tuple[Part] | BaseException | None] = SimpleQueue()
     left = threading.Event()
 
@@ -61,10 +61,11 @@ def until(
     threading.Thread(target=copy_context().run, args=(read,), name="ragloom-waiting", daemon=True).start()
     try:
         while True:
-            _check(cancelled, deadline)
+            _check(cancelled, _NEVER)
             try:
-                part = told.get(timeout=_TICK if deadline.left is None else min(_TICK, deadline.left))
-            except Empty:
+                part = told.get(timeout=deadline.within(_TICK))
+            except Empty:  # what is there already is not too late, however long it lay there
+                _check(cancelled, deadline)
                 continue
             if part is None:
                 return
@@ -89,7 +90,7 @@ async def auntil(cancelled: threading.Event | None, awaited: Awaitable[Part], de
     try:
         while not task.done():
             _check(cancelled, deadline)
-            await asyncio.wait([task], timeout=_TICK if deadline.left is None else min(_TICK, deadline.left))
+            await asyncio.wait([task], timeout=deadline.within(_TICK))
         return task.result()
     finally:
         if task.cancel():

@@ -30,7 +30,7 @@ class _Loaded:
     """What has been loaded, if it has; copies of a reranker that would load the same share it."""
 
     def __init__(self) -> None:
-        self.lock = threading.RLock()
+        self.lock = threading.Lock()
         self.model: CrossEncoder | None = None
 
 

@@ -39,12 +39,18 @@ _AHEAD: Sequence[tuple[re.Pattern[str], tuple[str, ...]]] = tuple(
 )
 """English words ahead of a value, and how it can then compare; the first that fits."""
 
-_OF_THE_NEXT = r"\b(?!\s+((than|in|of|on|the|year)\s+)*([a-z]+\s+)?\d)"
+_MONTH = r"(jan|feb|mar|apr|may|june?|july?|aug|sep|oct|nov|dec)[a-z]*"
+_ALONE = rf"(?!\s+((in|of|on|the|year)\s+)*({_MONTH}\s+)?\d)"
+"""No other value follows."""
+
 _BEHIND: Sequence[tuple[re.Pattern[str], tuple[str, ...]]] = tuple(
-    (re.compile(rf"\s+({words}){_OF_THE_NEXT}", re.IGNORECASE), signs)
+    (re.compile(rf"\s+({words})", re.IGNORECASE), signs)
     for words, signs in (
-        ("(or|and) (later|newer|more|longer|higher|larger|above|after|up)|onwards?", ("$gte",)),
-        ("(or|and) (earlier|older|less|fewer|shorter|lower|smaller|below|before)", ("$lte",)),
+        (r"onwards?\b", ("$gte",)),
+        (r"(or|and) (later|newer|more|longer|higher|larger)\b(?!\s+than\b)", ("$gte",)),
+        (rf"(or|and) (up\b(?!\s+to\b)|(above|after)\b{_ALONE})", ("$gte",)),
+        (r"(or|and) (earlier|older|less|fewer|shorter|lower|smaller)\b(?!\s+than\b)", ("$lte",)),
+        (rf"(or|and) (below|before)\b{_ALONE}", ("$lte",)),
     )
 )
 """English words behind a value, and how it can then compare, unless they are ahead of another one."""
@@ -131,14 +137,17 @@ def _of_ordered(
 
 
 def _two_bounds(question: str, field: Field, here: Mention, there: Mention) -> tuple[str, Mapping[str, Any]] | None:
-    """`after 1990 and before 1995`: one condition, if one is the least and the other the most."""
+    """`after 1990 and before 1995`: one condition, if one is the least and the other, which is above it, the most."""
     if not _AND_ALSO.match(question[here.end : there.start]):
         return None
     signs = [_signs(question[: each.start], question[each.end :]) for each in (here, there)]
     if {len(each) for each in signs} != {1}:
         return None
     (one,), (other,) = signs
-    if not (one in _LEAST and other in _MOST) and not (one in _MOST and other in _LEAST):
+    least, most = (here, there) if one in _LEAST else (there, here)
+    if {one in _LEAST, other in _LEAST} != {True, False} or not {one, other} <= _LEAST | _MOST:
+        return None
+    if not least.value < most.value:  # type: ignore[operator]  # both are numbers, or both dates
         return None
     (its_words, its), (other_words, others) = (
         _condition(field, sign, each.value) for sign, each in ((one, here), (other, there))

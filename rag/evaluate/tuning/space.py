@@ -20,7 +20,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ...._explain import first_problem, short, unknown
 from ...._paths import expand_user
-from ...graph.checking import check
 from ...graph.errors import GraphError
 from ...graph.problem import Problem
 from ...graph.spec import GraphSpec
@@ -95,7 +94,7 @@ Check = Callable[[GraphSpec], list[Problem]]
 """Says what is wrong with a graph; knows node types of one's own, too."""
 
 
-def read_space(space: Space | str | Path, spec: GraphSpec, check: Check = check) -> list[Dimension]:
+def read_space(space: Space | str | Path, spec: GraphSpec, check: Check) -> list[Dimension]:
     """Read a space, and check that the graph can have every value in it.
 
     Args:

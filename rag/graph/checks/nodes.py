@@ -60,7 +60,7 @@ def _check_name(spec: GraphSpec, name: str) -> list[Problem]:
 def _check_cached(spec: GraphSpec, name: str, written: NodeSpec, kind: NodeType | None) -> list[Problem]:
     if not written.cache or kind is None or kind.is_cacheable:
         return []
-    message = f"cannot be true: what {written.use!r} does depends on more than its input, or is more than its result"
+    message = f"cannot be true: {written.use!r} reads or changes more than its input, such as a memory"
     return [spec.origin.problem(("nodes", name, "cache"), message)]
 
 

@@ -56,7 +56,7 @@ class Hyde(BaseModel):
         if vector.made_from:
             context.note(f"{count(len(vector.made_from), 'passage')} imagined")
         for note in vector.notes:
-            context.note(note, is_passing=not vector.made_from)
+            context.note(note, is_transient=not vector.made_from)
         return {"vector": vector}
 
     def _component(self, context: Context) -> imagining.Hyde:

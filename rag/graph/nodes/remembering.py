@@ -35,7 +35,7 @@ class _OfMemory(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     path: Text = str(DEFAULT_MEMORY)
-    """the memory's file; it is made where there is none."""
+    """the memory's file; it is made where there is none, and the default is where the program runs."""
 
     group: Text = "default"
     """whose memory: a user, a project, an agent."""
@@ -46,8 +46,8 @@ class _OfMemory(BaseModel):
     def _open(self, context: Context) -> Group:
         from ....stores.memory import Memory
 
-        path = context.find(self.path) if "path" in self.model_fields_set else Path(self.path)
-        embedder = context.find_model(self.embedder)
+        path = context.locate(self.path) if "path" in self.model_fields_set else Path(self.path).absolute()
+        embedder = context.locate_model(self.embedder)
         opened = context.once(("memory", path, embedder), lambda: Memory(path, embedder=embedder))
         return opened.group(self.group)
 
@@ -108,7 +108,7 @@ class _Weighing(BaseModel):
     """what compares sentences, a model's name or folder."""
 
     def _load(self, context: Context) -> TextEmbedder:
-        embedder = context.find_model(self.embedder)
+        embedder = context.locate_model(self.embedder)
         return context.once(("embedder", embedder), lambda: embedding.as_embedder(embedder))
 
 

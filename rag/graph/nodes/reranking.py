@@ -172,7 +172,7 @@ class CrossEncoder(_Reranking):
 
     def __call__(self, state: RagState, context: Context) -> Update:
         """Rank."""
-        model = context.find_model(self.model)
+        model = context.locate_model(self.model)
 
         def load() -> CrossEncoderReranker:
             from ...rerank.cross_encoder import CrossEncoderReranker

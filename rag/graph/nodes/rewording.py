@@ -37,7 +37,7 @@ def rewrite(
     history = [(turn.role, turn.text) for turn in state.history]
     rewritten = rewriter.invoke({"question": state.question, "history": history}, cancelled=context.cancelled)
     for note in rewritten.notes:
-        context.note(note, is_passing=rewritten.has_failed)
+        context.note(note, is_transient=rewritten.has_failed)
     return {"query": rewritten.query}
 
 

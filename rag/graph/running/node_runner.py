@@ -56,7 +56,7 @@ class _Means:
         tell: tells whoever listens what happens.
         notes: what is remarked, for the trace.
         shown: how many documents an LLM was given each time, for the trace.
-        passing: why the result may be another one next time.
+        transient: why the result may be another one next time.
     """
 
     attempt: Callable[[Attempt], Awaitable[Any]]
@@ -64,7 +64,7 @@ class _Means:
     tell: Callable[[Event], None]
     notes: list[str] = field(default_factory=list)
     shown: list[int] = field(default_factory=list)
-    passing: list[str] = field(default_factory=list)
+    transient: list[str] = field(default_factory=list)
 
 
 class NodeRunner(Runnable[Mapping[str, Any], Any]):
@@ -162,7 +162,7 @@ class NodeRunner(Runnable[Mapping[str, Any], Any]):
             update = await self._tried(node, state, by)
             if update is None:
                 continue
-            if self._cache is not None and key is not None and node is self._line[0] and not by.passing:
+            if self._cache is not None and key is not None and node is self._line[0] and not by.transient:
                 await self._kept(self._cache, key, update, by)
             return node.name, update
         return "", {"candidates": {self.node: []}} if "candidates" in _type(self._line[0]).writes else {}
@@ -219,7 +219,7 @@ class NodeRunner(Runnable[Mapping[str, Any], Any]):
                     await by.pause(FIRST_PAUSE * 2 ** (node.spec.retries - left))
             else:
                 by.notes.extend(context.notes)
-                by.passing.extend(context.passing)
+                by.transient.extend(context.transient)
                 by.shown.extend(context.shown or _all_shown(node, state))
                 return update
         return None

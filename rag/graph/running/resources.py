@@ -89,7 +89,8 @@ class Resources:
             load_llm=self.llm_of(node),
             open_corpus_of=self.open_corpus_of,
             keep=self.keep,
-            find=lambda path: self._here / self.spec.find(path),
+            locate=self.locate,
+            locate_model=self.locate_model,
         )
 
     def open_corpus_of(self, node: str) -> Corpus:
@@ -112,6 +113,7 @@ class Resources:
         with self._lock:
             self.is_closed = True
             self._opened.clear()
+            self._making.clear()
             self._closing.close()
 
     def check_open(self) -> None:
@@ -127,11 +129,18 @@ class Resources:
         from ....stores.corpus import Corpus
 
         folder = self._here / self.spec.find(written.path)
-        corpus: Corpus = self._once(
-            (folder, written.embedder),
-            lambda: Corpus(folder, create=False, embedder=written.embedder),
-        )
+        embedder = written.embedder and self.locate_model(written.embedder)
+        corpus: Corpus = self._once((folder, embedder), lambda: Corpus(folder, create=False, embedder=embedder))
         return corpus
+
+    def locate(self, path: str) -> Path:
+        """Where a path of the graph leads."""
+        return self._here / self.spec.find(path)
+
+    def locate_model(self, name: str) -> str:
+        """The folder of a model, if there is one where the path leads, or its name."""
+        folder = self.locate(name)
+        return str(folder) if folder.is_dir() else name
 
     def _load_llm(self, written: LlmSpec, *, is_trusted: bool) -> BaseChatModel:
         from ...llm.loading import load
@@ -160,23 +169,25 @@ class Resources:
         with owner._lock:
             making = owner._making.setdefault(key, threading.RLock())
         with making:
-            owner.check_open()
-            if key not in owner._opened:
-                made = make()
-                owner._keep(key, made, is_own=is_own)
-            return owner._opened[key]
+            with owner._lock:
+                owner.check_open()
+                if key in owner._opened:
+                    return owner._opened[key]
+            return owner._hold(key, make(), is_own=is_own)
 
-    def _keep(self, key: Any, made: Any, *, is_own: bool) -> None:
+    def _hold(self, key: Any, made: Any, *, is_own: bool) -> Any:
+        """Have what was made closed with the graph, or at once if the graph was closed meanwhile."""
         close = getattr(made, "close", None) if is_own else None
         with self._lock:
             if not self.is_closed:
                 self._opened[key] = made
                 if callable(close):
                     self._closing.callback(close)
-                return
-        if callable(close):  # the graph was closed meanwhile
+                return made
+        if callable(close):
             close()
         self.check_open()
+        return made
 
 
 def lacking(plan: Plan, resources: Resources) -> list[Problem]:

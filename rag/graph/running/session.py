@@ -116,7 +116,7 @@ class Session:
             saver.delete_thread(thread)
 
     def _told(self, values: Values | None, config: RunnableConfig | None, thread: str | None, modes: Modes) -> Told:
-        run, telling = Run(self.plan, modes is not _QUIET or self.has_threads), Telling(self.plan)
+        run, telling = Run(self.plan, may_be_left=modes is not _QUIET or self.has_threads), Telling(self.plan)
         begun = None if values is None else {**values, GRAPH: self.fingerprint}
         own, thread = self._config(config, thread, run, is_new=values is not None)
         with self._opened(own, thread, is_new=values is not None) as graph, _first_failure(run):

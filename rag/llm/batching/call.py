@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from ..attention.tap import Interrupt
+from ..deadline import Deadline
 from ..errors import Cancelled, EngineClosed
-from .deadline import Deadline
 from .tasks import Sink
 
 CLOSED = "the model was closed while it answered"

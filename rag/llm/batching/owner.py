@@ -16,12 +16,12 @@ from typing import Any, TypeVar
 
 from ..attention.reader import LazyReader
 from ..attention.tap import Interrupt
+from ..deadline import Deadline
 from ..errors import EngineClosed, ModelError
 from ..requests import EngineStats
 from ..weights import Weights
 from .call import CLOSED, Call
 from .context import Context
-from .deadline import Deadline
 from .results import AsyncResults, Job, Results
 from .scheduler import Scheduler
 from .tasks import Sink, Task

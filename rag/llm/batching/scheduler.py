@@ -146,7 +146,7 @@ class Scheduler:
             source, reusable = self._cache.longest_prefix(tokens)
             if self._cache.reuse and self._is_coming(tokens, reusable + _WORTH_WAITING):
                 continue
-            shared = self._cache.needed(source, reusable) if source else 0  # others of an idle one count as free
+            shared = self._cache.pinned(source, reusable) if source else 0
             ahead = [task, *(run.task for run in self._running)]
             needed = len(tokens) - shared + sum(min(_HEADROOM, other.most_tokens) for other in ahead)
             pending = sum(len(run.pending) for run in self._running)

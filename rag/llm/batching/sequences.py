@@ -75,13 +75,13 @@ class SequenceCache:
         """Cells that hold none, or would not if all idle sequences were forgotten."""
         if self._ordered and any(sequence.busy for sequence in self._all):
             return self._n_cells - self.used
-        return self._n_cells - len(self._needed())
+        return self._n_cells - len(self._pinned())
 
-    def needed(self, sequence: CachedSequence, length: int) -> int:
+    def pinned(self, sequence: CachedSequence, length: int) -> int:
         """How many cells of its first `length` tokens busy sequences hold: a copy of them takes no room."""
-        return len(self._needed().intersection(sequence.cells[:length]))
+        return len(self._pinned().intersection(sequence.cells[:length]))
 
-    def _needed(self) -> set[int]:
+    def _pinned(self) -> set[int]:
         return {cell for sequence in self._all if sequence.busy for cell in sequence.cells}
 
     def begin(self, tokens: Sequence[int]) -> CachedSequence:
@@ -151,7 +151,7 @@ class SequenceCache:
         """Before so many `tokens` are evaluated alone: what is idle should not slow that down."""
         if self._swap is None or tokens < WORTH_SWAPPING:
             return
-        if self.used - len(self._needed()) >= WORTH_SWAPPING:
+        if self.used - len(self._pinned()) >= WORTH_SWAPPING:
             for sequence in self._idle():
                 self._swap_out(sequence)
 
@@ -217,8 +217,8 @@ class SequenceCache:
         return first <= max(0, length - self._context.window)
 
     def _keep_little(self) -> None:
-        idle, needed = self._idle(), len(self._needed())
-        while len(idle) > 1 and self.used - needed > self._kept:
+        idle, pinned = self._idle(), len(self._pinned())
+        while len(idle) > 1 and self.used - pinned > self._kept:
             self._swap_out(idle.pop(0))
 
     def _idle(self) -> list[CachedSequence]:

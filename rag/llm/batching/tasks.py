@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..deadline import Deadline
 from ..errors import Cancelled
 from ..requests import Delta, FinishReason, Request
 from ..text import TextStream
 from ..weights import Weights
 from .context import Context
-from .deadline import Deadline
 from .sampler import Sampler, log_softmax, token_logprob
 
 Sink = Callable[[Any], None]

@@ -157,31 +157,24 @@ def _joined(text: str, units: Sequence[Unit]) -> Iterator[tuple[Unit, bool]]:
     """Each unit, and whether it is a range that reaches to the next one (`from March to May 2021`)."""
     at = 0
     while at < len(units):
-        unit = units[at]
-        last = units[at + 1] if at + 1 < len(units) else unit
-        first = _first(unit, last) if _TO.fullmatch(text[unit.end : last.start].strip().lower()) else None
-        is_range = first is not None and _is_range(text, first, last)
-        if first is not None and is_range:
-            unit = replace(last, start=first.start, span=Span(first.span.start, last.span.end), needs_lead=False)
-        yield unit, is_range
-        at += 2 if is_range else 1
+        both = _range(text, units[at], units[at + 1]) if at + 1 < len(units) else None
+        yield (units[at], False) if both is None else (both, True)
+        at += 1 if both is None else 2
 
 
-def _first(unit: Unit, last: Unit) -> Unit | None:
-    """A unit as it is meant before another one: `March` before `May 2021`; None: there is no such time."""
+def _range(text: str, first: Unit, last: Unit) -> Unit | None:
+    """Two units as one, if the words between them make one stretch of them; `and` does after `between` only."""
+    between = text[first.end : last.start].strip().lower()
+    if not _TO.fullmatch(between):
+        return None
     try:
-        return replace(unit, span=unit.seen_from(last.span.start))
+        start = first.seen_from(last.span.start).start  # `March` as it is meant before `May 2021`
     except (ValueError, OverflowError):
         return None
-
-
-def _is_range(text: str, first: Unit, last: Unit) -> bool:
-    """Whether the words between two units make one stretch of them; `and` does after `between` only."""
-    between = text[first.end : last.start].strip().lower()
-    if first.span.start >= last.span.end:
-        return False
     lead = _lead(text, first)
-    return not between.startswith("and") or (lead is not None and lead["lead"].lower() == "between")
+    if start >= last.span.end or (between.startswith("and") and (lead is None or lead["lead"].lower() != "between")):
+        return None
+    return replace(last, start=first.start, span=Span(start, last.span.end), needs_lead=False)
 
 
 def _lead(text: str, unit: Unit) -> re.Match[str] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from ..errors import DeadlineExceeded
+from .errors import DeadlineExceeded
 
 
 class Deadline:
@@ -23,6 +23,10 @@ class Deadline:
     def left(self) -> float | None:
         """Seconds until it is too late, at least 0; None: that is never."""
         return None if self._timeout is None else max(0.0, self._start + self._timeout - time.monotonic())
+
+    def within(self, seconds: float) -> float:
+        """So many seconds, or those that are left if they are fewer."""
+        return seconds if self.left is None else min(seconds, self.left)
 
     @property
     def exceeded(self) -> DeadlineExceeded | None:
