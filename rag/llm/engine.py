@@ -79,7 +79,7 @@ class LlamaEngine:
             threads: CPU threads, at most 512; None: the setting `RAGLOOM_THREADS`.
             n_gpu_layers: how many layers go to the GPU; -1: all.
             batch_invariant: whatever is asked beside or was asked before, the same prompt has the same logits to the
-                last bit, on the CPU. Prompts take longer: measured here 1.6 times at 500 tokens, 2.7 times at 2,000.
+                last bit, on the CPU. Prompts take longer: measured here 1.8 times at 500 tokens, 2.4 times at 2,000.
 
         Raises:
             ModelError: the model cannot be found or loaded, the memory does not suffice, or an option is out of range.
