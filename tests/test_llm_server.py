@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import subprocess
 import sys
@@ -222,9 +223,16 @@ def test_a_server_that_is_too_slow_is_given_up(server: Server) -> None:
     assert len(server.requests) == 2
 
 
-def test_what_came_in_time_is_not_too_late_for_who_reads_it_slowly(server: Server) -> None:
-    for _ in load(server.url, timeout=1.0).stream("Hi"):
+@pytest.mark.asyncio
+async def test_what_came_in_time_is_not_too_late_for_who_reads_it_slowly(server: Server) -> None:
+    llm, said = load(server.url, timeout=1.0), ""
+    for chunk in llm.stream("Hi"):
+        said += chunk.text
         time.sleep(0.6)
+    async for chunk in llm.astream("Hi"):
+        said += chunk.text
+        await asyncio.sleep(0.6)
+    assert said == "Good dayGood day"
 
 
 @pytest.mark.asyncio

@@ -10,7 +10,7 @@ from fakes import HashingEmbedder
 from langchain_core.language_models import FakeListChatModel
 from memories import Clock, believed, day
 from ragloom.agents import EntitySummarizer
-from ragloom.stores.memory import Entity, Episode, Fact, Memory
+from ragloom.stores.memory import Entity, Episode, Fact, Group, Memory
 from ragloom.stores.memory.errors import MemoryValueError, NotInGroupError
 
 FACTS = [
@@ -97,27 +97,18 @@ def test_a_summary_goes_with_the_erased_facts_of_another_name(tmp_path: Path) ->
         assert group.summary("Jörg Müllerstein") == "Jörg Müllerstein likes tea."
 
 
-def test_a_summary_of_what_is_forgotten_while_it_is_written_is_not_stored(tmp_path: Path) -> None:
+@pytest.mark.parametrize("removes", [Group.forget, Group.erase])
+def test_a_summary_of_what_is_removed_while_it_is_written_is_not_stored(
+    tmp_path: Path, removes: Callable[[Group, Episode], object]
+) -> None:
     summarizer = Quoting()
     with Memory(tmp_path / "m", embedder=HashingEmbedder(), now=Clock(), summarizer=summarizer) as memory:
         group, secret = memory.group("g"), Episode("x", day(2024), "x")
         group.remember_facts([Fact("Ann", "likes", "tea")])
         group.remember_facts([Fact("Ann", "takes", "methadone")], episode=secret)
-        summarizer.meanwhile = lambda: group.forget(secret)
+        summarizer.meanwhile = lambda: removes(group, secret)
         with pytest.raises(MemoryValueError, match="forgotten or erased meanwhile"):
             group.summarize("Ann")
         assert group.summary("Ann") == "Ann likes tea."
         summarizer.meanwhile = lambda: group.remember_facts([Fact("Ann", "likes", "rum")])
         assert group.summarize("Ann") == group.summary("Ann")
-
-
-def test_a_summary_of_what_is_erased_while_it_is_written_is_not_stored(tmp_path: Path) -> None:
-    summarizer = Quoting()
-    with Memory(tmp_path / "m", embedder=HashingEmbedder(), now=Clock(), summarizer=summarizer) as memory:
-        group, secret = memory.group("g"), Episode("x", day(2024), "x")
-        group.remember_facts([Fact("Ann", "likes", "tea")])
-        group.remember_facts([Fact("Ann", "takes", "methadone")], episode=secret)
-        summarizer.meanwhile = lambda: group.erase(secret)
-        with pytest.raises(MemoryValueError, match="erased meanwhile"):
-            group.summarize("Ann")
-        assert group.summary("Ann") == "Ann likes tea."

@@ -18,6 +18,9 @@ _TICK = 0.05
 """Seconds after which whoever waits looks up, to see whether he should go on."""
 
 
+_A_MOMENT = 0.001
+"""Seconds in which what has already come can be handed on."""
+
 _NEVER = Deadline(None)
 
 
@@ -89,8 +92,10 @@ async def auntil(cancelled: threading.Event | None, awaited: Awaitable[Part], de
     task = asyncio.ensure_future(awaited)
     try:
         while not task.done():
-            _check(cancelled, deadline)
-            await asyncio.wait([task], timeout=deadline.within(_TICK))
+            _check(cancelled, _NEVER)
+            await asyncio.wait([task], timeout=max(_A_MOMENT, deadline.within(_TICK)))
+            if not task.done():  # what is there already is not too late, however long it lay there
+                _check(cancelled, deadline)
         return task.result()
     finally:
         if task.cancel():
