@@ -23,6 +23,7 @@ from langchain_core.documents import Document
 from pydantic import Field
 
 from .._explain import count
+from ..rag.llm.asked import as_documents
 from ..rag.llm.base import ChatModel
 from ..rag.llm.cutting import beginning
 from ..rag.llm.errors import ContextOverflow
@@ -93,17 +94,16 @@ class MainRagFilter(Compressor):
             cancelled: may be set from any thread when nobody waits any longer, which ends what the model does.
 
         Raises:
-            AgentError: the query is empty, `documents` is one text, or the model tells neither Yes nor No.
+            AgentError: the query is empty, or the model tells neither Yes nor No.
+            AskedError: `documents` is one text.
             Cancelled: `cancelled` was set.
             ContextOverflow: the question leaves no room for a document.
             DeadlineExceeded: an answer took longer than the model's `timeout`.
             ModelError: the model failed, or a server tells no log-probabilities.
         """
-        if isinstance(documents, str):
-            raise AgentError("documents are a list; write [text] for one text")
         if not query.strip():
             raise AgentError("the query is empty; documents are filtered for a question")
-        given = [Document(page_content=each) if isinstance(each, str) else each for each in documents]
+        given = as_documents(documents)
         passages = [Passage.of(document) for document in given]
         distinct = list(dict.fromkeys(passage for passage in passages if passage.text.strip()))
         if not distinct:

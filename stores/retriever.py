@@ -7,16 +7,16 @@ from typing import Any
 
 from langchain_core.callbacks import CallbackManagerForRetrieverRun
 from langchain_core.documents import Document
-from langchain_core.retrievers import BaseRetriever
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from .._explain import first_problem
 from .corpus import Corpus
 from .errors import QueryError
 from .query import Mode
+from .retrieving import StoreRetriever
 
 
-class CorpusRetriever(BaseRetriever):
+class CorpusRetriever(StoreRetriever):
     """Hybrid search of a `Corpus` behind LangChain's `BaseRetriever`; every field can be overridden in `invoke`.
 
     ```python
@@ -29,8 +29,6 @@ class CorpusRetriever(BaseRetriever):
 
     Each document's metadata has `score` and `rank` besides what `Corpus.search` gives.
     """
-
-    model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
 
     corpus: Corpus
     k: int = Field(default=10, ge=1)
@@ -45,13 +43,7 @@ class CorpusRetriever(BaseRetriever):
         **overrides: Any,
     ) -> list[Document]:
         options = {"k": self.k, "mode": self.mode, "where": self.where, **overrides}
-        hits = self.corpus.search(query, **options)
-        return [
-            hit.document.model_copy(
-                update={"metadata": {**hit.document.metadata, "score": hit.score, "rank": hit.rank}}
-            )
-            for hit in hits
-        ]
+        return [hit.as_document() for hit in self.corpus.search(query, **options)]
 
 
 def make_retriever(corpus: Corpus, options: Mapping[str, Any]) -> CorpusRetriever:

@@ -10,6 +10,7 @@ from typing import Any
 from langchain_core.documents import Document
 
 from .errors import CorpusError
+from .fields import OWN
 from .types import Chunk
 
 Placement = tuple[Any, ...]
@@ -31,11 +32,19 @@ def placement(chunk: Chunk) -> Placement:
 
 
 def visible_metadata(chunk: Chunk) -> dict[str, Any]:
-    """What a search shows of a chunk, and what `where` compares."""
+    """What a search shows of a chunk, and what `where` compares.
+
+    What was given under a name that ragloom needs itself has an underscore behind it; unless all of these were, as of a
+    document that a search of another corpus has found.
+    """
     source = chunk.source
     given = {**source.metadata, **chunk.metadata}
-    named = {name: given.pop(name, None) for name in ("source", "title")}
+    needed = {name: given.pop(name) for name in OWN if name in given}
+    named = {name: given.pop(name) for name in ("source", "title") if name in given}
+    aside = {} if len(needed) == len(OWN) else needed
+    aside |= {name: value for name, value in named.items() if value is not None and not isinstance(value, str)}
     return {
+        **{f"{name}_": value for name, value in aside.items()},
         **given,
         "source": source.id,
         "title": source.title,

@@ -116,7 +116,8 @@ class Hit:
     Attributes:
         document: `page_content` is the chunk's text, `id` its id; `metadata` holds the source's and the chunk's
             metadata, with `source` (its id) and `title` where they say nothing else, and always `source_id`,
-            `heading`, `start`, `end` and `section`, which hide metadata of those names.
+            `heading`, `start`, `end` and `section`. What you give under one of these names is found under the same with
+            an underscore: `section_`.
         score: higher is better; its scale depends on the search mode (RRF sum, cosine, BM25).
         rank: 1 for the best.
     """
@@ -124,6 +125,11 @@ class Hit:
     document: Document
     score: float
     rank: int
+
+    def as_document(self) -> Document:
+        """A copy of the document whose metadata have `score` and `rank`, as LangChain's retrievers give it."""
+        metadata = {**self.document.metadata, "score": self.score, "rank": self.rank}
+        return self.document.model_copy(update={"metadata": metadata})
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-serialisable form."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -130,7 +131,7 @@ def test_the_retriever_searches_moves_and_searches(full: Corpus, embedder: Hashi
     moved = Rocchio(depth=2).move(embedder.encode_query(QUERY), vectors, [2, 1])
     expected = full.search(QUERY, vector=moved, k=3)
     retriever = FeedbackRetriever(corpus=full, feedback=Rocchio(depth=2), k=3)
-    assert retriever.invoke(QUERY) == [hit.document for hit in expected]
+    assert retriever.invoke(QUERY) == [hit.as_document() for hit in expected]
     assert retriever.vector(QUERY).made_from == tuple(str(hit.document.id) for hit in first)
 
 
@@ -140,7 +141,7 @@ def test_words_and_meaning_are_interpolated_before_after_both_or_not_at_all(full
         ids = [str(hit.document.id) for hit in full.search(QUERY, k=3, mode=before)]
         assert retriever.vector(QUERY).made_from == tuple(ids)
         found = full.search(vector=retriever.vector(QUERY).values, k=2)
-        assert retriever.invoke(QUERY) == [hit.document for hit in found]
+        assert retriever.invoke(QUERY) == [hit.as_document() for hit in found]
 
 
 def test_a_reranker_s_scores_move_the_vector(full: Corpus, embedder: HashingEmbedder) -> None:
@@ -160,3 +161,12 @@ def test_an_empty_corpus_gives_nothing(corpus: Corpus) -> None:
 def test_weights_that_leave_no_vector_are_refused() -> None:
     with pytest.raises(ValidationError, match="alpha and beta are both 0"):
         Rocchio(alpha=0, beta=0)
+
+
+def test_options_can_be_given_to_each_search(full: Corpus) -> None:
+    retriever = FeedbackRetriever(corpus=full, feedback=Rocchio(depth=2), k=3)
+    found = retriever.invoke(QUERY, k=1, before="lexical", after="dense")
+    (hit,) = full.search(vector=retriever.vector(QUERY, before="lexical").values, k=1)
+    assert found == asyncio.run(retriever.ainvoke(QUERY, k=1, before="lexical", after="dense")) == [hit.as_document()]
+    with pytest.raises(TypeError, match="foo"):
+        retriever.invoke(QUERY, foo=1)

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 from kittens import cat, cats, graph, way
 from langchain_core.language_models import BaseChatModel, FakeListChatModel
+from langchain_core.messages import HumanMessage
 from langchain_core.runnables import RunnableLambda
 from parrots import Heard, Parrot, speak, speaking
 from ragloom.rag.graph import Context, GraphError, NodeEnded, NodeStarted, RagState, Token, Update
+from ragloom.rag.llm.json_asking import ask_json
 
 
 @pytest.mark.parametrize("is_async", [False, True])
@@ -172,3 +174,25 @@ def test_input_and_output_have_a_json_schema() -> None:
     running = graph("start -> a -> end", *cats("a"))
     assert "evidence" in running.get_output_jsonschema()["properties"]
     assert set(running.get_graph().nodes) >= {"a"}
+
+
+async def test_a_retriever_goes_on_with_the_thread_of_its_config(tmp_path: Path) -> None:
+    running = graph("start -> a -> end", *cats("a"), checkpoints=tmp_path / "runs.sqlite")
+    retriever = running.as_retriever()
+    for thread in ("one", "two"):
+        config: Any = {"configurable": {"thread_id": thread}}
+        (retriever.invoke("Who?", config)) if thread == "one" else (await retriever.ainvoke("Who?", config))
+        assert len(running.conversation(thread)) == 2
+    retriever.invoke("Who?")
+    assert len(running.conversation("one")) == 2
+
+
+def test_json_for_the_program_is_no_token() -> None:
+    def decide(state: RagState, context: Context) -> Update:
+        asked = ask_json(context.llm, [HumanMessage("Who?")], {"title": "it", "type": "object"}, max_tokens=9)
+        return {"extra": {"a": asked}}
+
+    said = Parrot(words=('{"it', '": 1', "}"))
+    events = list(graph("start -> a -> end", cat("a", decide, writes=["extra.a"]), llm=said).stream("Who?"))
+    assert [event for event in events if isinstance(event, Token)] == []
+    assert events[-1].extra == {"a": {"it": 1}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -70,6 +71,30 @@ def test_icr_tells_what_drew_attention_and_keeps_the_metadata(llm: ChatModel) ->
     assert (best.id, best.metadata["source"], best.metadata["title"]) == ("d2", "2.md", "Facts")
     assert "highlights" not in DOCUMENTS[2].metadata
     assert json.loads(json.dumps(best.metadata)) == best.metadata
+
+
+@pytest.mark.parametrize("use", ["icr", "first", "compress", "main-rag"])
+def test_the_trace_counts_what_the_llm_read_without_answering(use: str, llm: ChatModel, corpus: Corpus) -> None:
+    corpus.add(TEXTS)
+    nodes = {"find": {"use": "hybrid", "k": 4}, "rank": {"use": use}}
+    with RagGraph({"nodes": nodes, "flow": ["start -> find -> rank -> end"]}, corpus=corpus, llm=llm) as graph:
+        find, rank = graph.invoke(QUESTION).trace
+        (_, again) = asyncio.run(graph.ainvoke(QUESTION)).trace
+    assert (find.tokens_in, find.tokens_reused) == (0, 0)
+    assert rank.tokens_in > 4 * llm.count_tokens(min(TEXTS, key=len))
+    assert rank.tokens_reused <= rank.tokens_in
+    assert again.tokens_in == rank.tokens_in
+    assert again.tokens_reused >= rank.tokens_reused
+
+
+def test_tokens_of_icr_are_those_of_the_ranking(llm: ChatModel, corpus: Corpus) -> None:
+    corpus.add(TEXTS)
+    nodes = {"find": {"use": "hybrid", "k": 4}, "rank": {"use": "icr", "layers": 2}}
+    with RagGraph({"nodes": nodes, "flow": ["start -> find -> rank -> end"]}, corpus=corpus, llm=llm) as graph:
+        state = graph.invoke(QUESTION)
+    found = [hit.document for hit in state.candidates["find"]]
+    ranking = IcrReranker(llm=llm, layers=2).rank(QUESTION, found)
+    assert state.trace[1].tokens_in == ranking.evaluated + ranking.reused
 
 
 def test_what_is_cut_is_told(llm: ChatModel) -> None:

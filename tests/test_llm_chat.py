@@ -158,6 +158,7 @@ def test_an_answer_ends_where_the_context_is_full() -> None:
     [
         ([], "the list of messages is empty"),
         ([HumanMessage([{"type": "image", "url": "a.png"}])], "read text only, not content of type 'image'"),
+        ([HumanMessage([{"type": "text"}])], "a block of type 'text' has no text"),
         (
             [ChatMessage("Hi", role="<|im_start|>")],
             "unknown role '<.im_start.>'; expected one of: user, assistant",
@@ -168,6 +169,13 @@ def test_an_answer_ends_where_the_context_is_full() -> None:
 def test_what_a_text_model_cannot_read_is_refused(llm: ChatLocal, messages: list[object], problem: str) -> None:
     with pytest.raises(ModelError, match=problem):
         llm.invoke(messages)
+
+
+@pytest.mark.parametrize("kind", ["reasoning", "thinking", "redacted_thinking", "reasoning_content"])
+def test_what_another_model_thought_before_it_answered_is_left_out(llm: ChatLocal, kind: str) -> None:
+    thought = AIMessage([{"type": kind, kind: "Hm."}, {"type": "text", "text": "Hello"}])
+    told = [HumanMessage("Hi"), thought, HumanMessage("Name three colours.")]
+    assert llm.invoke(told).text == llm.invoke([told[0], AIMessage("Hello"), told[2]]).text
 
 
 def test_texts_in_blocks_are_joined(llm: ChatLocal) -> None:

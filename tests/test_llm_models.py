@@ -13,6 +13,7 @@ from typing import Any
 
 import llama_cpp
 import pytest
+from langchain_core.rate_limiters import InMemoryRateLimiter
 from ragloom.errors import MissingExtraError
 from ragloom.rag.llm import ModelError, load
 from ragloom.rag.llm.models import ModelFile, embedded_file, find_model
@@ -276,9 +277,10 @@ def test_on_a_terminal_a_download_shows_how_far_it_is(tmp_path: Path) -> None:
     ("options", "problem"),
     [
         ({"temprature": 1}, "unknown option 'temprature'; did you mean 'temperature'[?]"),
+        ({"nctx": 512}, "unknown option 'nctx'; did you mean 'n_ctx'[?]"),
         (
             {"colour": 1},
-            "unknown option 'colour'; expected one of: temperature, top_p, top_k, min_p, frequency_penalty",
+            "unknown option 'colour'; expected one of: temperature, top_p, top_k, min_p, max_tokens",
         ),
         ({"temperature": float("nan")}, "temperature should be a finite number, not nan"),
         ({"n_ctx": 0}, "n_ctx should be greater than or equal to 1, not 0"),
@@ -291,3 +293,12 @@ def test_on_a_terminal_a_download_shows_how_far_it_is(tmp_path: Path) -> None:
 def test_an_option_that_cannot_be_used_is_refused(options: dict[str, object], problem: str) -> None:
     with pytest.raises(ModelError, match=problem):
         load(**options)  # type: ignore[arg-type]
+
+
+@pytest.mark.model
+def test_what_every_chat_model_of_langchain_takes_is_taken() -> None:
+    limiter = InMemoryRateLimiter(requests_per_second=1000)
+    with load("embedded", n_ctx=256, rate_limiter=limiter, tags=["mine"], logprobs=True, max_tokens=2) as llm:
+        answer = llm.invoke("Hi")
+    assert (llm.rate_limiter, llm.tags) == (limiter, ["mine"])
+    assert len(answer.response_metadata["logprobs"]["content"]) == 2

@@ -13,10 +13,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from chat_server import Server, serving, top
+from chat_server import CHUNKS, WHOLE, Server, serving, top
+from langchain_core.exceptions import OutputParserException
 from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.tracers import BaseTracer, Run
+from pydantic import BaseModel
 from ragloom.rag.llm import AttentionUnavailable, ChatModel, DeadlineExceeded, ModelError, load
+
+
+class Colour(BaseModel):
+    colour: str
 
 
 @pytest.fixture
@@ -282,3 +288,34 @@ def test_the_key_of_the_environment_is_sent_and_never_shown(server: Server, monk
     assert set(server.keys) == {"Bearer s3cret"}
     assert len(seen) == 2
     assert "s3cret" not in "".join([*seen, errors, repr(llm), str(llm.model_dump())])
+
+
+def test_a_server_can_be_asked_from_one_event_loop_after_the_other(server: Server) -> None:
+    llm = load(server.url)
+    for _ in range(3):
+        assert asyncio.run(llm.ainvoke("Hi")).text == "Good day"
+    assert asyncio.run(load(server.url).ainvoke("Hi")).text == "Good day"
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_stream_that_does_not_say_that_it_has_ended_is_told(
+    server: Server, is_async: bool, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def streamed() -> list[str]:
+        return [chunk.text async for chunk in load(server.url).astream("Hi")]
+
+    def stream() -> list[str]:
+        return asyncio.run(streamed()) if is_async else [chunk.text for chunk in load(server.url).stream("Hi")]
+
+    stream()
+    assert caplog.messages == []
+    monkeypatch.setattr("chat_server.CHUNKS", CHUNKS[:1])
+    assert stream()[0] == "Good"
+    assert caplog.messages == [f"{server.url} did not say that its answer had ended; it may be cut off"]
+
+
+def test_an_answer_of_a_form_that_is_cut_off_can_be_caught_as_on_this_machine(server: Server) -> None:
+    cut = {**WHOLE, "choices": [{**WHOLE["choices"][0], "finish_reason": "length"}]}
+    server.broken = cut
+    with pytest.raises(OutputParserException, match="cut the answer off"):
+        load(server.url).with_structured_output(Colour).invoke("Which?")

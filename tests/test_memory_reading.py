@@ -10,7 +10,14 @@ from pathlib import Path
 
 import pytest
 from fakes import HashingEmbedder
-from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
+from langchain_core.messages import (
+    AIMessage,
+    AIMessageChunk,
+    ChatMessage,
+    HumanMessage,
+    HumanMessageChunk,
+    SystemMessage,
+)
 from memories import day
 from ragloom.stores.memory import Entity, EntityRecord, Episode, Fact, FactRecord, Group, Memory, Moment
 from ragloom.stores.memory.errors import MemoryValueError, NotInGroupError
@@ -286,3 +293,34 @@ def test_readers_in_threads_see_what_was_acknowledged(group: Group) -> None:
 
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(write_and_find, range(40)))
+
+
+def test_a_chat_history_keeps_what_was_streamed_and_who_said_it(memory: Memory) -> None:
+    history = memory.group("chat").as_chat_history()
+    history.add_messages(
+        [
+            HumanMessageChunk(content="Hi"),
+            AIMessageChunk(content="Hello"),
+            HumanMessage("I am here.", name="Ann"),
+            AIMessage("So am I.", name="helper"),
+            HumanMessage("Me too.", name="assistant"),
+            ChatMessage(content="Fine.", role="assistant"),
+            ChatMessage(content="Yes.", role="user"),
+            ChatMessage(content="No.", role="critic"),
+        ]
+    )
+    assert [(type(each), each.content, each.name) for each in history.messages] == [
+        (HumanMessage, "Hi", None),
+        (AIMessage, "Hello", None),
+        (HumanMessage, "I am here.", "Ann"),
+        (AIMessage, "So am I.", "helper"),
+        (HumanMessage, "Me too.", None),
+        (AIMessage, "Fine.", None),
+        (HumanMessage, "Yes.", None),
+    ]
+
+
+async def test_a_retriever_that_is_awaited_takes_the_same(group: Group) -> None:
+    retriever = group.as_retriever(k=1, kinds=["fact"])
+    (then,) = await retriever.ainvoke("Where does Ann live?", valid_at=day(2020))
+    assert then.page_content == "Ann lives in Paris (2019-05 to 2021-03-05)"

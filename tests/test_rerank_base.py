@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from langchain_core.documents import Document
 from langchain_core.runnables import RunnableLambda
 from pydantic import PrivateAttr, ValidationError
+from ragloom.rag.llm.errors import AskedError
 from ragloom.rag.rerank import Highlight, Reranker, RerankError
 from ragloom.rag.rerank.types import Passage, Scores
 
@@ -89,7 +90,7 @@ def test_what_says_nothing_has_no_higher_score_than_what_stands_before_it(first_
 
 
 def test_one_text_is_no_list_of_documents() -> None:
-    with pytest.raises(RerankError, match=r"write \[text\] for one text"):
+    with pytest.raises(AskedError, match=r"write \[text\] for one text"):
         CountsCats().rank("cat", "the cat")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,16 +13,19 @@ from typing import Any
 import pytest
 from chat_server import Server, serving, top
 from fakes import HashingEmbedder
+from langchain_classic.retrievers import ContextualCompressionRetriever
+from langchain_core.caches import InMemoryCache
+from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.documents import Document
 from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import Runnable, RunnableLambda, RunnablePassthrough
 from pydantic import ValidationError
 from ragloom import Corpus
 from ragloom.agents import EntitySummarizer, FactExtractor, FinalPredictor, Judge, MainRagFilter, MemoryJudge, Predictor
-from ragloom.rag.generate import ChainOfNote, IterRetGen
+from ragloom.rag.generate import ChainOfNote, IterRetGen, cited
 from ragloom.rag.generate.types import Answer
 from ragloom.rag.llm import load
-from ragloom.rag.llm.errors import AskedError, Cancelled
+from ragloom.rag.llm.errors import AskedError, Cancelled, ModelError
 from ragloom.rag.llm.step import Step
 from ragloom.rag.retrieve import Decomposer, Hyde, Rewriter, self_query
 from ragloom.stores.memory import Episode, Fact
@@ -106,6 +110,60 @@ def test_a_filter_fits_before_what_answers(server: Server) -> None:
     for answers in (FinalPredictor(llm=llm), ChainOfNote(llm=llm)):
         assert isinstance((kept | answers).invoke(asked), Answer)
         assert isinstance((kept | answers).invoke({"query": "Who drives?", "documents": [TOAD]}), Answer)
+
+
+TEXTUAL = [name for name, (_, asked) in STEPS.items() if isinstance(asked, str)]
+
+
+@pytest.mark.parametrize("name", TEXTUAL)
+def test_what_is_no_text_is_refused_where_a_text_is_asked(server: Server, name: str) -> None:
+    make, _ = STEPS[name]
+    with pytest.raises(AskedError, match=r"this step is asked a text, not \{'question': 'Who drives\?'\}"):
+        make(load(server.url)).invoke({"question": "Who drives?"})
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("kind", [FinalPredictor, ChainOfNote])
+def test_what_answers_takes_texts_as_documents(server: Server, kind: type[FinalPredictor | ChainOfNote]) -> None:
+    answers = kind(llm=load(server.url))
+    answer = answers.invoke({"question": "Who drives?", "documents": ["Toad drives."]})
+    assert answer == answers.answer("Who drives?", [Document("Toad drives.")])
+    with pytest.raises(AskedError, match=r"documents are a list; write \[text\] for one text"):
+        answers.answer("Who drives?", "Toad drives.")
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_compressor_s_models_report_to_the_callbacks_that_it_is_given(server: Server, is_async: bool) -> None:
+    class Started(BaseCallbackHandler):
+        starts = 0
+
+        def on_chat_model_start(self, *_: Any, **told: Any) -> None:
+            json.dumps(told["invocation_params"])
+            self.starts += 1
+
+    agents, retrieved = MainRagFilter(llm=load(server.url)), RunnableLambda(lambda _: [TOAD])
+    retriever = ContextualCompressionRetriever(base_compressor=agents, base_retriever=retrieved)
+    alone, within = Started(), Started()
+    if is_async:
+        asyncio.run(agents.acompress_documents([TOAD], "Who drives?", callbacks=[alone]))
+        asyncio.run(retriever.ainvoke("Who drives?", {"callbacks": [within]}))
+    else:
+        agents.compress_documents([TOAD], "Who drives?", callbacks=[alone])
+        retriever.invoke("Who drives?", {"callbacks": [within]})
+    assert (alone.starts, within.starts) == (2, 2)
+
+
+def test_an_answer_that_langchain_s_cache_has_is_not_asked_for_again(server: Server) -> None:
+    step = Decomposer(llm=load(server.url, cache=InMemoryCache()))
+    assert step.invoke("Who drives?") == step.invoke("Who drives?")
+    assert len(server.requests) == 1
+
+
+def test_what_is_no_chat_model_is_refused(server: Server) -> None:
+    llm: Any = load(server.url).with_retry()
+    with pytest.raises(ModelError, match="an LLM is a LangChain chat model, not RunnableRetry"):
+        cited("Who drives?", [TOAD], llm)
+    assert server.requests == []
 
 
 async def test_a_call_has_no_options_but_the_event(server: Server) -> None:

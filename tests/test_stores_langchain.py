@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from fakes import HashingEmbedder
+from langchain_core.documents import Document
 from langchain_core.embeddings import DeterministicFakeEmbedding
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.retrievers import BaseRetriever
@@ -110,3 +111,26 @@ def test_any_langchain_embeddings_will_do(tmp_path: Any) -> None:
         assert corpus.search(TEXTS[1], k=1)[0].document.page_content == TEXTS[1]
     with Corpus(tmp_path, embedder=HashingEmbedder(24)) as corpus, pytest.raises(Exception, match="holds vectors of"):
         corpus.search(TEXTS[1])
+
+
+def test_options_can_be_given_where_it_is_awaited(retriever: CorpusRetriever) -> None:
+    async def ask() -> list[int]:
+        bound = retriever.bind(k=3)
+        found = await asyncio.gather(retriever.ainvoke("who?", k=4), bound.ainvoke("who?"), retriever.ainvoke("who?"))
+        return [len(documents) for documents in found]
+
+    assert asyncio.run(ask()) == [4, 3, 2]
+    assert [d.id for d in asyncio.run(retriever.ainvoke("a boat", mode="lexical", where={"length": 16}))] == ["Rat"]
+
+
+def test_metadata_under_a_name_that_every_hit_needs_have_an_underscore(tmp_path: Any, corpus: Corpus) -> None:
+    own = {"section": "Safety", "heading": "PPE", "start": "2020-01-01", "source": {"url": "http://x"}, "title": None}
+    corpus.add([Document(page_content="Wear a helmet.", metadata=own)])
+    (hit,) = corpus.search("helmet", where={"section_": "Safety", "start_": {"$gte": "2019"}})
+    metadata = hit.document.metadata
+    assert (metadata["section"], metadata["heading"], metadata["start"]) == ([0, 14], [], 0)
+    assert (metadata["heading_"], metadata["source_"]) == ("PPE", {"url": "http://x"})
+    assert "title_" not in metadata
+    with Corpus(tmp_path / "other", embedder=HashingEmbedder(24)) as other:
+        other.add([hit.document])
+        assert other.search("helmet")[0].document.metadata.keys() == metadata.keys()

@@ -11,7 +11,7 @@ from langchain_core.documents import Document
 from langchain_core.language_models import BaseChatModel
 from pydantic import Field
 
-from ..llm.asked import asked_for
+from ..llm.asked import as_documents, asked_for, asked_text
 from ..llm.step import Step
 from .citing import MAX_ANSWER_TOKENS, MAX_PROMPT_TOKENS
 from .types import Answer
@@ -33,21 +33,22 @@ class Answerer(Step[Mapping[str, Any], Answer]):
     language: str = "en"
 
     def answer(
-        self, question: str, documents: Sequence[Document], *, cancelled: threading.Event | None = None
+        self, question: str, documents: Sequence[Document | str], *, cancelled: threading.Event | None = None
     ) -> Answer:
         """The answer, whose `how` is `cited`, or `unknown` if the model declines or there are no documents.
 
         Args:
             question: what to answer.
-            documents: passages, best first.
+            documents: passages, best first; documents or texts.
             cancelled: may be set from any thread when nobody waits any longer, which ends what the LLM writes.
 
         Raises:
+            AskedError: `documents` is one text.
             Cancelled: `cancelled` was set.
             GenerateError: the question is empty, or there is no room for a single passage.
             ModelError: the model failed.
         """
-        return self._answer(question, documents, cancelled or threading.Event())
+        return self._answer(question, as_documents(documents), cancelled or threading.Event())
 
     @abstractmethod
     def _answer(self, question: str, documents: Sequence[Document], cancelled: threading.Event) -> Answer:
@@ -55,4 +56,4 @@ class Answerer(Step[Mapping[str, Any], Answer]):
 
     def _make(self, asked: Mapping[str, Any], cancelled: threading.Event) -> Answer:
         question, documents = asked_for(asked, "question", "documents")
-        return self._answer(question, documents, cancelled)
+        return self._answer(asked_text(question), as_documents(documents), cancelled)

@@ -19,6 +19,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import Runnable
 from pydantic import Field
 
+from ..llm.asked import asked_text
 from ..llm.cutting import beginning
 from ..llm.guessing import guess_tokens
 from ..llm.step import Step
@@ -84,6 +85,7 @@ class IterRetGen(Step[str, Answer]):
     language: str = "en"
 
     def _make(self, question: str, cancelled: threading.Event) -> Answer:
+        question = asked_text(question)
         answer = self._round(question, "", cancelled)
         drafts = [draft_of(answer)]
         while len(drafts) < self.rounds and not is_settled(drafts):

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
+from contextvars import Context
 from typing import Any
 
 from langchain_core.callbacks import AsyncCallbackManagerForRetrieverRun, CallbackManagerForRetrieverRun
 from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever
+from langchain_core.runnables import RunnableConfig
 from pydantic import ConfigDict, Field, ValidationError
 
 from ..._explain import first_problem
+from ..llm.configured import configured
 from .errors import GraphError
 from .rag_graph import RagGraph
 from .state import RagState
@@ -29,6 +33,14 @@ class GraphRetriever(BaseRetriever):
     graph: RagGraph
     k: int | None = Field(default=None, ge=1)
 
+    def invoke(self, input: str, config: RunnableConfig | None = None, **overrides: Any) -> list[Document]:  # noqa: A002
+        """Run the graph, on the thread that `config` names, if any."""
+        return _with_thread(config).run(super().invoke, input, config, **overrides)
+
+    async def ainvoke(self, input: str, config: RunnableConfig | None = None, **overrides: Any) -> list[Document]:  # noqa: A002
+        """Run the graph as `invoke` does, without blocking the event loop."""
+        return await asyncio.create_task(super().ainvoke(input, config, **overrides), context=_with_thread(config))
+
     def _get_relevant_documents(
         self, query: str, *, run_manager: CallbackManagerForRetrieverRun, k: int | None = None
     ) -> list[Document]:
@@ -42,12 +54,12 @@ class GraphRetriever(BaseRetriever):
     def _documents(self, state: RagState, k: int | None) -> list[Document]:
         if k is not None and k < 1:
             raise GraphError(f"k must be at least 1, not {k!r}")
-        return [
-            hit.document.model_copy(
-                update={"metadata": {**hit.document.metadata, "score": hit.score, "rank": hit.rank}}
-            )
-            for hit in state.documents[: k or self.k]
-        ]
+        return [hit.as_document() for hit in state.documents[: k or self.k]]
+
+
+def _with_thread(config: RunnableConfig | None) -> Context:
+    """A context in which the graph is told the `thread_id`, which LangChain's retrievers keep to themselves."""
+    return configured({"configurable": (config or {}).get("configurable", {})})
 
 
 def make_retriever(graph: RagGraph, options: Mapping[str, Any]) -> GraphRetriever:

@@ -75,7 +75,7 @@ class NodeTrace:
         node: its name in the graph.
         milliseconds: wall time.
         detail: a few words on what went in and came out, what was dropped and why.
-        tokens_in: tokens of prompts that an LLM read.
+        tokens_in: tokens that an LLM read, of prompts and of what its attention or logits were read for.
         tokens_out: tokens that it wrote.
         tokens_reused: those of `tokens_in` that were in its cache.
         documents_in: how many documents the state had before.

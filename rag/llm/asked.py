@@ -2,13 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from langchain_core.documents import Document
 
 from .errors import AskedError
 
 _ALSO = {"question": "query", "query": "question"}
 """Answerers speak of a question, filters of a query; each takes the other's word, so that they fit in one chain."""
+
+
+def as_documents(given: Sequence[Document | str]) -> list[Document]:
+    """Documents, of texts too.
+
+    Raises:
+        AskedError: it is one text, not a list of them.
+    """
+    if isinstance(given, str):
+        raise AskedError("documents are a list; write [text] for one text")
+    return [Document(page_content=each) if isinstance(each, str) else each for each in given]
+
+
+def asked_text(asked: object) -> str:
+    """What a step is asked that is asked one text.
+
+    Raises:
+        AskedError: it is something else.
+    """
+    if not isinstance(asked, str):
+        raise AskedError(f"this step is asked a text, not {asked!r:.80}")
+    return asked
 
 
 def asked_for(asked: Mapping[str, Any], *names: str) -> list[Any]:

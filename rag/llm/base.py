@@ -6,7 +6,7 @@ import threading
 from abc import abstractmethod
 from collections.abc import Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from langchain_core.language_models import BaseChatModel
@@ -15,6 +15,18 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from .engine import LlamaEngine
+
+
+class LastingOptions(BaseChatModel):
+    """Tells LangChain's caches and callbacks only those options of a call that say what is answered."""
+
+    def _get_invocation_params(self, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
+        kwargs.pop("cancelled", None)
+        return super()._get_invocation_params(stop, **kwargs)
+
+    def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
+        kwargs.pop("cancelled", None)
+        return super()._get_llm_string(stop, **kwargs)
 
 
 class ChatModel(BaseChatModel):

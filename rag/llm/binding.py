@@ -11,12 +11,12 @@ from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
 from pydantic import BaseModel
 
-from .base import ChatModel
+from .base import ChatModel, LastingOptions
 from .structured import as_schema, format_of, structured
 from .tools import read_tools
 
 
-class Binding(ChatModel):
+class Binding(LastingOptions, ChatModel):
     """A chat model whose answers a grammar can hold to a form: it takes `response_format` and `tools` as options."""
 
     def bind_tools(

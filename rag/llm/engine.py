@@ -39,12 +39,13 @@ from .batching.results import AsyncResults, Results, gather
 from .batching.sampler import Sampler
 from .batching.scheduler import Scheduler
 from .batching.sequences import SequenceCache
-from .batching.tasks import Generation, Scoring, Sink
+from .batching.tasks import Generation, Scored, Scoring, Sink
 from .deadline import Deadline
 from .errors import ModelError
 from .models import find_model
 from .requests import Completion, Delta, EngineStats, Request
 from .sampling import SamplingOptions
+from .usage import add_read
 from .weights import Weights
 
 _MOST_SEQS = 127  # llama.cpp has 256 sequences; each running one has one beside it that is kept
@@ -191,7 +192,7 @@ class LlamaEngine:
         tasks, shape = self._scorings(prompts, candidates, timeout, cancelled)
         with ExitStack() as under_way:
             scores = [under_way.enter_context(closing(self._owner.run(task, self))) for task in tasks]
-            return np.array([next(score) for score in scores], np.float32).reshape(shape)
+            return _table([next(score) for score in scores], shape)
 
     async def ascore_next(
         self, prompts: Sequence[Text], candidates: Sequence[str | int], *, timeout: float | None = None
@@ -199,11 +200,11 @@ class LlamaEngine:
         """Score as `score_next` does; the event loop goes on, and a cancelled task cancels its prompts."""
         tasks, shape = self._scorings(prompts, candidates, timeout)
 
-        async def score(task: Callable[[Sink], Scoring]) -> NDArray[np.float32]:
+        async def score(task: Callable[[Sink], Scoring]) -> Scored:
             async with aclosing(self._owner.arun(task, self)) as scores:
                 return await anext(scores)
 
-        return np.array(await gather([score(task) for task in tasks]), np.float32).reshape(shape)
+        return _table(await gather([score(task) for task in tasks]), shape)
 
     def attention(  # noqa: PLR0913 - all but two have a default
         self,
@@ -245,7 +246,7 @@ class LlamaEngine:
         deadline = Deadline(as_seconds(timeout))
         rest = {"heads": heads, "layers": layers, "independent": independent}
         reading = self._reading(documents, tails, preamble, cache, **rest)
-        return self._owner.call(partial(self._reader.read, reading), self, deadline, cancelled)
+        return _counted(self._owner.call(partial(self._reader.read, reading), self, deadline, cancelled))
 
     async def aattention(  # noqa: PLR0913 - all but two have a default
         self,
@@ -263,7 +264,7 @@ class LlamaEngine:
         deadline = Deadline(as_seconds(timeout))
         rest = {"heads": heads, "layers": layers, "independent": independent}
         reading = await asyncio.to_thread(self._reading, documents, tails, preamble, cache, **rest)
-        return await self._owner.acall(partial(self._reader.read, reading), self, deadline)
+        return _counted(await self._owner.acall(partial(self._reader.read, reading), self, deadline))
 
     def check_attention(self) -> None:
         """Find out whether there is attention to read; without this call, the first `attention` does.
@@ -352,3 +353,16 @@ class LlamaEngine:
         ids = np.array([candidate_token(self.weights, each) for each in as_list(candidates, "candidates")], np.intp)
         asked = [prompt_tokens(self.weights, prompt, room=self.n_ctx) for prompt in as_list(prompts, "prompts")]
         return [partial(Scoring, prompt, ids, seconds, cancelled) for prompt in asked], (len(asked), len(ids))
+
+
+def _table(scored: Sequence[Scored], shape: tuple[int, int]) -> NDArray[np.float32]:
+    """The log-probabilities of all prompts, whose tokens are counted."""
+    for each in scored:
+        add_read(each.prompt_tokens, each.reused)
+    return np.array([each.logprobs for each in scored], np.float32).reshape(shape)
+
+
+def _counted(attention: Attention) -> Attention:
+    """The same, whose tokens are counted."""
+    add_read(attention.evaluated + attention.reused, attention.reused)
+    return attention

@@ -38,14 +38,6 @@ class AskedError(ModelError, TypeError):
     """What asks an LLM was itself asked in a form that it does not take."""
 
 
-class AnswerCutOff(ModelError):  # noqa: N818 - the name says it
-    """A server ended an answer of a given form before it was complete."""
-
-    def __init__(self, url: str | None) -> None:
-        """Name the server's `url`."""
-        super().__init__(f"{url} cut the answer off before its end; allow it more tokens")
-
-
 class ContextOverflow(ModelError, ValueError):  # noqa: N818 - the name says it
     """What was asked needs more room than the model's context has; nothing was evaluated.
 

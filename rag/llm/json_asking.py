@@ -35,26 +35,24 @@ def ask_json(
         Cancelled: `cancelled` was set.
         OutputParserException: the answer is no JSON, or was cut off.
     """
-    from langchain_core.exceptions import OutputParserException
     from langchain_core.output_parsers import JsonOutputParser
+    from langchain_core.runnables import RunnableConfig
+    from langgraph.constants import TAG_NOSTREAM
 
     from .base import ChatModel
-    from .errors import AnswerCutOff
     from .inert import as_text
     from .waiting import until
 
+    config = RunnableConfig(tags=[TAG_NOSTREAM])  # for the program, not for whoever follows a graph
     if isinstance(llm, ChatModel):
         structured = llm.with_structured_output(schema, method="json_schema")
-        try:
-            return structured.invoke(list(prompt), max_tokens=max_tokens, cancelled=cancelled, thinking=False)
-        except AnswerCutOff as error:
-            raise OutputParserException(str(error)) from error
+        return structured.invoke(list(prompt), config, max_tokens=max_tokens, cancelled=cancelled, thinking=False)
     options: dict[str, Any] = {}
     try:
         asked = llm.with_structured_output(schema)
     except NotImplementedError:
         asked, options = llm | _said | JsonOutputParser(), {"max_tokens": max_tokens}
-    (answer,) = until(cancelled, lambda: [asked.invoke(as_text(prompt), **options)])
+    (answer,) = until(cancelled, lambda: [asked.invoke(as_text(prompt), config, **options)])
     return answer
 
 

@@ -16,6 +16,9 @@ _ROLES = {HumanMessage: "user", AIMessage: "assistant", SystemMessage: "system",
 _CALLS = {"tool_call", "invalid_tool_call", "tool_use", "function_call"}
 """Blocks that say once more what `AIMessage.tool_calls` says."""
 
+_THOUGHTS = {"reasoning", "reasoning_content", "thinking", "redacted_thinking"}
+"""Blocks of a thought before an answer, which is for the model alone that thought it."""
+
 
 class Turn(NamedTuple):
     """One message.
@@ -100,7 +103,10 @@ def _text(message: BaseMessage) -> str:
         return message.content
     blocks = [{"type": "text", "text": block} if isinstance(block, str) else block for block in message.content]
     if isinstance(message, AIMessage):
-        blocks = [block for block in blocks if block.get("type") not in _CALLS]
+        blocks = [block for block in blocks if block.get("type") not in _CALLS | _THOUGHTS]
     if unreadable := next((block for block in blocks if block.get("type") != "text"), None):
         raise ModelError(f"local models read text only, not content of type {unreadable.get('type')!r}")
-    return "".join(block["text"] for block in blocks)
+    texts = [block.get("text") for block in blocks]
+    if not all(isinstance(text, str) for text in texts):
+        raise ModelError("a block of type 'text' has no text")
+    return "".join(map(str, texts))

@@ -20,7 +20,7 @@ from langchain_core.runnables.config import ContextThreadPoolExecutor, RunnableC
 from langgraph.constants import TAG_NOSTREAM
 
 from .base import ChatModel
-from .errors import Cancelled, DeadlineExceeded
+from .errors import Cancelled, DeadlineExceeded, ModelError
 from .inert import as_text
 from .thinking import after_thinking
 from .waiting import Ended, until
@@ -74,7 +74,7 @@ def reply(
 
     Raises:
         Cancelled: `cancelled` was set.
-        ModelError: the model failed, or was too late.
+        ModelError: the model failed, or was too late; or it is no chat model.
     """
     ended = cancelled or threading.Event()
     if ended.is_set():
@@ -82,6 +82,8 @@ def reply(
     config = RunnableConfig(tags=[] if is_shown else [TAG_NOSTREAM])
     asked, stops = list(messages), None if stop is None else list(stop)
     parts: Iterator[AIMessage]
+    if not isinstance(llm, BaseChatModel):
+        raise ModelError(f"an LLM is a LangChain chat model, not {type(llm).__name__}")
     if isinstance(llm, ChatModel):
         own = {**options, "max_tokens": max_tokens, "cancelled": ended, "thinking": False}
         parts = llm.stream(asked, config, stop=stops, **own)

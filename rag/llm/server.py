@@ -7,15 +7,18 @@ count that needs no download, the next token's likelihood, and errors that a use
 from __future__ import annotations
 
 import json
+import logging
 import math
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Never, Self
 from urllib.parse import SplitResult, urlsplit
 
 import numpy as np
 import openai
+from langchain_core.exceptions import OutputParserException
 from langchain_core.language_models import LanguageModelInput, ModelProfile
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
@@ -27,24 +30,37 @@ from pydantic import PositiveInt, SecretStr
 
 from ...settings import read_settings
 from .answer_options import AnswerOptions
-from .base import ChatModel
+from .base import ChatModel, LastingOptions
 from .deadline import Deadline
-from .errors import AnswerCutOff, AttentionUnavailable, ModelError
+from .errors import AttentionUnavailable, ModelError
 from .guessing import guess_tokens
 from .inert import texts_of
 from .sampling import Sampling
 from .tools import as_openai_tool
 from .waiting import auntil, until
 
+_log = logging.getLogger(__name__)
+
 _OPENAI = "api.openai.com"
 _ASSUMED_CONTEXT = 8192  # tokens; the protocol has no way to ask
 _MOST_LOGPROBS = 20  # more are refused
 _NOT_OPENAIS = ("top_k", "min_p")  # llama-server, Ollama and vLLM know them
+_NONE_KEPT = type(openai.DEFAULT_CONNECTION_LIMITS)(max_keepalive_connections=0)
+"""Connections that are waited for belong to an event loop, and the next request may come from another one."""
+
 _SAID = ("messages", "input", "instructions")  # the last two are the Responses API's
 _TOKENS_PER_MESSAGE = 8  # ChatML and Llama 3 put 5 around each; rather too many than too few
 
 
-class ChatServer(ChatOpenAI, ChatModel):
+class AnswerCutOff(ModelError, OutputParserException):  # noqa: N818 - the name says it
+    """A server ended an answer of a given form before it was complete."""
+
+    def __init__(self, url: str | None) -> None:
+        """Name the server's `url`."""
+        super().__init__(f"{url} cut the answer off before its end; allow it more tokens")
+
+
+class ChatServer(LastingOptions, ChatOpenAI, ChatModel):
     """A chat model behind an OpenAI-compatible URL; the server is first spoken to when it is asked something.
 
     `score_next` works where the server tells log-probabilities, and only of its 20 likeliest tokens. Whether it does is
@@ -186,10 +202,10 @@ class ChatServer(ChatOpenAI, ChatModel):
         cancelled, deadline = kwargs.pop("cancelled", None), self._deadline(kwargs)
         stream = super(ChatServer, self._asking(deadline))._stream
         with self._explained(deadline):
-            chunk = None
+            end = _End()
             for chunk in until(cancelled, lambda: stream(*args, **kwargs), deadline):
-                yield chunk
-            self._check_answered(chunk)
+                yield end.seen(chunk)
+            self._check_ended(end)
 
     async def _agenerate(self, *args: Any, **kwargs: Any) -> ChatResult:
         cancelled, deadline = kwargs.pop("cancelled", None), self._deadline(kwargs)
@@ -203,10 +219,10 @@ class ChatServer(ChatOpenAI, ChatModel):
         cancelled, deadline = kwargs.pop("cancelled", None), self._deadline(kwargs)
         stream = super(ChatServer, self._asking(deadline))._astream
         with self._explained(deadline):
-            chunks, last = stream(*args, **kwargs), None
+            chunks, end = stream(*args, **kwargs), _End()
             while chunk := await auntil(cancelled, anext(chunks, None), deadline):
-                yield (last := chunk)
-            self._check_answered(last)
+                yield end.seen(chunk)
+            self._check_ended(end)
 
     def _deadline(self, options: Mapping[str, Any]) -> Deadline:
         """By when the whole answer is to be there; the HTTP client's own timeout is for each part of it."""
@@ -230,6 +246,11 @@ class ChatServer(ChatOpenAI, ChatModel):
     def _check_answered(self, answer: object) -> None:
         if not answer:
             raise ModelError(f"{self.openai_api_base} sent what is no answer; its URL usually ends in /v1")
+
+    def _check_ended(self, end: _End) -> None:
+        self._check_answered(end.chunks)
+        if not end.is_told:
+            _log.warning("%s did not say that its answer had ended; it may be cut off", self.openai_api_base)
 
     @contextmanager
     def _explained(self, deadline: Deadline) -> Iterator[None]:
@@ -261,6 +282,24 @@ class ChatServer(ChatOpenAI, ChatModel):
             raise ModelError(f"{url} cannot be asked this, or sent what is no answer: {why}") from error
 
 
+@dataclass
+class _End:
+    """Whether a streamed answer has come to its end.
+
+    Attributes:
+        chunks: how many there were.
+        is_told: whether one said why the answer ends.
+    """
+
+    chunks: int = 0
+    is_told: bool = False
+
+    def seen(self, chunk: ChatGenerationChunk) -> ChatGenerationChunk:
+        self.chunks += 1
+        self.is_told |= "finish_reason" in (chunk.generation_info or {})
+        return chunk
+
+
 def connect(  # noqa: PLR0913 - all but the first by keyword
     url: str,
     *,
@@ -270,8 +309,11 @@ def connect(  # noqa: PLR0913 - all but the first by keyword
     timeout: float | None,
     api_key: str | None,
     sampling: Sampling,
+    own: Mapping[str, Any],
 ) -> ChatServer:
     """Make a chat model for the server at `url`, which usually ends in `/v1`.
+
+    `own` are options of every chat model of LangChain, which are handed on.
 
     Raises:
         ModelError: the URL names no host, or contains a password, or `timeout` cannot be used.
@@ -288,9 +330,11 @@ def connect(  # noqa: PLR0913 - all but the first by keyword
         model=model_name or "default",
         n_ctx=_ASSUMED_CONTEXT if n_ctx is None else n_ctx,
         continues=continues,
+        http_async_client=openai.DefaultAsyncHttpxClient(limits=_NONE_KEPT),
         timeout=AnswerOptions.of({"timeout": timeout}).timeout,
         stream_usage=True,
         **_options(sampling),
+        **own,
     )
 
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Self
 from langchain_core.documents import Document
 from pydantic import Field
 
+from ..llm.asked import as_documents
 from .errors import RerankError
 from .fusing import with_first_stage
 from .runnable import Compressed, Compressor
@@ -56,14 +57,13 @@ class Reranker(Compressor):
             documents: in the order of the first stage, best first.
 
         Raises:
-            RerankError: the query is empty, `documents` is one text, or this reranker cannot rank these documents.
+            AskedError: `documents` is one text.
+            RerankError: the query is empty, or this reranker cannot rank these documents.
             ModelError: the model failed.
         """
-        if isinstance(documents, str):
-            raise RerankError("documents are a list; write [text] for one text")
         if not query.strip():
             raise RerankError("the query is empty; documents are ranked for a query")
-        given = [Document(page_content=each) if isinstance(each, str) else each for each in documents]
+        given = as_documents(documents)
         passages = [Passage.of(document) for document in given]
         distinct = list(dict.fromkeys(passage for passage in passages if passage.text.strip()))
         scored = self._score(query, distinct) if distinct else Scores([])

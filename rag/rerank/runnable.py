@@ -7,6 +7,7 @@ import logging
 import threading
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from contextvars import Context
 from typing import Any
 
 from langchain_core.callbacks import Callbacks
@@ -15,11 +16,17 @@ from langchain_core.runnables import Runnable, RunnableLambda
 from pydantic import ConfigDict
 
 from ..llm.asked import asked_for
+from ..llm.configured import configured
 
 _log = logging.getLogger(__name__)
 
 Compressed = tuple[list[Document], Sequence[str]]
 """The documents that are given, and what a user should know of it, such as that documents were cut."""
+
+
+def _reporting_to(callbacks: Callbacks | None) -> Context:
+    """A context in which models report to these, or, where there are none, to whom they would have reported anyway."""
+    return configured({} if callbacks is None else {"callbacks": callbacks})
 
 
 class Compressor(BaseDocumentCompressor):
@@ -37,21 +44,25 @@ class Compressor(BaseDocumentCompressor):
         self,
         documents: Sequence[Document],
         query: str,
-        callbacks: Callbacks | None = None,  # noqa: ARG002 - models that are called report by themselves
+        callbacks: Callbacks | None = None,
     ) -> list[Document]:
-        """Copies of the documents that are given, or of parts of them; what a user should know is logged."""
-        return self._told(self._compressed(documents, query))
+        """Copies of the documents that are given, or of parts of them; what a user should know is logged.
+
+        Models that are called report to `callbacks`.
+        """
+        return self._told(_reporting_to(callbacks).run(self._compressed, documents, query))
 
     async def acompress_documents(
         self,
         documents: Sequence[Document],
         query: str,
-        callbacks: Callbacks | None = None,  # noqa: ARG002 - models that are called report by themselves
+        callbacks: Callbacks | None = None,
     ) -> list[Document]:
         """Compress as `compress_documents` does, without blocking the event loop; a cancelled task ends what can be."""
         cancelled = threading.Event()
         try:
-            return self._told(await asyncio.to_thread(self._compressed, documents, query, cancelled))
+            run = _reporting_to(callbacks).run
+            return self._told(await asyncio.to_thread(run, self._compressed, documents, query, cancelled))
         finally:
             cancelled.set()
 

@@ -19,6 +19,7 @@ from pydantic import Field
 
 from ..._explain import count
 from ...prompts import load_prompt
+from ..llm.asked import asked_text
 from ..llm.json_asking import ask_json
 from ..llm.step import Step
 from .errors import RewritingError
@@ -66,7 +67,7 @@ class Decomposer(Step[str, Decomposed]):
     language: str = "en"
 
     def _make(self, question: str, cancelled: threading.Event) -> Decomposed:
-        if not question.strip():
+        if not asked_text(question).strip():
             raise RewritingError("the question is empty; ask something")
         prompt = load_prompt("decompose").render(question=question, most=str(self.most))
         try:

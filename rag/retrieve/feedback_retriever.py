@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from langchain_core.callbacks import CallbackManagerForRetrieverRun
 from langchain_core.documents import Document
-from langchain_core.retrievers import BaseRetriever
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from ...stores.corpus import Corpus
 from ...stores.query import Mode
+from ...stores.retrieving import StoreRetriever
 from ...stores.types import Hit
 from ..rerank.reranker import Reranker
 from .feedback import Feedback, RerankerFeedback, Rocchio
 from .query_vector import QueryVector
 
 
-class FeedbackRetriever(BaseRetriever):
+class FeedbackRetriever(StoreRetriever):
     """Searches twice: what the first search finds moves the query's vector for the second.
 
     ```python
@@ -29,16 +29,16 @@ class FeedbackRetriever(BaseRetriever):
     # -> ['Toad steals a motor-car.', 'The motor-car ends in a pond.']
     ```
 
+    Each document's metadata has `score` and `rank` of the second search.
+
     Attributes:
         corpus: what is searched.
         feedback: how the vector is moved; None: by the order of what was found, or by the reranker's scores.
         reranker: reads what was found first; None: it counts in the order in which it was found.
-        k: how many documents the second search finds.
+        k: how many documents the second search finds; may be overridden in `invoke`, as `before` and `after` may be.
         before: how the first search finds: `hybrid` interpolates words and meaning before feedback.
         after: how the second one finds: `hybrid` interpolates after it.
     """
-
-    model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
 
     corpus: Corpus
     feedback: Feedback | None = None
@@ -47,8 +47,8 @@ class FeedbackRetriever(BaseRetriever):
     before: Mode = "hybrid"
     after: Mode = "hybrid"
 
-    def vector(self, query: str) -> QueryVector:
-        """The query's vector after feedback.
+    def vector(self, query: str, *, before: Mode | None = None) -> QueryVector:
+        """The query's vector after feedback; the first search finds as `before` says, or as it does by default.
 
         Raises:
             QueryError: the query is empty, or longer than what the embedder reads.
@@ -56,7 +56,7 @@ class FeedbackRetriever(BaseRetriever):
         """
         self.corpus.check_embedder()
         feedback = self.feedback or (RerankerFeedback() if self.reranker else Rocchio())
-        found = self.corpus.search(query, k=feedback.depth, mode=self.before)
+        found = self.corpus.search(query, k=feedback.depth, mode=before or self.before)
         if self.reranker:
             ranking = self.reranker.rank(query, [hit.document for hit in found])
             found = [Hit(ranked.document, ranked.score, ranked.rank) for ranked in ranking]
@@ -70,6 +70,13 @@ class FeedbackRetriever(BaseRetriever):
         query: str,
         *,
         run_manager: CallbackManagerForRetrieverRun,  # noqa: ARG002 - LangChain's signature
+        k: int | None = None,
+        before: Mode | None = None,
+        after: Mode | None = None,
     ) -> list[Document]:
-        hits = self.corpus.search(query, vector=self.vector(query).values, k=self.k, mode=self.after)
-        return [hit.document for hit in hits]
+        moved = self.vector(query, before=before).values
+        mode = self.after if after is None else after
+        return [
+            hit.as_document()
+            for hit in self.corpus.search(query, vector=moved, k=self.k if k is None else k, mode=mode)
+        ]

@@ -27,6 +27,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SkipValidation
 from ...prompts import Prompt, load_prompt
 from ...stores.analysis import STEMMERS, UNSTEMMED
 from ...stores.embedder import TextEmbedder, as_embedder
+from ..llm.asked import asked_text
 from ..llm.replying import at_once, reply
 from ..llm.step import Step
 from .errors import QueryVectorError
@@ -100,7 +101,7 @@ class Hyde(Step[str, QueryVector]):
     timeout: float | None = Field(default=None, gt=0)
 
     def _make(self, query: str, cancelled: threading.Event) -> QueryVector:
-        prompt = self._prompt(query)
+        prompt = self._prompt(asked_text(query))
 
         def imagine(turn: int, ended: threading.Event) -> str:
             seed = self.seed + turn

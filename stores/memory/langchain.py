@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.callbacks import CallbackManagerForRetrieverRun
 from langchain_core.chat_history import BaseChatMessageHistory
 from langchain_core.documents import Document
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
-from langchain_core.retrievers import BaseRetriever
-from pydantic import ConfigDict, Field, SkipValidation, ValidationError
+from langchain_core.messages import AIMessage, BaseMessage, ChatMessage, HumanMessage
+from pydantic import Field, SkipValidation, ValidationError
 
 from ..._explain import first_problem
+from ..retrieving import StoreRetriever
 from .checks import whole_number
 from .errors import MemoryValueError
 from .interval import Interval
@@ -48,8 +48,9 @@ class MemoryChatHistory(BaseChatMessageHistory):
     # -> I live in Berlin. | I live in Berlin.
     ```
 
-    A message is an episode from `user` or `assistant`, or from its own `name`. What is no text of one of the two, such
-    as a tool's result, is not kept. `clear` forgets; `Group.erase` is for good.
+    A message is an episode from `user` or `assistant`. Of a user who has a `name` it is from that; of an assistant with
+    one, such as an agent of several, from `assistant` and the name. What is no text of one of the two, such as a tool's
+    result, is not kept. `clear` forgets; `Group.erase` is for good.
     """
 
     def __init__(self, group: Group, *, last: int | None = None) -> None:
@@ -76,9 +77,9 @@ class MemoryChatHistory(BaseChatMessageHistory):
         """Remember messages, in their order."""
         at = self._after_the_last()
         for message in messages:
-            role = {"human": USER, "ai": ASSISTANT}.get(message.type)
-            if role and (text := message.text):
-                self.group.remember(Episode(text, at, message.name or role))
+            source = _source(message)
+            if source and (text := message.text):
+                self.group.remember(Episode(text, at, source))
                 at += _NEXT
 
     def _after_the_last(self) -> datetime:
@@ -93,13 +94,25 @@ class MemoryChatHistory(BaseChatMessageHistory):
         self.group.forget_all("message")
 
 
+def _source(message: BaseMessage) -> str | None:
+    """Whom a message is from; `_message` can tell from it which of the two it was. None: from neither."""
+    role = message.role if isinstance(message, ChatMessage) else ""
+    if isinstance(message, AIMessage) or role == ASSISTANT:
+        return f"{ASSISTANT} {message.name}" if message.name else ASSISTANT
+    if isinstance(message, HumanMessage) or role == USER:
+        name = message.name or USER
+        return USER if name.split()[:1] == [ASSISTANT] else name
+    return None
+
+
 def _message(episode: Episode) -> BaseMessage:
-    if episode.source == ASSISTANT:
-        return AIMessage(episode.content)
+    role, _, name = episode.source.partition(" ")
+    if role == ASSISTANT:
+        return AIMessage(episode.content, name=name or None)
     return HumanMessage(episode.content, name=None if episode.source == USER else episode.source)
 
 
-class MemoryRetriever(BaseRetriever):
+class MemoryRetriever(StoreRetriever):
     """Search of a group behind LangChain's `BaseRetriever`; every field can be overridden in `invoke`.
 
     ```python
@@ -115,8 +128,6 @@ class MemoryRetriever(BaseRetriever):
     The fields besides `group` are those of `Group.search`. A document has the text of what was found, a fact with its
     validity; its metadata have all that is known of it, with `score`, `rank` and `why`.
     """
-
-    model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
 
     group: SkipValidation[Reader]
     k: int = Field(default=10, ge=1)

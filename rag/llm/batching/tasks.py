@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -142,6 +142,14 @@ class Generation(Task):
         self._sampler.close()
 
 
+class Scored(NamedTuple):
+    """The log-probabilities `[n_candidates]`, and how much of the prompt was there already."""
+
+    logprobs: NDArray[np.float32]
+    prompt_tokens: int
+    reused: int
+
+
 class Scoring(Task):
     """Tells how likely each of some tokens is after the prompt, and generates nothing."""
 
@@ -166,4 +174,4 @@ class Scoring(Task):
 
     def finish(self) -> None:
         """Tell them."""
-        self._sink(self._scores)
+        self._sink(Scored(self._scores, len(self.prompt), self.reused or 0))
