@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from tempfile import TemporaryDirectory
 
 from ragloom import Corpus, RagloomError, ask, ingest, load
 
@@ -12,7 +13,7 @@ def main() -> None:
     if len(sys.argv) != 3:
         raise SystemExit(__doc__)
     folder, question = sys.argv[1:]
-    with Corpus("ragloom-index") as corpus:
+    with TemporaryDirectory() as index, Corpus(index) as corpus:
         print(ingest([folder], corpus).summary())
         reply = ask(question, corpus, llm=load("embedded"))
     print(reply)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 
+from .graph.errors import ThreadError
 from .graph.events import Event, Token
 from .graph.rag_graph import RagGraph
 from .graph.state import RagState, Turn
@@ -37,12 +38,22 @@ class Conversation:
         """Begin, or go on where the `thread` ended, if the graph keeps threads.
 
         Raises:
-            ThreadError: there is a thread, but the graph has no checkpoints.
+            ThreadError: there is a thread, but the graph has no checkpoints; or its name is empty.
         """
+        if thread is not None and not thread:
+            raise ThreadError("the thread's name is empty")
         self._graph = graph
         self._thread = thread
-        self.turns: list[Turn] = graph.conversation(thread) if thread else []
-        self.unanswered = self.turns.pop().text if self.turns and self.turns[-1].role == "user" else ""
+        self.turns: list[Turn] = []
+        self.unanswered = ""
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """From where the thread is now; somebody else may have asked there."""
+        if self._thread:
+            turns = self._graph.conversation(self._thread)
+            self.unanswered = turns.pop().text if turns and turns[-1].role == "user" else ""
+            self.turns = turns
 
     def ask(self, question: str) -> RagState:
         """Ask, and wait for the end; see `stream`."""
@@ -53,12 +64,14 @@ class Conversation:
     def stream(self, question: str) -> Generator[Event | RagState, None, None]:
         """Ask, and tell what happens: events as they come, and at last the state.
 
-        What is not read to its end, or fails, was never said.
+        What is not read to its end, or fails, was never said. What others have said in the thread since was said, too;
+        of two who ask there at the same time, the one whose answer comes first is forgotten.
 
         Raises:
             NodeError: a node failed.
             GraphError: the question is empty.
         """
+        self._go_on()
         asked = {"question": question, "history": self.turns}
         for event in self._graph.stream(asked, thread=self._thread):
             if isinstance(event, RagState):

@@ -26,7 +26,7 @@ from .cli_graph import graph_app
 from .cli_heads import heads_app
 from .cli_ingest import ingest_command
 from .cli_memory import memory_app
-from .cli_parts import FAULT, INTERRUPTED, NOTHING
+from .cli_parts import FAULT, INTERRUPTED, NOTHING, make_display
 from .cli_tune import tune_command
 
 app = typer.Typer(
@@ -84,7 +84,7 @@ def main() -> None:
 
 
 def _fault(message: str) -> int:
-    print(f"ragloom: {' '.join(message.split())}", file=sys.stderr)
+    make_display(as_json=False).note(f"ragloom: {' '.join(message.split())}")
     return FAULT
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..errors import RagloomError
 from .cli_ingest import check_not_empty, ingest_into, showing_progress
 from .cli_parts import (
     NOTHING,
@@ -19,6 +20,7 @@ from .cli_parts import (
     read_where,
     refuse_with_graph,
     show_run,
+    was_given,
 )
 from .options import (
     DEFAULT_INDEX,
@@ -91,6 +93,8 @@ def ask_command(
     from .graph.reading import load_spec
 
     display = make_display(as_json)
+    if over is not None and index is not None:
+        raise RagloomError("--index is of no use with --over, which keeps an index of its own in the cache")
     check_questions([question], k, mode)
     conditions = read_where(where)
     if graph in ASKS:
@@ -104,12 +108,12 @@ def ask_command(
             open_graph(spec, corpus, index=index, model=model, gpu_layers=gpu_layers, allow_imports=allow_imports)
         )
         if over is not None and corpus is not None:
-            ingest_into(display, [str(over)], corpus)
-            check_not_empty(corpus, [str(over)])
+            check_not_empty(corpus, [str(over)], ingest_into(display, [str(over)], corpus))
         _ask_all(display, [question], asked, with_trace=trace)
 
 
 def search_command(
+    context: typer.Context,
     query: Annotated[str, typer.Argument(help="What to find.")],
     index: Index = DEFAULT_INDEX,
     k: TopK = 10,
@@ -124,6 +128,9 @@ def search_command(
 ) -> None:
     """Find chunks in an index."""
     display = make_display(as_json)
+    for name in ("model", "gpu_layers"):
+        if not explain and was_given(context, name):
+            raise RagloomError(f"--{name.replace('_', '-')} is of no use without --explain: no LLM is asked")
     conditions = read_where(where)
     load = begin_loading(model, gpu_layers) if explain else None
     with open_corpus(index) as corpus:

@@ -16,7 +16,7 @@ import typer
 
 from .._explain import count, unknown
 from ..errors import RagloomError
-from .cli_parts import make_display, open_graph
+from .cli_parts import make_display, open_graph, was_given
 from .options import AllowImports, GpuLayers, OwnIndex, OwnModel, Trace
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ HELP = "/new forgets what was said, /sources shows what the answer cites, /quit 
 
 
 def chat_command(
+    context: typer.Context,
     graph: Annotated[str, typer.Option("--graph", "-g", help="A preset or a YAML file.")] = "chat",
     index: OwnIndex = None,
     model: OwnModel = None,
@@ -49,6 +50,8 @@ def chat_command(
     from .chat import Conversation
     from .graph.reading import load_spec
 
+    if thread is None and was_given(context, "checkpoints"):
+        raise RagloomError("--checkpoints keeps nothing without --thread; name the conversation")
     display = make_display(as_json=False)
     with open_graph(
         load_spec(graph),
@@ -56,7 +59,7 @@ def chat_command(
         model=model,
         gpu_layers=gpu_layers,
         allow_imports=allow_imports,
-        checkpoints=checkpoints if thread else None,
+        checkpoints=None if thread is None else checkpoints,
     ) as opened:
         conversation = Conversation(opened, thread=thread)
         _greet(display, conversation, f"{thread!r} in {checkpoints}" if thread else "")

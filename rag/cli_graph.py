@@ -10,7 +10,7 @@ import typer
 
 from .._explain import count
 from ..errors import RagloomError
-from .cli_parts import NOTHING, check_questions, make_display, open_graph, show_run
+from .cli_parts import NOTHING, check_questions, make_display, open_graph, show_run, was_given
 from .options import AllowImports, AsJson, GpuLayers, OwnIndex, OwnModel, Trace
 
 graph_app = typer.Typer(help="Look at RAG graphs, and run them.", rich_markup_mode=None)
@@ -91,6 +91,7 @@ def draw_command(
 
 @graph_app.command("run")
 def run_command(
+    context: typer.Context,
     graph: Source,
     question: Annotated[str | None, typer.Argument(help="What to ask; left out with --resume.")] = None,
     index: OwnIndex = None,
@@ -113,7 +114,9 @@ def run_command(
         raise RagloomError("--resume names the run already; leave --thread out")
     if question is not None:
         check_questions([question])
-    kept = checkpoints if thread or resume else None
+    if thread is None and resume is None and was_given(context, "checkpoints"):
+        raise RagloomError("--checkpoints keeps nothing without --thread; name the run")
+    kept = None if thread is None and resume is None else checkpoints
     if resume is not None and not checkpoints.is_file():
         raise RagloomError(f"no runs are kept in {checkpoints}; name the file with --checkpoints")
     with open_graph(

@@ -39,9 +39,12 @@ def ingest_command(
     display = make_display(as_json)
     with Corpus(into, language=language, embedder=embedder) as corpus:
         report = ingest_into(display, paths, corpus, include=include, exclude=exclude, text_field=text_field)
-        check_not_empty(corpus, paths)
+        if not report.removed:
+            check_not_empty(corpus, paths, report)
         display.data(report.as_dict())
         display.line(report.summary())
+        if not len(corpus):
+            display.note(f"the index is empty now: nothing is left in {', '.join(paths)}")
 
 
 def ingest_into(display: Display, paths: list[str], corpus: Corpus, **options: Any) -> IngestReport:
@@ -55,13 +58,15 @@ def ingest_into(display: Display, paths: list[str], corpus: Corpus, **options: A
     return report
 
 
-def check_not_empty(corpus: Corpus, paths: list[str]) -> None:
+def check_not_empty(corpus: Corpus, paths: list[str], report: IngestReport) -> None:
     """Refuse to go on with an index that nothing came into."""
-    if not len(corpus):
-        raise RagloomError(
-            f"there is nothing to read in {', '.join(paths)}; "
-            "ragloom reads Markdown, text, HTML, PDF, DOCX, JSONL and CSV files"
-        )
+    if len(corpus):
+        return
+    places = ", ".join(paths)
+    but = " but what was skipped" if report.skipped else ""
+    raise RagloomError(
+        f"there is nothing to read in {places}{but}; ragloom reads Markdown, text, HTML, PDF, DOCX, JSONL and CSV files"
+    )
 
 
 @contextmanager

@@ -217,6 +217,9 @@ def stats_command(path: MemoryFile = DEFAULT_MEMORY, as_json: AsJson = False) ->
 @contextmanager
 def _open(path: Path, group: str, *, create: bool = False) -> Iterator[Group]:
     with _open_memory(path, create=create) as memory:
+        if not create and group not in (groups := memory.groups()):
+            there = f"; there are: {', '.join(groups)}" if groups else ", nor any other"
+            raise RagloomError(f"there is no group {group!r} in {path}{there}")
         yield memory.group(group)
 
 

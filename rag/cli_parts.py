@@ -33,10 +33,13 @@ def make_display(as_json: bool) -> Display:
 
 
 def open_corpus(index: Path, embedder: str | None = None) -> Corpus:
-    """Open an index that is there."""
+    """Open an index that is there, and tell if it is empty."""
     from ..stores.corpus import Corpus
 
-    return Corpus(index, create=False, embedder=embedder)
+    corpus = Corpus(index, create=False, embedder=embedder)
+    if not len(corpus):
+        make_display(as_json=False).note(f"the index is empty; fill it with: ragloom ingest FOLDER --into {index}")
+    return corpus
 
 
 def begin_loading(model: str, gpu_layers: int) -> Callable[[], ChatModel]:
@@ -72,11 +75,16 @@ def check_questions(questions: list[str], k: int = 1, mode: str = "hybrid") -> N
         Query.checked(question, None, k, mode)
 
 
+def was_given(context: typer.Context, name: str) -> bool:
+    """Whether an option stands on the command line."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
 def refuse_with_graph(context: typer.Context, graph: str, *names: str) -> None:
     """Refuse options that only `default` and `quick` know, rather than overlook them."""
     for name in names:
-        source = context.get_parameter_source(name)
-        if source is not None and source.name == "COMMANDLINE":
+        if was_given(context, name):
             shown = f"-{name}" if len(name) == 1 else f"--{name}"
             raise RagloomError(f"{shown} is for the presets default and quick; write it into {graph}")
 

@@ -33,6 +33,26 @@ _MARKED = re.compile(r"\*\*(\S+?)\*\*")
 _WORD = re.compile(r"\w(?:\S*\w)?")  # without the punctuation, or Markdown, around it
 
 
+_CONTROLS = {
+    **{code: 0x2400 + code for code in range(0x20) if chr(code) not in "\t\n"},
+    0x7F: 0x2421,
+    **dict.fromkeys(range(0x80, 0xA0), 0xFFFD),
+}
+"""Of control characters their pictures: a terminal obeys the others, and documents may come from anybody."""
+
+
+def visible(text: str) -> str:
+    r"""The text without control characters, for a terminal.
+
+    ```python
+    from ragloom.rag.display import visible
+
+    print(visible("a \x1b[31mred\x1b[0m word"))  # -> a ␛[31mred␛[0m word
+    ```
+    """
+    return text.replace("\r\n", "\n").translate(_CONTROLS)
+
+
 class Display:
     """Where output goes and in which form."""
 
@@ -45,11 +65,12 @@ class Display:
     def line(self, text: str = "") -> None:
         """A line for people; nothing in JSON mode."""
         if not self.as_json:
-            print(text)
+            print(visible(text) if self.terminal else text)
 
     def note(self, text: str) -> None:
         """A remark that is not part of the result: on standard error."""
-        print(text, file=sys.stderr, flush=True)
+        is_terminal = sys.stderr is not None and sys.stderr.isatty()
+        print(visible(text) if is_terminal else text, file=sys.stderr, flush=True)
 
     def data(self, value: Any) -> None:
         """The result as one JSON document, null for NaN and infinite numbers; nothing in the other modes."""
@@ -62,7 +83,7 @@ class Display:
         if self.terminal:
             from rich.console import Console
 
-            Console().print(text, style="bold cyan", markup=False, highlight=False)
+            Console().print(visible(text), style="bold cyan", markup=False, highlight=False)
         else:
             self.line(text)
 
@@ -93,7 +114,7 @@ class Display:
             right = bool(rows) and all(_is_number(row[i]) for row in rows)
             table.add_column(column, justify="right" if right else "left")
         for row in rows:
-            table.add_row(*(Text(cell) for cell in row))
+            table.add_row(*(Text(visible(cell)) for cell in row))
         Console().print(table)
 
     def draft(self, text: str) -> None:
@@ -101,7 +122,7 @@ class Display:
         if self.terminal and text:
             from rich.console import Console
 
-            Console().print(text, end="", style="dim", markup=False, highlight=False, soft_wrap=True)
+            Console().print(visible(text), end="", style="dim", markup=False, highlight=False, soft_wrap=True)
 
     def state(self, state: RagState, *, without_text: bool = False) -> None:
         """What a run ended with: an answer, unless it stands there already, and what it cites; or the documents."""
@@ -158,7 +179,7 @@ class Display:
         from rich.console import Console
         from rich.markup import escape
 
-        Console().print(_MARKED.sub(r"[bold yellow]\1[/bold yellow]", escape(row)), highlight=False)
+        Console().print(_MARKED.sub(r"[bold yellow]\1[/bold yellow]", escape(visible(row))), highlight=False)
 
     def trace(self, trace: Sequence[NodeTrace], *, milliseconds: float) -> None:
         """What each node did and cost, and what the run took; columns that say nothing are left out."""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ..errors import RagloomError
 from ..settings import read_settings
+from ..stores.errors import DatabaseCorruptError
 from ..stores.layout import corpus_files
 
 PACKAGES = ("llama-cpp-python", "torch", "sentence-transformers", "chromadb", "tantivy", "langchain-core")
@@ -125,8 +126,10 @@ def _index(path: Path) -> Iterator[Finding]:
     if not corpus_files(path):
         yield Finding(f"index {path}", False, "not there", f"ragloom ingest FOLDER --into {path}")
         return
-    yield _tried(f"index {path}", health, f"ragloom corpus repair {path}")
-    yield _tried("its embedder", embedder, f"ragloom corpus repair {path} --reembed")
+    found = _tried(f"index {path}", health, f"ragloom corpus repair {path}")
+    yield found
+    if found.ok or found.fix.startswith("ragloom"):
+        yield _tried("its embedder", embedder, f"ragloom corpus repair {path} --reembed")
     free = _free(path)
     yield Finding(
         "its disk", free > NEEDED_BYTES, f"{free / 1e9:.1f} GB free", f"free some space on the disk of {path}"
@@ -141,6 +144,9 @@ def _free(path: Path) -> int:
 def _tried(name: str, check: Callable[[], str], fix: str) -> Finding:
     try:
         return Finding(name, True, check())
+    except DatabaseCorruptError as error:  # what there is nothing to make again from
+        told, _, fix = " ".join(str(error).split()).rpartition("; ")
+        return Finding(name, False, told, fix)
     except (RagloomError, ImportError, OSError) as error:  # a package that is missing or cannot load its libraries
         return Finding(name, False, " ".join(str(error).split()), fix)
 

@@ -262,7 +262,7 @@ class Corpus:
         asked.check_dimension(state.embedder.dimension)
         if asked.vector is None and asked.mode != "lexical":
             self._embedder.check(state.embedder)
-        scored = self._ranker.rank(asked, among, self._embedder.embed_query)
+        scored = self._ranker.rank(asked, state, among, self._embedder.embed_query)
         documents = self._database.documents([key for key, _ in scored])
         found = [(documents[key], score) for key, score in scored if key in documents]
         return [Hit(document, score, place) for place, (document, score) in enumerate(found, start=1)]

@@ -107,7 +107,7 @@ class CorpusEmbedder:
         if tokens > self.embedder.max_tokens:
             raise QueryError(
                 f"the query has {tokens} tokens, but the embedder reads {self.embedder.max_tokens} of a text; "
-                "shorten it, or use mode='lexical'"
+                "shorten it, or search by words alone (mode lexical)"
             )
         return self.embedder.encode_query(query)
 

@@ -195,6 +195,15 @@ class Database:
         vectors = np.frombuffer(b"".join([row["vector"] for row in rows]), np.float32)
         return [row["key"] for row in rows], vectors.reshape(len(rows), -1) if rows else vectors.reshape(0, 0)
 
+    def vectors_since(self, generation: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """The keys of all chunks written after that generation, oldest first, and their unit vectors."""
+        rows = self._file.all(
+            "SELECT key, vector FROM chunks JOIN vectors USING (key) WHERE generation > ? ORDER BY key", generation
+        )
+        vectors = np.frombuffer(b"".join([row["vector"] for row in rows]), np.float32)
+        keys = np.fromiter((row["key"] for row in rows), np.int64, len(rows))
+        return keys, vectors.reshape(len(rows), -1) if rows else vectors.reshape(0, 0)
+
     def matching(self, where: Where) -> list[int]:
         """Keys of the chunks whose metadata meet the conditions."""
         sql, values = to_sql(where, "chunks.metadata")

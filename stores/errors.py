@@ -30,6 +30,10 @@ class CorpusCorruptError(CorpusError):
     """A file of the corpus is damaged."""
 
 
+class DatabaseCorruptError(CorpusCorruptError):
+    """The database of a corpus is damaged, and there is nothing that it could be made again from."""
+
+
 class CorpusVersionError(CorpusError):
     """The corpus was made by a version of ragloom that keeps it in another form."""
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from .analysis import check_language
 from .database import Database
-from .errors import CorpusCorruptError, CorpusError, CorpusNotFoundError, from_os_error
+from .errors import CorpusError, CorpusNotFoundError, DatabaseCorruptError, from_os_error
 from .layout import DATABASE
 
 
@@ -15,7 +15,7 @@ def open_database(folder: Path, *, language: str | None, create: bool) -> Databa
 
     Raises:
         CorpusNotFoundError: there is none, and `create` is false.
-        CorpusCorruptError: it is damaged, or missing though its indexes are there.
+        DatabaseCorruptError: it is damaged, or missing though its indexes are there.
         CorpusError: it is in another language or of another version of ragloom, or the folder cannot be written.
         QueryError: there is no such language.
     """
@@ -38,7 +38,7 @@ def _prepare(folder: Path, create: bool) -> None:
         if database.is_file() and database.stat().st_size > 0:
             return
         if (folder / "lexical.json").exists() or (folder / "dense.json").exists():
-            raise CorpusCorruptError(
+            raise DatabaseCorruptError(
                 f"{database} is {'empty' if database.exists() else 'missing'}, though its indexes are there; "
                 f"restore it from a backup, or delete {folder} and ingest again"
             )

@@ -11,8 +11,9 @@ from typing import Literal, Self, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from .database import Database
+from .database import Database, State
 from .errors import QueryError
+from .exact import ExactVectors, Scored, Vectors
 from .fusion import rrf
 from .indexes import Indexes
 
@@ -26,9 +27,6 @@ FEW = 2000
 
 DEEPEST = 10_000
 """How deep an index is searched for chunks that meet a condition, before each of those is looked at."""
-
-Scored = list[tuple[int, float]]
-"""Keys of chunks with their scores, best first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,17 +84,23 @@ class Ranker:
         """Rank the chunks of `database` by its `indexes`."""
         self._database = database
         self._indexes = indexes
+        self._exact = ExactVectors(database)
         self._pool = ThreadPoolExecutor(max_workers=4, thread_name_prefix="ragloom-lexical")
 
-    def rank(self, asked: Query, among: frozenset[int] | None, encode: Callable[[str], NDArray[np.float32]]) -> Scored:
-        """Rank chunks, all of them or `among` those keys; `encode` makes the question's vector if it is needed."""
+    def rank(
+        self, asked: Query, state: State, among: frozenset[int] | None, encode: Callable[[str], NDArray[np.float32]]
+    ) -> Scored:
+        """Rank the chunks of that state of the database, all of them or `among` those keys.
+
+        `encode` makes the question's vector if it is needed.
+        """
         if asked.mode == "lexical":
             return self._by_words(asked.text, asked.k, among)
         if asked.mode == "dense":
-            return self._by_meaning(asked, asked.k, among, encode)
+            return self._by_meaning(asked, asked.k, state, among, encode)
         depth = max(asked.k, CANDIDATES)
         words = self._pool.submit(self._by_words, asked.text, depth, among)
-        meaning = self._by_meaning(asked, depth, among, encode)
+        meaning = self._by_meaning(asked, depth, state, among, encode)
         return rrf([[key for key, _ in words.result()], [key for key, _ in meaning]])[: asked.k]
 
     def _by_words(self, text: str, k: int, among: frozenset[int] | None) -> Scored:
@@ -107,14 +111,24 @@ class Ranker:
         return index.search(text, k, list(among)) if found is None else found
 
     def _by_meaning(
-        self, asked: Query, k: int, among: frozenset[int] | None, encode: Callable[[str], NDArray[np.float32]]
+        self,
+        asked: Query,
+        k: int,
+        state: State,
+        among: frozenset[int] | None,
+        encode: Callable[[str], NDArray[np.float32]],
     ) -> Scored:
         vector = encode(asked.text) if asked.vector is None else asked.vector
+        if (exact := self._exact.at(state)) is not None:
+            return exact.nearest(vector, k, among)
         index = self._indexes.dense
         if among is None:
             return index.search(vector, k)
         found = _filtered(lambda depth: index.search(vector, depth), k, among, index.chunks)
-        return nearest(*self._database.vectors(list(among)), vector, k) if found is None else found
+        if found is not None:
+            return found
+        keys, vectors = self._database.vectors(list(among))
+        return Vectors(np.array(keys, np.int64), vectors).nearest(vector, k)
 
     def close(self) -> None:
         """Let go of the threads."""
@@ -133,15 +147,6 @@ def _filtered(search: Callable[[int], Scored], k: int, among: frozenset[int], ch
             return kept[:k]
         depth *= 4
     return None
-
-
-def nearest(keys: Sequence[int], vectors: NDArray[np.float32], vector: NDArray[np.float32], k: int) -> Scored:
-    """The `k` keys whose unit `vectors` are nearest to `vector`, exactly: a filter would leave HNSW too few paths."""
-    if not len(keys):
-        return []
-    scores = vectors @ (vector / (np.linalg.norm(vector) or 1.0))
-    best = np.argsort(-scores, kind="stable")[:k]
-    return [(keys[row], float(scores[row])) for row in best]
 
 
 def _as_vector(vector: Sequence[float] | NDArray[np.float32]) -> NDArray[np.float32]:

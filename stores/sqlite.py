@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import RagloomError
-from .errors import CorpusCorruptError, CorpusError, CorpusFullError, CorpusLockedError
+from .errors import CorpusError, CorpusFullError, CorpusLockedError, DatabaseCorruptError
 
 _BUSY_S = 5
 _AT_ONCE = 500
@@ -48,7 +48,7 @@ class Failures:
 
 OF_CORPUS = Failures(
     CorpusError,
-    CorpusCorruptError,
+    DatabaseCorruptError,
     CorpusLockedError,
     CorpusFullError,
     "a corpus",
@@ -82,7 +82,7 @@ class SqliteFile:
             busy_s: how long to wait for another connection's write, in seconds.
 
         Raises:
-            CorpusCorruptError: the file is not a database.
+            DatabaseCorruptError: the file is not a database.
             CorpusError: it cannot be opened.
         """
         self.path = path
@@ -152,7 +152,7 @@ class SqliteFile:
         """Read the whole file.
 
         Raises:
-            CorpusCorruptError: it is damaged.
+            DatabaseCorruptError: it is damaged.
         """
         row = self.one("PRAGMA integrity_check(1)")
         if row is None or row[0] != "ok":

@@ -208,3 +208,12 @@ def test_the_chatbot_streams_remembers_and_cites(
         assert "[1] " in shown.out
         assert chat.turns[0] == Turn("user", FIRST)
         assert Conversation(graph, thread="t").turns == chat.turns
+
+
+def test_two_conversations_in_one_thread_know_what_the_other_one_said(full: Corpus, tmp_path: Path) -> None:
+    running = graph(full, "Sixteen weeks. [1]", "The head. [1]", "So it is. [1]", kept=tmp_path / "chats.sqlite")
+    one, other = Conversation(running, thread="shared"), Conversation(running, thread="shared")
+    one.ask(FIRST)
+    assert other.ask(SECOND).extra["said"] == [FIRST, "Sixteen weeks. [1]"]
+    assert one.ask("Is it so?").extra["said"] == [FIRST, "Sixteen weeks. [1]", SECOND, "The head. [1]"]
+    assert len(running.conversation("shared")) == 6

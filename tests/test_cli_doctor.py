@@ -88,3 +88,10 @@ def test_the_same_weights_under_another_name_are_no_problem(index: Path, monkeyp
 def test_too_little_space_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: SimpleNamespace(free=1_000_000))
     assert "RAGLOOM_CACHE" in problems()["cache"]["fix"]
+
+
+def test_of_a_damaged_database_the_way_out_is_told_which_there_is(index: Path) -> None:
+    (index / "corpus.sqlite3").write_bytes(b"no database" * 1000)
+    found = problems("--index", index)
+    assert found[f"index {index}"]["fix"] == "restore it from a backup, or ingest again into a new index"
+    assert "its embedder" not in found

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from command import AS_EMBEDDER, SCRIPT, Done, here
 from fakes import HashingEmbedder
+from ragloom import Corpus
 
 pytestmark = pytest.mark.usefixtures("scripted_command")
 
@@ -184,3 +185,21 @@ def test_a_command_alone_shows_its_help(group: list[str]) -> None:
     done = here(*group)
     assert (done.code, done.out) == (2, "")
     assert done.err.startswith("Usage: ragloom")
+
+
+def test_options_that_would_do_nothing_are_refused(index: Path, pages: Path, tmp_path: Path) -> None:
+    kept = tmp_path / "chats.sqlite"
+    here("chat", "-i", index, "-g", "quick", "--checkpoints", kept).check_fault("--checkpoints", "--thread")
+    here("graph", "run", "quick", "Who?", "-i", index, "--checkpoints", kept).check_fault("--checkpoints", "--thread")
+    here("chat", "-i", index, "-g", "quick", "--thread", "").check_fault("the thread's name is empty")
+    here("ask", "Who?", "--over", pages, "--index", index, "--quote").check_fault("--index", "--over")
+    here("search", "leave", "-i", index, "--model", "embedded").check_fault("--model", "--explain")
+    here("search", "leave", "-i", index, "--gpu-layers", 3).check_fault("--gpu-layers", "--explain")
+
+
+def test_an_index_without_chunks_says_so(tmp_path: Path) -> None:
+    with Corpus(tmp_path / "index", embedder=HashingEmbedder()):
+        pass
+    done = here("search", "leave", "-i", tmp_path / "index", "--mode", "lexical")
+    assert done.code == 1
+    assert f"the index is empty; fill it with: ragloom ingest FOLDER --into {tmp_path / 'index'}" in done.err

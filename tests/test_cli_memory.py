@@ -97,3 +97,8 @@ def test_exports_counts_and_erasure(facts: None, folder: Path) -> None:
 )
 def test_faults_are_told_in_one_line(facts: None, arguments: list[str], told: str) -> None:
     here("memory", *arguments).check_fault(told)
+
+
+def test_a_group_that_is_not_there_is_told_with_those_that_are(facts: None) -> None:
+    for command in (["search", "Berlin"], ["timeline", "Ann"], ["export", "out.jsonl"]):
+        here("memory", *command, "--group", "anne").check_fault("there is no group 'anne' in ", "there are: default")

@@ -172,3 +172,20 @@ def test_an_interrupt_that_python_drops_still_ends_an_ingest(tmp_path: Path, mon
     done = here("ingest", pages, "--into", tmp_path / "interrupted")
     assert (done.code, done.out) == (130, "")
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_folder_whose_documents_are_gone_empties_its_index_and_says_so(index: Path, pages: Path) -> None:
+    for page in pages.iterdir():
+        page.unlink()
+    done = here("ingest", pages, "--into", index, "--json")
+    assert (done.code, done.document["removed"] > 0, done.document["added"]) == (0, True, 0)
+    assert f"the index is empty now: nothing is left in {pages}" in done.err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")
+def test_a_terminal_gets_no_control_characters_of_documents(tmp_path: Path) -> None:
+    (tmp_path / "z.md").write_text("# Z\n\nThe zebra \x1b]0;OWNED\x07\x1b[31msleeps\x1b[0m all \x9b31mday\r\nlong.\n")
+    on_terminal(100, "ingest", str(tmp_path / "z.md"), "--into", str(tmp_path / "index"))
+    shown = on_terminal(100, "search", "zebra", "--index", str(tmp_path / "index"))
+    assert "zebra ␛]0;OWNED␇␛[31msleeps␛[0m all" in shown
+    assert not any(each in shown for each in ("\x1b]", "\x1b[31m", "\x07", "\x9b"))

@@ -28,7 +28,7 @@ def test_faults_are_reported_one_by_one_and_cost_nothing_else(corpus: Corpus, fo
         "empty.md": "no text in it",
         "bare.md": "no text in it",
         "binary.txt": "binary (a NUL character at offset 0)",
-        "latin.txt": "not valid UTF-8 (byte 0xe9 at offset 3)",
+        "latin.txt": "not valid UTF-8 (byte 0xe9 at offset 3); convert it, for example: iconv -f latin1 -t utf8",
         "bad.jsonl": "not valid JSON: line 2",
         "docs": "no loader for .png (1)",
     }

@@ -54,7 +54,10 @@ def test_utf8_and_marked_utf16_are_read_and_line_ends_are_one_character(encoding
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (b"caf\xe9 au lait", "not valid UTF-8 (byte 0xe9 at offset 3)"),
+        (
+            b"caf\xe9 au lait",
+            "not valid UTF-8 (byte 0xe9 at offset 3); convert it, for example: iconv -f latin1 -t utf8",
+        ),
         (b"\xef\xbb\xbfcaf\xe9!", "not valid UTF-8 (byte 0xe9 at offset 6)"),
         (b"\x7fELF\x00\x01", "binary (a NUL character at offset 4)"),
         (b"\xff\xfea\x00b", "not valid UTF-16-LE (byte 0x62 at offset 4)"),
@@ -206,3 +209,28 @@ def test_a_plug_in_is_found_by_its_entry_point_and_imported_when_it_is_needed(
     (loaded,) = loader.load(tmp_path / "a.shout")
     assert isinstance(loaded, Loaded)
     assert loaded.source.text == "HEAR, HEAR"
+
+
+@pytest.mark.parametrize(
+    ("head", "encoding"),
+    [
+        ('<meta charset="windows-1252">', "cp1252"),
+        ('<meta http-equiv="Content-Type" content="text/html; charset=ISO-8859-1">', "cp1252"),
+        ('<meta charset="koi8-r">', "koi8-r"),
+        ('<meta charset="windows-1252">', "utf-8"),
+    ],
+)
+def test_a_page_that_is_not_utf8_is_in_what_it_declares(tmp_path: Path, head: str, encoding: str) -> None:
+    said = "Кафе открыто." if encoding == "koi8-r" else "The “café” opens."
+    path = tmp_path / "old.html"
+    path.write_bytes(f"<html><head>{head}</head><body><p>{said}</p></body></html>".encode(encoding))
+    (page,) = load_html(path)
+    assert page.source.text.strip() == said
+
+
+@pytest.mark.parametrize("declared", ["no-such", "utf-8", "shift_jis"])
+def test_a_page_that_is_not_what_it_declares_is_refused(tmp_path: Path, declared: str) -> None:
+    path = tmp_path / "old.html"
+    path.write_bytes(f'<html><head><meta charset="{declared}"></head>'.encode() + b"<body>caf\xe9</body></html>")
+    with pytest.raises(LoadError, match=f"neither valid UTF-8 nor {declared}"):
+        list(load_html(path))

@@ -1,4 +1,4 @@
-"""Bytes to text: UTF-8, or UTF-16 with a byte order mark. Everything else is refused rather than guessed.
+"""Bytes to text: UTF-8, UTF-16 with a byte order mark, or what a file says. All else is refused rather than guessed.
 
 A wrong guess would be indexed, quoted and cited; a refusal is one line that says which byte is in the way.
 """
@@ -21,8 +21,12 @@ def read_text(path: Path) -> str:
     return decode(path.read_bytes())
 
 
-def decode(data: bytes) -> str:
+def decode(data: bytes, *, declared: str | None = None) -> str:
     r"""Decode `data`; line ends become `\n`, a byte order mark is dropped.
+
+    Args:
+        data: the bytes.
+        declared: an encoding that they say themselves they are in, which counts where they are not UTF-8.
 
     Raises:
         LoadError: the bytes are binary or in another encoding.
@@ -32,7 +36,13 @@ def decode(data: bytes) -> str:
         text = data[mark:].decode(encoding)
     except UnicodeDecodeError as error:
         at = mark + error.start
-        raise LoadError(f"not valid {encoding.upper()} (byte 0x{data[at]:02x} at offset {at})") from None
+        if declared is None or mark:
+            why = f"not valid {encoding.upper()} (byte 0x{data[at]:02x} at offset {at})"
+            raise LoadError(why if mark else f"{why}; convert it, for example: iconv -f latin1 -t utf8") from None
+        try:
+            text = data.decode(declared)
+        except (UnicodeDecodeError, LookupError):
+            raise LoadError(f"neither valid UTF-8 nor {declared}, which it says that it is") from None
     if "\0" in text:
         raise LoadError(f"binary (a NUL character at offset {text.index(chr(0))})")
     return text.replace("\r\n", "\n").replace("\r", "\n")

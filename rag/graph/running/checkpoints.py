@@ -11,9 +11,11 @@ import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import aiosqlite
-from langgraph.checkpoint.base import BaseCheckpointSaver
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointTuple
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
@@ -27,6 +29,73 @@ _UNHURRIED = "PRAGMA synchronous = NORMAL"
 
 _PATIENCE = 120.0
 """Seconds that one run waits for the others that write into the file: hundreds may run at once."""
+
+
+_OTHERS = tuple(
+    f"DELETE FROM {table} WHERE thread_id = ? AND (checkpoint_ns <> '' OR checkpoint_id <> ?)"
+    for table in ("checkpoints", "writes")
+)
+
+
+class _ThreadSaver(SqliteSaver):
+    """Lets a thread begin anew with its first checkpoint: whoever is killed before has lost nothing.
+
+    Attributes:
+        replaced: the thread that begins anew; None: none, or it has begun.
+    """
+
+    replaced: str | None = None
+
+    def get_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        return None if _thread(config) == self.replaced else super().get_tuple(config)
+
+    def put(self, config: RunnableConfig, *rest: Any) -> RunnableConfig:
+        made = super().put(config, *rest)
+        if _thread(made) == self.replaced:
+            self.replaced = None
+            with self.cursor() as cursor:
+                for others in _OTHERS:
+                    cursor.execute(others, (_thread(made), made["configurable"]["checkpoint_id"]))
+        return made
+
+
+class _AsyncThreadSaver(AsyncSqliteSaver):
+    """The same for async calls."""
+
+    replaced: str | None = None
+
+    async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        return None if _thread(config) == self.replaced else await super().aget_tuple(config)
+
+    async def aput(self, config: RunnableConfig, *rest: Any) -> RunnableConfig:
+        made = await super().aput(config, *rest)
+        if _thread(made) == self.replaced:
+            self.replaced = None
+            async with self.lock:
+                for others in _OTHERS:
+                    await self.conn.execute(others, (_thread(made), made["configurable"]["checkpoint_id"]))
+                await self.conn.commit()
+        return made
+
+
+def _thread(config: RunnableConfig) -> str:
+    return str(config["configurable"]["thread_id"])
+
+
+def begin_anew(saver: BaseCheckpointSaver[str], thread: str) -> None:
+    """Let a thread begin anew: in a file with its first checkpoint, elsewhere now, for other savers know no better."""
+    if isinstance(saver, _ThreadSaver):
+        saver.replaced = thread
+    else:
+        saver.delete_thread(thread)
+
+
+async def abegin_anew(saver: BaseCheckpointSaver[str], thread: str) -> None:
+    """Let a thread begin anew as `begin_anew` does."""
+    if isinstance(saver, _AsyncThreadSaver):
+        saver.replaced = thread
+    else:
+        await saver.adelete_thread(thread)
 
 
 @contextmanager
@@ -43,7 +112,7 @@ def open_saver(kept: Path | BaseCheckpointSaver[str] | None) -> Iterator[BaseChe
         kept.parent.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(kept, _PATIENCE, check_same_thread=False)
     try:
-        saver = SqliteSaver(connection, serde=serializer())
+        saver = _ThreadSaver(connection, serde=serializer())
         with _explained(kept, sqlite3.Error):
             connection.execute(_UNHURRIED)
             saver.setup()
@@ -67,7 +136,7 @@ async def aopen_saver(kept: Path | BaseCheckpointSaver[str] | None) -> AsyncIter
         sqlite3.connect(kept).close()  # where this fails, aiosqlite would leave a thread behind
         connection = await aiosqlite.connect(kept, timeout=_PATIENCE)
     try:
-        saver = AsyncSqliteSaver(connection, serde=serializer())
+        saver = _AsyncThreadSaver(connection, serde=serializer())
         with _explained(kept, sqlite3.Error):
             await connection.execute(_UNHURRIED)
             await saver.setup()

@@ -24,7 +24,7 @@ from ..plan import Plan
 from ..state import RagState, Turn
 from .building import longest_run
 from .channels import ENDED, GRAPH, to_state
-from .checkpoints import aopen_saver, open_saver
+from .checkpoints import abegin_anew, aopen_saver, begin_anew, open_saver
 from .driving import driven
 from .node_runner import RUN
 from .run import Run
@@ -182,7 +182,7 @@ class Session:
                 yield self.graph
                 return
             if is_new:
-                saver.delete_thread(thread)
+                begin_anew(saver, thread)
             else:
                 self._check_is_own(saver.get_tuple(config), thread)
             yield self.graph.copy({"checkpointer": saver})
@@ -194,7 +194,7 @@ class Session:
                 yield self.graph
                 return
             if is_new:
-                await saver.adelete_thread(thread)
+                await abegin_anew(saver, thread)
             else:
                 self._check_is_own(await saver.aget_tuple(config), thread)
             yield self.graph.copy({"checkpointer": saver})

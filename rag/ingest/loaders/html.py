@@ -10,13 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..decode import read_text
+from ..decode import decode
 from ..errors import LoadError
 from ..types import Loaded
 from .extra import parser
 from .markdown import document
 
 _UNREAD = ["head", "script", "style", "nav", "noscript", "template", "svg", "iframe", "button", "form"]
+_AS_BROWSERS = dict.fromkeys(["iso-8859-1", "iso8859-1", "latin-1", "latin1", "ascii", "us-ascii"], "windows-1252")
+"""What pages that declare one of these are in: https://encoding.spec.whatwg.org/#names-and-labels."""
+
 _OUTSIDE = ("http://", "https://", "mailto:")
 
 
@@ -24,11 +27,13 @@ def load_html(path: Path) -> Iterator[Loaded]:
     """Load an HTML page; its title is its `<title>`, else its first `<h1>`, else the file's name.
 
     Raises:
-        LoadError: the file is not text, or nested beyond reason.
+        LoadError: the file is not text, in neither UTF-8 nor what it declares, or nested beyond reason.
         MissingExtraError: the extra `[files]` is not installed.
         OSError: it cannot be read.
     """
-    yield html_document(path, read_text(path))
+    data = path.read_bytes()
+    declared = parser("bs4").dammit.EncodingDetector.find_declared_encoding(data, is_html=True)
+    yield html_document(path, decode(data, declared=_AS_BROWSERS.get(declared, declared)))
 
 
 def html_document(path: Path, html: str) -> Loaded:

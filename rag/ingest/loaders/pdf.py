@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ def load_pdf(path: Path) -> Iterator[Loaded]:
         OSError: it cannot be read.
     """
     pypdf = parser("pypdf")
+    logging.getLogger("pypdf").addHandler(logging.NullHandler())  # or Python prints what it says, without the file
     content = io.BytesIO(path.read_bytes())
     try:
         reader = pypdf.PdfReader(content)

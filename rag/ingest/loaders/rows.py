@@ -112,7 +112,8 @@ def _csv_rows(text: str, text_field: str) -> Iterator[_Row]:
         return
     if text_field not in reader.fieldnames:
         columns = ", ".join(reader.fieldnames)
-        raise LoadError(f"no column {text_field!r}; it has {columns}: name the one with the text by text_field")
+        told = f"no column {text_field!r}; it has {columns}"
+        raise LoadError(f"{told}: name the one with the text by text_field, --text-field")
     number = 0
     while True:
         number += 1

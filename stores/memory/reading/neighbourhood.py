@@ -72,7 +72,7 @@ def find_entity(reading: Reading, entity: str | int, known: int) -> int:
     root = canonical(reading, [key], known).get(key) if key is not None and reading.has_key(key) else None
     begun = "SELECT 1 FROM entity_versions WHERE entity = ? AND recorded_from <= ?"
     if root is None or not reading.file.one(begun, root, known):
-        raise NotInGroupError(f"the group has no entity {entity!r}; search for it with kinds=['entity']")
+        raise NotInGroupError(f"the group has no entity {entity!r}; search for its name among the kind entity")
     return root
 
 
