@@ -19,6 +19,12 @@ from .database import Database, State
 MOST = 50_000
 """Chunks that are looked at one by one; of 384 numbers each, these take 77 MB."""
 
+
+def has_room(database: Database) -> bool:
+    """Whether the vectors of a corpus are searched in memory."""
+    return database.count("chunks") <= MOST
+
+
 Scored = list[tuple[int, float]]
 """Keys of chunks with their scores, best first."""
 
@@ -74,8 +80,7 @@ class ExactVectors:
             return held.vectors
         with self._following:
             if self._held is None or self._held.state != state:
-                few = self._database.count("chunks") <= MOST
-                self._held = _Held(state, self._followed(state) if few else None)
+                self._held = _Held(state, self._followed(state) if has_room(self._database) else None)
             return self._held.vectors
 
     def _followed(self, state: State) -> Vectors:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from . import exact
 from .clock import Stopwatch
 from .database import Database, State
 from .derived import DerivedIndex
@@ -43,24 +45,28 @@ class Indexes:
     def refresh(self) -> State:
         """See what others have written since, and finish what a killed writer left undone.
 
+        Where vectors are searched in memory, the dense index is for writers alone: Chroma is not even imported.
+
         Raises:
             CorpusCorruptError: an index cannot be read.
             CorpusLockedError: an index is being made again by another process, and there is no older one.
         """
         state = self._database.state()
-        if state == self._seen:
-            return state
-        for index in self._both:
-            index.refresh()
-        if all(index.is_at(state) for index in self._both):
-            self._seen = state
-        else:
-            self._finish(state)
+        if state != self._seen:
+            self._open((self.lexical,) if exact.has_room(self._database) else self._both, state)
         return state
 
-    def _finish(self, state: State) -> None:
-        """The last write has not reached both indexes: wait for its writer only where there is nothing older to use."""
-        usable = all(index.is_of_epoch(state) or not index.exists() for index in self._both)
+    def _open(self, indexes: Sequence[DerivedIndex[Any]], state: State) -> None:
+        for index in indexes:
+            index.refresh()
+        if all(index.is_at(state) for index in indexes):
+            self._seen = state
+        else:
+            self._finish(indexes, state)
+
+    def _finish(self, indexes: Sequence[DerivedIndex[Any]], state: State) -> None:
+        """The last write has not reached the indexes: wait for its writer only where there is nothing older to use."""
+        usable = all(index.is_of_epoch(state) or not index.exists() for index in indexes)
         try:
             with self._writer.hold(wait_s=0 if usable else WAIT_S):
                 self.follow()
@@ -87,7 +93,8 @@ class Indexes:
             CorpusCorruptError: an index cannot be read.
             CorpusFullError: the disk is too full for an index to follow the database; nothing is lost.
         """
-        state = self.refresh()
+        state = self._database.state()
+        self._open(self._both, state)
         if not all(index.is_at(state) for index in self._both):
             with suppress(CorpusLockedError), self._writer.hold(wait_s=0):
                 self.follow()

@@ -18,7 +18,7 @@ from command import AS_EMBEDDER, here
 from corpus_worker import Workers
 from fakes import HashingEmbedder
 from memories import Clock, lived
-from ragloom.stores import Corpus
+from ragloom.stores import Corpus, exact
 from ragloom.stores.memory import Group, Memory
 
 # What a shell starts in the background ignores Ctrl-C, and so do its children; tests interrupt both.
@@ -43,6 +43,12 @@ def embedder() -> HashingEmbedder:
 def corpus(tmp_path: Path, embedder: HashingEmbedder) -> Iterator[Corpus]:
     with Corpus(tmp_path / "index", embedder=embedder) as opened:
         yield opened
+
+
+@pytest.fixture
+def searched_by_chroma(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Corpora count as large, whose vectors are not held in memory."""
+    monkeypatch.setattr(exact, "MOST", 0)
 
 
 @pytest.fixture

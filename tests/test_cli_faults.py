@@ -132,6 +132,7 @@ def test_an_index_of_another_embedder_is_told_with_the_way_out(index: Path, monk
     assert here("search", "leave", "--index", index, "--mode", "lexical").code == 0
 
 
+@pytest.mark.usefixtures("searched_by_chroma")
 @pytest.mark.parametrize("damaged", ["lexical.json", "dense.json"])
 def test_a_damaged_derived_index_is_named_and_repaired_by_the_command_told(damaged: str, index: Path) -> None:
     (index / damaged).write_bytes(b"\0damaged")

@@ -58,7 +58,7 @@ def test_help_and_the_cache_load_nothing_heavy(tmp_path: Path, monkeypatch: pyte
 
 def test_what_needs_no_model_loads_none(index: Path) -> None:
     models = {"torch", "llama_cpp", "transformers", "sentence_transformers"}
-    assert not models & loaded("search", "leave", "--index", str(index), "--mode", "lexical")
+    assert not {"chromadb", *models} & loaded("search", "leave", "--index", str(index), "--mode", "lexical")
     assert not models & loaded("corpus", "stats", str(index))
     assert not models & loaded("ask", "", "--index", str(index), code=2)
     assert not models & loaded("ask", "leave", "--index", str(index / "absent"), code=2)

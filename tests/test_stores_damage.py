@@ -16,6 +16,8 @@ from ragloom.stores import Corpus, vectors
 from ragloom.stores.errors import CorpusCorruptError
 from ragloom.stores.marks import first_changed, mark_files
 
+pytestmark = pytest.mark.usefixtures("searched_by_chroma")
+
 TEXTS = [f"number{i} among the others" for i in range(60)]
 
 GARBAGE = random.Random(1).randbytes

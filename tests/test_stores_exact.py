@@ -10,6 +10,7 @@ import pytest
 from fakes import HashingEmbedder
 from numpy.typing import NDArray
 from ragloom.stores import Corpus, exact
+from ragloom.stores.errors import CorpusCorruptError
 from ragloom.stores.exact import Vectors
 
 
@@ -78,3 +79,16 @@ def test_a_larger_corpus_is_searched_by_its_graph(tmp_path: Path, monkeypatch: p
         corpus.delete([str(corpus.search("Mole digs.", mode="dense", k=1)[0].document.id)])
         assert corpus._ranker._exact.at(corpus._database.state()) is not None
         assert corpus.search("Rat rows.", mode="dense", k=1)[0].document.page_content == "Rat rows."
+
+
+def test_chroma_is_for_writers_and_its_damage_is_none_of_a_reader(tmp_path: Path) -> None:
+    with Corpus(tmp_path, embedder=HashingEmbedder()) as corpus:
+        corpus.add(["Toad drives.", "Mole digs."])
+    (tmp_path / "dense.json").write_bytes(b"garbage")
+    with Corpus(tmp_path, embedder=HashingEmbedder()) as corpus:
+        assert corpus.search("Toad drives.", k=1)[0].document.page_content == "Toad drives."
+        assert not corpus._indexes.dense.is_open
+        with pytest.raises(CorpusCorruptError, match=r"dense\.json"):
+            corpus.inconsistencies()
+        corpus.repair()
+        assert corpus.inconsistencies() == ()

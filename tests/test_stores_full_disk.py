@@ -15,6 +15,8 @@ from fakes import HashingEmbedder
 from ragloom.stores import Corpus
 from ragloom.stores.errors import CorpusError, CorpusFullError
 
+pytestmark = pytest.mark.usefixtures("searched_by_chroma")
+
 TEXTS = [f"number{i} {i * i} {i % 97} " + "padding" * 12 for i in range(3000)]
 GROUP = 100
 

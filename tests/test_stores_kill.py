@@ -15,6 +15,7 @@ from ragloom.stores import Chunk, Corpus
 from ragloom.stores.errors import CorpusLockedError
 
 pytestmark = [
+    pytest.mark.usefixtures("searched_by_chroma"),
     pytest.mark.kill,
     pytest.mark.skipif(sys.platform == "win32", reason="Windows has neither fork nor kill -9"),
 ]

@@ -15,7 +15,10 @@ from ragloom.stores.database import Database
 from ragloom.stores.errors import CorpusFullError, CorpusLockedError
 from ragloom.stores.query import Mode
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no fork")
+pytestmark = [
+    pytest.mark.usefixtures("searched_by_chroma"),
+    pytest.mark.skipif(sys.platform == "win32", reason="Windows has no fork"),
+]
 
 MODES: list[Mode] = ["hybrid", "dense", "lexical"]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fakes import HashingEmbedder
-from ragloom.stores import Chunk, Corpus, Source, rrf
+from ragloom.stores import Chunk, Corpus, Source, exact, rrf
 from ragloom.stores.errors import CorpusError
 from ragloom.stores.query import CANDIDATES, FEW, Mode
 
@@ -20,6 +20,11 @@ TEXTS = [
     "The river bank is full of holes.",
 ]
 MODES: list[Mode] = ["hybrid", "dense", "lexical"]
+
+
+@pytest.fixture(autouse=True, params=[0, exact.MOST], ids=["by Chroma", "exactly"])
+def _searched(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exact, "MOST", request.param)
 
 
 @pytest.fixture
