@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import Mapping
 from typing import Any
@@ -18,6 +19,9 @@ Placement = tuple[Any, ...]
 
 PLACEMENT = "context, span_start, span_end, text, metadata"
 """The columns of a `Placement`, in order."""
+
+
+_LONG = re.compile(r"\d{19}")
 
 
 def placement(chunk: Chunk) -> Placement:
@@ -80,12 +84,26 @@ def to_json(metadata: Mapping[str, Any], owner: str) -> str:
             except (TypeError, ValueError, RecursionError):
                 raise CorpusError(
                     f"{owner}: metadata {name!r} holds {value!r:.60} ({type(value).__name__}), which has no JSON form; "
-                    "store a text, a finite number, a list or a mapping of such"
+                    "store a text, a finite number of 64 bits, a list or a mapping of such"
                 ) from None
         raise
+
+
+def is_whole(number: int) -> bool:
+    """Whether a whole number has 64 bits at most, which is what SQLite keeps of one."""
+    return -(2**63) <= number < 2**63
 
 
 def _dump(value: dict[str, Any]) -> str:
     text = json.dumps(value, ensure_ascii=False, allow_nan=False)
     text.encode()  # a lone surrogate cannot be encoded
+    if _LONG.search(text):
+        json.loads(text, parse_int=_whole)
     return text
+
+
+def _whole(digits: str) -> int:
+    number = int(digits)
+    if not is_whole(number):
+        raise ValueError(digits)
+    return number

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
+from fakes import HashingEmbedder
 from hypothesis import given
 from hypothesis import strategies as st
+from langchain_core.documents import Document
 from ragloom import Chunk, Corpus, Source
-from ragloom.rag.retrieve.expansion import _window, expand
+from ragloom.rag.retrieve.expansion import _window, expand, source_of
+from ragloom.stores.types import Hit
 
 TEXT = "One little duck. Two little ducks. Three little ducks. Four little ducks swam away."
 CUTS = [0, 17, 35, 55, len(TEXT)]
@@ -62,3 +66,16 @@ def test_a_window_holds_its_chunk_and_stays_in_its_section(cuts: list[int], limi
     assert first <= begin <= start
     assert end <= finish <= last
     assert finish - begin <= max(limit, end - start)
+
+
+def test_what_is_of_another_corpus_stays_as_it_is(ducks: Corpus, tmp_path: Path) -> None:
+    with Corpus(tmp_path / "other", embedder=HashingEmbedder()) as other:
+        other.add([Chunk(Source("ducks", "Geese. " + TEXT), 7, 24), Chunk.from_text("A lone swan.", id="swan")])
+        strange = other.search("One little duck, a lone swan", k=2)
+    strange.append(Hit(Document("Nobody knows where this is from."), 0.1, 3))
+    (own,) = ducks.search("Three", k=1)
+    expanded = expand(ducks, [*strange, own])
+    assert [hit.document for hit in expanded[:3]] == [hit.document for hit in strange]
+    assert expanded[3].document.page_content == TEXT
+    assert [hit.rank for hit in expanded] == [1, 2, 3, 4]
+    assert [source_of(ducks, hit) is None for hit in (*strange, own)] == [True, True, True, False]

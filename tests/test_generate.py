@@ -357,3 +357,11 @@ def test_quoted_sentences_are_joined_only_where_nothing_stands_between_them() ->
 def test_a_document_from_anywhere_can_be_quoted(metadata: dict[str, object]) -> None:
     found = gather("Who?", [Document(page_content=TOAD, metadata=metadata)], HashingEmbedder())
     assert quote(found, passages=1).citations[0].text == TOAD
+
+
+def test_what_takes_all_the_room_is_named() -> None:
+    llm = FakeListChatModel(responses=["It is."], profile={"max_input_tokens": 511})
+    with pytest.raises(GenerateError, match=r"the question has 5000 tokens, .* shorten the question"):
+        cited("word " * 3000, [Document("a")], llm)
+    with pytest.raises(GenerateError, match="an answer of up to 100000; allow a shorter answer, or a larger context"):
+        cited("Who?", [Document("a")], llm, max_answer_tokens=100_000)

@@ -232,10 +232,17 @@ def test_a_decorator_without_a_name_says_how_it_is_written() -> None:
         predicate(plain)  # type: ignore[arg-type]
 
 
+def test_a_plug_in_does_not_hide_what_is_ragloom_s_own(caplog: pytest.LogCaptureFixture) -> None:
+    nodes = Catalogue(NodeType, [prowl], [EntryPoint("prowl", "cats:CATS", "")])
+    assert nodes["prowl"] is prowl
+    assert caplog.messages == ["the plug-in cats:CATS is left out: 'prowl' is taken"]
+
+
 def test_plug_ins_are_imported_when_they_are_used() -> None:
     plug_ins = [EntryPoint("shout", "no.such.module:shout", "ragloom.nodes"), EntryPoint("cat", "cats:prowl", "")]
     nodes = Catalogue(NodeType, [prowl], [*plug_ins, EntryPoint("wrong", "cats:CATS", "")])
     assert list(nodes) == ["prowl", "shout", "cat", "wrong"]
+    assert [name for name, _ in nodes.usable()] == ["prowl", "cat"]
     assert nodes["cat"].name == "prowl"
     with pytest.raises(NodeTypeError, match=r"cannot import the plug-in no\.such\.module:shout: No module named 'no'"):
         nodes["shout"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from langchain_core.documents import Document
 from ragloom.rag.graph import (
     Context,
     Event,
+    GraphError,
     NodeEnded,
     NodeError,
     NodeFailed,
@@ -203,7 +205,7 @@ def test_the_last_in_line_says_what_happens_when_all_failed(told: Told, last: st
         settings={"a": {"on_error": "fallback b"}, "b": {"on_error": last}},
     )
     if last == "fail":
-        with pytest.raises(NodeError, match="the node 'a' failed: ValueError: try 1"):
+        with pytest.raises(NodeError, match=r"'a' failed: a failed \(ValueError: try 1\): fallback b; b failed, too: "):
             told(running)
     else:
         assert way(told(running)[-1]) == ["a", "c"]
@@ -220,7 +222,7 @@ def test_a_node_that_stands_in_has_its_own_time(told: Told) -> None:
         cat("b", hang),
         settings={"a": {"on_error": "fallback b"}, "b": {"timeout": 0.05}},
     )
-    with pytest.raises(NodeTimeoutError, match=r"the node 'a' did not end within 0\.05 s"):
+    with pytest.raises(NodeTimeoutError, match=r"'a' failed: a failed \(.*; b failed, too: did not end within 0\.05 s"):
         told(running)
 
 
@@ -248,3 +250,25 @@ def test_nothing_is_tried_again_when_the_run_is_over(told: Told, monkeypatch: py
     with pytest.raises(NodeError, match="the node 'b' failed: ValueError: over"):
         told(running)
     assert does.tries == 1
+
+
+def test_what_cannot_be_kept_is_told_in_a_line(tmp_path: Path) -> None:
+    running = graph(
+        "start -> a -> end",
+        cat("a", lambda state, context: {"extra": {"a": 2**70}}, writes=["extra.a"]),
+        checkpoints=tmp_path / "runs.sqlite",
+    )
+    with pytest.raises(GraphError, match=r"the state cannot be kept: .*64-bit"):
+        running.invoke("Who?", thread="t")
+    with pytest.raises(GraphError, match=r"the state cannot be kept: .*64-bit"):
+        asyncio.run(running.ainvoke("Who?", thread="t"))
+
+
+@pytest.mark.parametrize("wrong", [lambda context: context.show("three"), lambda context: context.show(None)])
+def test_what_a_node_says_wrongly_is_its_own_error(wrong: Callable[[Context], None]) -> None:
+    def say(state: RagState, context: Context) -> None:
+        context.note(5)  # type: ignore[arg-type]
+        wrong(context)
+
+    state = graph("start -> a -> end", cat("a", say), settings={"a": {"on_error": "skip"}}).invoke("Who?")
+    assert "TypeError" in state.trace[0].detail

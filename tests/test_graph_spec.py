@@ -12,6 +12,7 @@ from cats import CATS
 from kittens import cats, graph
 from ragloom.rag.graph import DecisionSpec, GraphError, GraphSpec, NodeSpec, SpecError, json_schema, load_spec, presets
 from ragloom.rag.graph.conditions import read_condition
+from ragloom.rag.graph.errors import ConditionError
 from ragloom.rag.graph.flow import Edge
 from ragloom.rag.graph.problem import spelt
 from ragloom.rag.graph.state import RagState
@@ -183,3 +184,14 @@ def test_a_graph_is_changed_where_it_is_said_and_nowhere_else() -> None:
         quick.changed(retreive={"k": 3})
     with pytest.raises(GraphError, match=r"nodes\.retrieve\.retries should be greater than or equal to 0, not -1"):
         quick.changed(retrieve={"retries": -1})
+
+
+def test_a_number_that_can_never_be_is_compared_with_in_vain() -> None:
+    with pytest.raises(ConditionError, match="'confidence' is between 0 and 1, never 61"):
+        read_condition("confidence >= 61", CATS.predicates)
+
+
+def test_a_date_is_the_text_that_it_is_written_as() -> None:
+    find = "find: {use: hybrid, where: {day: {$gte: 2020-01-01}, at: 2020-01-01 10:00:00}}"
+    spec = load_spec(f"nodes:\n  {find}\nflow: [start -> find -> end]\n")
+    assert spec.nodes["find"].params["where"] == {"day": {"$gte": "2020-01-01"}, "at": "2020-01-01 10:00:00"}

@@ -68,6 +68,10 @@ def test_a_stretch_of_the_calendar_ends_where_the_next_begins(text: str, start: 
         ("1916-1920", "1916-01-01", "1921-01-01"),
         ("from March to May 2021", "2021-03-01", "2021-06-01"),
         ("from November to February 2021", "2020-11-01", "2021-03-01"),
+        ("no later than 2020", "...", "2021-01-01"),
+        ("no earlier than 2021", "2021-01-01", "..."),
+        ("not before 2022", "2022-01-01", "..."),
+        ("later than 2020", "2021-01-01", "..."),
     ],
 )
 def test_words_around_a_date_say_which_side_of_it_is_asked_for(text: str, start: str, end: str) -> None:
@@ -98,6 +102,9 @@ def test_words_around_a_date_say_which_side_of_it_is_asked_for(text: str, start:
         ("last summer", "2023-06-01", "2023-09-01"),
         ("on 5 March", "2024-03-05", "2024-03-06"),
         ("on 5 July", "2023-07-05", "2023-07-06"),
+        ("half a year ago", "2023-11-01", "2023-12-01"),
+        ("half an hour from now", "2024-05-15", "2024-05-15"),
+        ("two weeks from today", "2024-05-27", "2024-06-03"),
     ],
 )
 def test_relative_times_count_from_the_reference(text: str, start: str, end: str) -> None:

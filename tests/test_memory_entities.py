@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import permutations
 from pathlib import Path
 
 import pytest
@@ -306,3 +307,12 @@ def test_a_fact_without_dates_is_never_put_to_the_judge(tmp_path: Path) -> None:
     group.remember_facts([Fact("Ann", "is", "divorced")])
     assert judge.compared == []
     assert ("Ann", "is_the_wife_of", "Bob", "2012-01-01", "") in told(group)
+
+
+@pytest.mark.parametrize("names", list(permutations(["US", "United States", "Unknown Soldier"])))
+def test_an_acronym_has_one_meaning_whatever_came_first(group: Group, names: tuple[str, ...]) -> None:
+    for name in names:
+        group.remember_facts([Fact(name, "is", f"there {name}")])
+    mixed = {fact.fact.object for fact in group.timeline("Unknown Soldier")}
+    assert "there United States" not in mixed
+    assert names[-1] == "US" or "there US" not in mixed or names.index("Unknown Soldier") < names.index("United States")

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 from fakes import HashingEmbedder
 from memories import Clock, day
-from ragloom.stores.memory import Episode, Fact, Group, Memory
+from ragloom.stores.memory import Entity, Episode, Fact, Group, Memory
 from ragloom.stores.memory.errors import MemoryValueError, NotInGroupError
 
 FAR = 10**30
 LAST = datetime.max.replace(tzinfo=UTC)
+TEXT: Any = "Annie"
 NO_FACT: Any = "Ann likes tea"
 
 
@@ -52,6 +53,11 @@ def test_a_number_that_nothing_has_is_not_in_the_group(group: Group, act: Callab
         (lambda group: group.remember_facts([], episode=NO_FACT), "Episode expected"),
         (lambda group: group.load([NO_FACT]), "Fact expected"),
         (lambda group: group.load([], batch=0), "batch must be a whole number above 0, not 0"),
+        (lambda group: group.remember_facts([Fact("X", " _ ", "Y")]), "the relation of a fact is empty"),
+        (lambda group: group.describe(Entity(" ")), "an entity has a name without a letter"),
+        (lambda group: group.describe(Entity("Ann", aliases=["?", ""])), "an entity has a name without a letter"),
+        (lambda group: group.describe(Entity("Ann", aliases=TEXT)), "aliases takes several texts; write aliases="),
+        (lambda group: group.describe(Entity("Ann", types=TEXT)), "types takes several texts; write types="),
         (lambda group: group.as_chat_history(last=-1), "last must be a whole number above 0, not -1"),
     ],
 )

@@ -295,3 +295,11 @@ def test_another_embedder_is_refused_with_both_names(tmp_path: Path, embedder: H
 def test_an_embedder_of_the_wrong_type_is_named(tmp_path: Path) -> None:
     with Corpus(tmp_path, embedder=42) as corpus, pytest.raises(EmbedderError, match="not 42"):  # type: ignore[arg-type]
         corpus.add(["text"])
+
+
+def test_whole_numbers_have_64_bits(corpus: Corpus) -> None:
+    corpus.add([Document(page_content="something", metadata={"least": -(2**63), "most": 2**63 - 1, "text": "9" * 40})])
+    assert corpus.search("something", mode="lexical", where={"most": 2**63 - 1})
+    for number in (2**63, -(2**63) - 1, 10**40):
+        with pytest.raises(CorpusError, match=r"metadata 'big' holds .* store a text, a finite number of 64 bits"):
+            corpus.add([Document(page_content="other", metadata={"big": [{"deep": number}]})])

@@ -97,13 +97,19 @@ def room_beside(messages: Sequence[BaseMessage], question: str, llm: BaseChatMod
     if context is None:
         return math.inf
     count = token_counter(llm)
-    room = int(context) - sum(count(message.text) for message in messages) - _TEMPLATE - answer
-    if room <= 0:
+    asked, prompt = count(question), sum(count(message.text) for message in messages) + _TEMPLATE
+    room = int(context) - prompt - answer
+    if room > 0:
+        return room
+    if asked > max(prompt - asked, answer):
         raise GenerateError(
-            f"the question has {count(question)} tokens, but the model's context of {context} has to hold"
+            f"the question has {asked} tokens, but the model's context of {context} has to hold"
             f" passages and answer too; shorten the question"
         )
-    return room
+    raise GenerateError(
+        f"the model's context of {context} tokens has to hold a prompt of {prompt}, passages and an answer of up to "
+        f"{answer}; allow a shorter answer, or a larger context (n_ctx)"
+    )
 
 
 def declines(written: str) -> bool:

@@ -88,17 +88,20 @@ def read_condition(text: str, predicates: Mapping[str, Predicate]) -> Condition:
             raise ConditionError(f"{name!r} is true or false; write {name}, or not {name}")
         return Condition(asked, negated)
     if asked.kind == "number":
-        return Condition(asked, negated, sign, _number(name, sign, value))
+        return Condition(asked, negated, sign, _number(asked, sign, value))
     return Condition(asked, negated, sign, _word(asked, sign, value))
 
 
-def _number(name: str, sign: str, value: str) -> float:
+def _number(asked: Predicate, sign: str, value: str) -> float:
+    name, (least, most) = asked.name, asked.within
     try:
         number = float(value)
     except ValueError:
         number = math.nan
     if not sign or not math.isfinite(number):
         raise ConditionError(f"{name!r} is a number; compare it with one, such as {name} {sign or '<'} 3")
+    if not least <= number <= most:
+        raise ConditionError(f"{name!r} is between {least:g} and {most:g}, never {value}")
     return number
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import time
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
@@ -122,13 +123,13 @@ class Context:
 
         What `is_transient`, such as an LLM that failed, may be otherwise next time: then no cache keeps the result.
         """
-        self.notes.append(text)
+        self.notes.append(str(text))
         if is_transient:
             self.transient.append(text)
 
     def show(self, documents: int) -> None:
         """Say how many documents the LLM is given to read, for the trace, where these are not all of the state's."""
-        self.shown.append(documents)
+        self.shown.append(operator.index(documents))
 
     @contextmanager
     def timed(self, what: str) -> Iterator[None]:

@@ -25,7 +25,7 @@ def node_types(registry: Registry | None = None) -> list[dict[str, Any]]:
             "writes": sorted(kind.writes),
             "needs": sorted(kind.needs),
         }
-        for name, kind in known.items()
+        for name, kind in known.usable()
     ]
 
 
@@ -34,5 +34,5 @@ def predicates(registry: Registry | None = None) -> list[dict[str, Any]]:
     known = (registry or Registry.installed()).predicates
     return [
         {"name": name, "summary": each.summary, "kind": each.kind, "words": each.words, "reads": sorted(each.reads)}
-        for name, each in known.items()
+        for name, each in known.usable()
     ]

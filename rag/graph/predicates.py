@@ -29,6 +29,7 @@ class Predicate:
         kind: what it gives.
         reads: state fields that must have been written.
         words: those that it may give, where it gives one of a few.
+        within: the least and the most that it may give, where it is a number.
         call: gives it.
     """
 
@@ -37,6 +38,7 @@ class Predicate:
     kind: Kind
     reads: frozenset[str]
     words: tuple[str, ...]
+    within: tuple[float, float]
     call: Callable[[RagState], bool | float | str] = field(repr=False)
 
     def __call__(self, state: RagState) -> bool | float | str:
@@ -44,7 +46,9 @@ class Predicate:
         return self.call(state)
 
 
-def predicate(name: str, *, reads: Collection[str] = ()) -> Callable[[Callable[[RagState], Any]], Predicate]:
+def predicate(
+    name: str, *, reads: Collection[str] = (), within: tuple[float, float] = (-math.inf, math.inf)
+) -> Callable[[Callable[[RagState], Any]], Predicate]:
     """Make a function of the state a predicate; what it is annotated to return says how it can be compared.
 
     ```python
@@ -59,6 +63,7 @@ def predicate(name: str, *, reads: Collection[str] = ()) -> Callable[[Callable[[
     Args:
         name: what a condition calls it.
         reads: state fields that must have been written.
+        within: the least and the most that a number may be; a condition that compares it with others is an error.
 
     Raises:
         NodeTypeError: it has no docstring, does not take the state, reads an unknown field, or returns neither `bool`,
@@ -83,7 +88,7 @@ def predicate(name: str, *, reads: Collection[str] = ()) -> Callable[[Callable[[
             raise NodeTypeError(
                 f"the predicate {name!r} must be annotated to return bool, int, float, str or a Literal"
             )
-        return Predicate(name, lines[0].rstrip("."), kind, frozenset(reads), words, call)
+        return Predicate(name, lines[0].rstrip("."), kind, frozenset(reads), words, within, call)
 
     return declare
 
@@ -106,7 +111,7 @@ def dropped(state: RagState) -> int:
     return len(state.answer.dropped) if state.answer else 0
 
 
-@predicate("confidence", reads={"evidence"})
+@predicate("confidence", reads={"evidence"}, within=(0, 1))
 def confidence(state: RagState) -> float:
     """How sure one can be that the documents answer the question, 0 to 1."""
     return state.evidence.confidence if state.evidence else 0.0

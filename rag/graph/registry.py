@@ -2,13 +2,15 @@
 
 They come from ragloom itself, from plug-ins (the entry-point groups `ragloom.nodes` and `ragloom.predicates`, whose
 names are those of the types), from the modules that a graph imports, and from the caller; of equal names the later one
-holds. A plug-in is imported when a graph uses it.
+holds, but a plug-in does not hide what is ragloom's own, which every preset means. It is imported when a graph uses it.
 """
 
 from __future__ import annotations
 
 import importlib
+import logging
 import sys
+import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -40,6 +42,8 @@ from .predicates import Predicate
 GROUP = "ragloom.nodes"
 PREDICATES_GROUP = "ragloom.predicates"
 
+_log = logging.getLogger(__name__)
+
 Value = TypeVar("Value", bound=NodeType | Predicate)
 
 
@@ -47,10 +51,12 @@ class Catalogue(Mapping[str, Value], Generic[Value]):
     """Values by name; those of plug-ins are imported when they are asked for."""
 
     def __init__(self, kind: type[Value], values: Iterable[Value], plug_ins: Iterable[EntryPoint] = ()) -> None:
-        """Hold `values` of a `kind`, and those that `plug_ins` give; of equal names the later value holds."""
+        """Hold `values` of a `kind`, and those that `plug_ins` give under other names."""
         self._kind = kind
         self._entries: dict[str, Value | EntryPoint] = {value.name: value for value in values}
-        self._entries.update((plug_in.name, plug_in) for plug_in in plug_ins)
+        for plug_in in plug_ins:
+            if self._entries.setdefault(plug_in.name, plug_in) is not plug_in:
+                _log.warning("the plug-in %s is left out: %r is taken", plug_in.value, plug_in.name)
 
     def __getitem__(self, name: str) -> Value:
         """The value of that name.
@@ -66,7 +72,8 @@ class Catalogue(Mapping[str, Value], Generic[Value]):
         try:
             loaded = plug_in.load()
         except Exception as error:
-            raise NodeTypeError(f"cannot import the plug-in {plug_in.value}: {error}") from error
+            package = f" of {plug_in.dist.name}" if plug_in.dist else ""
+            raise NodeTypeError(f"cannot import the plug-in {plug_in.value}{package}: {_said(error)}") from error
         if not isinstance(loaded, self._kind):
             raise NodeTypeError(
                 f"the plug-in {plug_in.value} is a {type(loaded).__name__}, not a {self._kind.__name__}"
@@ -81,6 +88,14 @@ class Catalogue(Mapping[str, Value], Generic[Value]):
 
     def __len__(self) -> int:
         return len(self._entries)
+
+    def usable(self) -> Iterator[tuple[str, Value]]:
+        """All that can be had, by name; a plug-in that cannot be imported is left out with a warning."""
+        for name in self:
+            try:
+                yield name, self[name]
+            except NodeTypeError as error:
+                _log.warning("%s", error)
 
     def loaded(self) -> list[Value]:
         """All but those of plug-ins."""
@@ -140,7 +155,7 @@ class Registry:
         try:
             imported = importlib.import_module(module)
         except Exception as error:
-            raise NodeTypeError(f"cannot import {module!r}: {error}") from error
+            raise NodeTypeError(f"cannot import {module!r}: {_said(error)}") from error
         top = module.partition(".")[0]
         if folder is not None and (others := _taken(top, folder)):
             raise NodeTypeError(
@@ -160,6 +175,14 @@ class Registry:
         if name not in self.nodes:
             raise NodeTypeError(unknown("node type", name, sorted(self.nodes)))
         return self.nodes[name]
+
+
+def _said(error: Exception) -> str:
+    """An error of an import, and where in a module it was raised."""
+    *_, last = traceback.extract_tb(error.__traceback__)
+    if isinstance(error, ImportError):
+        return str(error)
+    return f"{type(error).__name__}: {error} ({Path(last.filename).name}:{last.lineno})"
 
 
 @cache

@@ -13,6 +13,9 @@ import yaml
 
 from .problem import Keys
 
+_TIMESTAMP = "tag:yaml.org,2002:timestamp"
+"""Of dates; they are read as the texts that they are written as, in which form a corpus has them."""
+
 _Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -55,6 +58,8 @@ def _note(node: yaml.Node, keys: Keys, line: int, read: Read, seen: set[int]) ->
     if id(node) in seen:
         return
     seen.add(id(node))
+    if node.tag == _TIMESTAMP:
+        node.tag = yaml.resolver.BaseResolver.DEFAULT_SCALAR_TAG
     if isinstance(node, yaml.SequenceNode):
         for place, item in enumerate(node.value):
             _note(item, (*keys, place), item.start_mark.line + 1, read, seen)

@@ -12,24 +12,32 @@ from collections.abc import Sequence
 from langchain_core.documents import Document
 
 from ...stores.corpus import Corpus
-from ...stores.types import Hit
+from ...stores.types import Hit, Source
 
 MAX_CHARACTERS = 2000
 """Of English some 450 tokens, so that one grown passage fits into the 600 that `rag.generate.citing` packs."""
 
 
 def expand(corpus: Corpus, hits: Sequence[Hit], *, max_characters: int = MAX_CHARACTERS) -> list[Hit]:
-    """Grow each hit to its section, at most `max_characters` long unless the chunk itself is longer; best first."""
+    """Grow each hit to its section, at most `max_characters` long unless the chunk itself is longer; best first.
+
+    What is not of this corpus stays as it is.
+    """
     grown: list[tuple[Hit, int, int]] = []
+    sources = {id(hit): source_of(corpus, hit) for hit in hits}
     for hit in hits:
+        if sources[id(hit)] is None:
+            grown.append((hit, 0, 0))
+            continue
         metadata = hit.document.metadata
         start, end = _window(metadata["start"], metadata["end"], metadata["section"], max_characters)
-        if not any(_overlaps(hit, start, end, other) for other in grown):
+        if not any(_overlaps(hit, start, end, other) for other in grown if sources[id(other[0])] is not None):
             grown.append((hit, start, end))
     expanded = []
     for rank, (hit, start, end) in enumerate(grown, start=1):
-        source = corpus.source(hit.document.metadata["source_id"])
+        source = sources[id(hit)]
         if source is None:
+            expanded.append(Hit(hit.document, hit.score, rank))
             continue
         metadata = {**hit.document.metadata, "start": start, "end": end}
         if "highlights" in metadata:
@@ -38,6 +46,16 @@ def expand(corpus: Corpus, hits: Sequence[Hit], *, max_characters: int = MAX_CHA
         document = Document(id=hit.document.id, page_content=source.text[start:end], metadata=metadata)
         expanded.append(Hit(document, hit.score, rank))
     return expanded
+
+
+def source_of(corpus: Corpus, hit: Hit) -> Source | None:
+    """The source that a hit is a part of; None: the corpus has none, or another text stands there in it."""
+    metadata = hit.document.metadata
+    if not metadata.keys() >= {"source_id", "start", "end", "section"}:
+        return None
+    source = corpus.source(metadata["source_id"])
+    here = source is not None and source.text[metadata["start"] : metadata["end"]] == hit.document.page_content
+    return source if here else None
 
 
 def _window(start: int, end: int, section: Sequence[int], limit: int) -> tuple[int, int]:

@@ -132,8 +132,19 @@ def _by_acronym(reading: Reading, name: str) -> list[Candidate]:
     if initials := acronyms(name):
         sql = f"SELECT entity, name FROM aliases WHERE key {between} AND normal IN (%s)"
         rows = reading.file.among(sql, sorted(initials))
-        found += [Candidate(row["entity"], row["name"], ACRONYM, 100.0) for row in rows if as_acronym(row["name"])]
+        free = [row for row in rows if (letters := as_acronym(row["name"])) and not _is_taken(reading, letters, name)]
+        found += [Candidate(row["entity"], row["name"], ACRONYM, 100.0) for row in free]
     return found
+
+
+def _is_taken(reading: Reading, letters: str, name: str) -> bool:
+    """Whether an acronym stands for another name already, which is not spelt like this one."""
+    rows = reading.file.all(
+        "SELECT name FROM acronyms JOIN aliases ON aliases.key = acronyms.alias "
+        f"WHERE letters = ? AND alias BETWEEN {reading.low} AND {reading.high}",
+        letters,
+    )
+    return any(alike(name, row["name"]) < LEAST_FUZZY for row in rows)
 
 
 def _by_meaning(reading: Reading, near: Mapping[int, float]) -> list[Candidate]:

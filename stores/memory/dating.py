@@ -14,6 +14,17 @@ from .dates import TimeExpression, find_times
 from .extracting import occurs
 from .types import Episode, Fact
 
+_AHEAD = re.compile(
+    r"\b(?:will|shall|won['’]t|going\s+to|about\s+to|plans?\s+to|planning\s+to|tomorrow|soon)\b|['’]ll\b|"
+    r"(?:\b(?:am|is|are)|['’](?:m|s|re))\s+(?:not\s+)?[a-z]+ing\b|"
+    r"\b(?:starts?|begins?|ends?|expires?|leaves?|joins?|moves?|retires?)\b",
+    re.IGNORECASE,
+)
+"""Words of what is still to come; in the present tense some tell of a date that is set."""
+_AT_THE_LATEST = re.compile(r"(?:by|not?\s+later\s+than)\b", re.IGNORECASE)
+_PAST = re.compile(r"\b(?:since|was|were|had|did|used\s+to|left|met|knew|ran|[a-z]+ed)\b", re.IGNORECASE)
+_UNTIL = re.compile(r"\b(?:until|till|by)\b", re.IGNORECASE)
+
 _SENTENCE = re.compile(r"(?<=[.!?;\n])\s+")
 
 
@@ -39,10 +50,15 @@ def dated(fact: Fact, episode: Episode) -> Fact:
 
 
 def told(text: str, said_at: datetime) -> tuple[datetime | None, datetime | None]:
-    """Start and end that a sentence gives what it tells; None where it says nothing of it."""
+    """Start and end that a sentence gives what it tells; None where it says nothing of it.
+
+    A day, month or weekday without a year is the last one before it was said (`I moved in March`), or the next one
+    where the sentence looks ahead (`I will move in March`, `I work here until March`).
+    """
     start: datetime | None = None
     end: datetime | None = None
-    for time in find_times(text, said_at):
+    ahead = not _PAST.search(text) and bool(_AHEAD.search(text) or _UNTIL.search(text))
+    for time in find_times(text, said_at, ahead=ahead):
         first, last = _ends(time)
         start = start or first
         end = end or last
@@ -50,7 +66,7 @@ def told(text: str, said_at: datetime) -> tuple[datetime | None, datetime | None
 
 
 def _ends(time: TimeExpression) -> tuple[datetime | None, datetime | None]:
-    if time.anchor is None:
+    if time.anchor is None or _AT_THE_LATEST.match(time.text):  # when it began, at the latest, not when it ended
         return None, None
     if time.is_range:
         return time.anchor.start, time.anchor.end

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..._explain import short
-from .checks import check_text
+from .checks import check_text, several
 from .entities import EntityWriter, by_name, roots
 from .errors import MemoryValueError, NotInGroupError
 from .file import Writing
@@ -23,10 +23,14 @@ def describe(parts: Parts, group: str, entity: Entity) -> int:
     """Add what is told to an entity, which is made where there is none of this name; its id.
 
     Raises:
-        MemoryValueError: an attribute is not JSON-serialisable, a name cannot be stored or is another entity's.
+        MemoryValueError: an attribute is not JSON-serialisable, a name is empty, cannot be stored or is another
+            entity's, or aliases or types are one text.
     """
-    for text in (entity.name, *entity.aliases, *entity.types, entity.summary):
+    names = [entity.name, *several("aliases", entity.aliases)]
+    for text in (*names, *several("types", entity.types), entity.summary):
         check_text("an entity's text", text)
+    if not all(map(normal, names)):
+        raise MemoryValueError(f"an entity has a name without a letter: {entity!r:.160}")
     with parts.file.reading(group) as reading:
         is_known = bool(by_name(reading, [normal(entity.name)]))
     vectors = {} if is_known else parts.embedder.texts([entity.name])  # before the transaction: it takes long

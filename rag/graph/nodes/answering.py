@@ -51,7 +51,7 @@ def quote(
     passages: Count = 0,
     max_sentences: Count = quoting.MAX_SENTENCES,
     spread: Annotated[float, Field(ge=0)] = quoting.SPREAD,
-    min_confidence: float = weighing.MIN_CONFIDENCE,
+    min_confidence: Annotated[float, Field(le=1)] = weighing.MIN_CONFIDENCE,
 ) -> Update:
     """Answer in the documents' own words.
 

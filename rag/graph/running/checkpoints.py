@@ -50,7 +50,8 @@ class _ThreadSaver(SqliteSaver):
         return None if _thread(config) == self.replaced else super().get_tuple(config)
 
     def put(self, config: RunnableConfig, *rest: Any) -> RunnableConfig:
-        made = super().put(config, *rest)
+        with _storable():
+            made = super().put(config, *rest)
         if _thread(made) == self.replaced:
             self.replaced = None
             with self.cursor() as cursor:
@@ -68,7 +69,8 @@ class _AsyncThreadSaver(AsyncSqliteSaver):
         return None if _thread(config) == self.replaced else await super().aget_tuple(config)
 
     async def aput(self, config: RunnableConfig, *rest: Any) -> RunnableConfig:
-        made = await super().aput(config, *rest)
+        with _storable():
+            made = await super().aput(config, *rest)
         if _thread(made) == self.replaced:
             self.replaced = None
             async with self.lock:
@@ -76,6 +78,14 @@ class _AsyncThreadSaver(AsyncSqliteSaver):
                     await self.conn.execute(others, (_thread(made), made["configurable"]["checkpoint_id"]))
                 await self.conn.commit()
         return made
+
+
+@contextmanager
+def _storable() -> Iterator[None]:
+    try:
+        yield
+    except (TypeError, ValueError, OverflowError) as error:
+        raise GraphError(f"the state cannot be kept: {error}; a node has written what has no JSON form") from error
 
 
 def _thread(config: RunnableConfig) -> str:

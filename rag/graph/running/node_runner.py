@@ -211,6 +211,10 @@ class NodeRunner(Runnable[Mapping[str, Any], Any]):
                 said = _said(self.node, error)
                 by.tell(NodeFailed(self.node, said, then))
                 if then == "fail":
+                    if node.name != self.node:
+                        kind = type(error) if isinstance(error, NodeError) else NodeError
+                        all_said = "; ".join([*by.notes, f"{node.name} failed, too: {said}"])
+                        raise kind(self.node, f"failed: {all_said}") from error
                     if _is_own(self.node, error):
                         raise
                     raise NodeError(self.node, f"failed: {said}") from error

@@ -23,8 +23,10 @@ _RELATIONS: dict[str, Relation] = {
     "in": "in", "on": "in", "at": "in", "during": "in", "throughout": "in", "within": "in", "over": "in", "of": "in",
     "for": "in", "around": "in", "about": "in", "circa": "in", "between": "in", "back": "in", "as of": "in",
     "before": "before", "prior to": "before", "earlier than": "before", "by": "until", "until": "until",
-    "till": "until", "up to": "until", "through": "until", "after": "after", "following": "after",
-    "later than": "after", "since": "since", "from": "since", "starting": "since", "while": "in", "when": "in",
+    "till": "until", "up to": "until", "through": "until", "no later than": "until", "not later than": "until",
+    "after": "after", "following": "after", "later than": "after", "since": "since", "from": "since",
+    "starting": "since", "no earlier than": "since", "not earlier than": "since", "not before": "since",
+    "not until": "since", "while": "in", "when": "in",
 }  # fmt: skip
 _LEAD_WORDS = "|".join(sorted(_RELATIONS, key=len, reverse=True)).replace(" ", r"\s+")
 _LEAD = re.compile(
@@ -32,6 +34,8 @@ _LEAD = re.compile(
     re.IGNORECASE,
 )
 _LONGEST_LEAD = 40
+_WHOLE = frozenset({"during", "throughout", "within", "between"})
+"""After these what is told holds for all of the stretch, and no longer."""
 _BEFORE_AMOUNTS = frozenset({"of", "for", "about", "over", "at", "within"})
 """After these a number by itself is rather an amount than a year: `about 1500 people`."""
 _BARE = re.compile(r"\d{4}(?:\s*(?:to|until|till|through|and|[-–—])\s*\d{4})?", re.IGNORECASE)
@@ -73,7 +77,7 @@ class TimeExpression:
         relation: how what is asked for lies to the anchor; `over`: it had ended by the anchor's end.
         anchor: the stretch that is named, in UTC; None: an event, whose time nobody has looked up.
         event: the clause that names an event; else empty.
-        is_range: whether both ends are named (`from 1916 to 1920`).
+        is_range: whether both ends are named (`from 1916 to 1920`), or all of a stretch is meant (`during 2019`).
     """
 
     text: str
@@ -109,7 +113,7 @@ class TimeExpression:
         return replace(self, anchor=anchor)
 
 
-def find_times(text: str, reference: datetime) -> list[TimeExpression]:
+def find_times(text: str, reference: datetime, *, ahead: bool = False) -> list[TimeExpression]:
     """The times that a text names, in its order.
 
     ```python
@@ -123,8 +127,9 @@ def find_times(text: str, reference: datetime) -> list[TimeExpression]:
     Args:
         text: a question, or a text that was written at the time of the reference.
         reference: timezone-aware; days and months are those of its time zone.
+        ahead: whether a day, month or weekday without a year is the next one rather than the last.
     """
-    found = list(_named(text, find_units(text, reference)))
+    found = list(_named(text, find_units(text, reference, ahead=ahead)))
     rest = _without(text, found)
     events = list(_events(rest))
     over = _over(_without(rest, events), reference)
@@ -140,7 +145,8 @@ def _named(text: str, units: Sequence[Unit]) -> Iterator[TimeExpression]:
         start = lead.start() if lead else unit.start
         relation = _relation(lead) if lead and not is_range else "in"
         anchor = Interval(*unit.span)
-        yield TimeExpression(text[start : unit.end], start, unit.end, relation, anchor, is_range=is_range)
+        is_whole = is_range or (lead is not None and lead["lead"].lower() in _WHOLE)
+        yield TimeExpression(text[start : unit.end], start, unit.end, relation, anchor, is_range=is_whole)
 
 
 def _is_amount(text: str, unit: Unit, lead: re.Match[str]) -> bool:

@@ -40,6 +40,15 @@ _LENGTHS = {
     "decade": relativedelta(years=10),
 }
 
+_HALVES = {
+    "hour": (relativedelta(minutes=30), "minute"),
+    "day": (relativedelta(hours=12), "hour"),
+    "month": (relativedelta(days=15), "day"),
+    "year": (relativedelta(months=6), "month"),
+    "decade": (relativedelta(years=5), "year"),
+}
+"""How long half a unit is, and as how much of the calendar it is read."""
+
 _PHRASE = "|".join(_DAYS).replace(" ", r"\s+")
 _NUMBER = rf"(?P<number>\d{{1,4}}|{'|'.join(_NUMBERS)})"
 _UNIT = rf"(?P<unit>{'|'.join(_LENGTHS)})"
@@ -82,6 +91,13 @@ def _ago(match: re.Match[str], reference: datetime) -> Span:
     return _unit(match["unit"], reference - _length(match))
 
 
+def _half(match: re.Match[str], reference: datetime) -> Span:
+    """The month, day, hour or minute that lies half a unit back, or ahead."""
+    length, smaller = _HALVES[match["unit"].lower()]
+    is_ahead = match["ahead"] is not None
+    return _unit(smaller, reference + length if is_ahead else reference - length)
+
+
 def _from_now(match: re.Match[str], reference: datetime) -> Span:
     return _unit(match["unit"], reference + _length(match))
 
@@ -110,9 +126,10 @@ def _stepped_season(match: re.Match[str], reference: datetime) -> Span:
 
 
 PHRASES: tuple[tuple[str, Callable[[re.Match[str], datetime], Span]], ...] = (
+    (rf"{_NUMBER}\s+{_UNIT}s?\s+from\s+(?:now|today)", _from_now),
     (rf"(?P<phrase>{_PHRASE})", _day),
+    (rf"half\s+an?\s+(?P<unit>{'|'.join(_HALVES)})\s+(?:ago|(?P<ahead>from\s+(?:now|today)))", _half),
     (rf"{_NUMBER}\s+{_UNIT}s?\s+ago", _ago),
-    (rf"{_NUMBER}\s+{_UNIT}s?\s+from\s+now", _from_now),
     (rf"(?:last|past|previous)\s+{_NUMBER}\s+{_UNIT}s?", _lately),
     (rf"{_STEP}\s+{_UNIT}", _stepped_unit),
     (rf"{_STEP}\s+{WEEKDAY}", _stepped_weekday),
@@ -120,6 +137,9 @@ PHRASES: tuple[tuple[str, Callable[[re.Match[str], datetime], Span]], ...] = (
     (rf"{_STEP}\s+(?P<season>{'|'.join(SEASONS)})", _stepped_season),
 )
 """How relative times are written, and what they are."""
+
+AHEAD = (rf"in\s+{_NUMBER}\s+{_UNIT}s?(?:['’]s?)?(?:\s+time)?", _from_now)
+"""The same of a form that is a time where the sentence looks ahead, and else how long something took."""
 
 
 def _step(match: re.Match[str]) -> int:

@@ -12,11 +12,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from dateutil.relativedelta import relativedelta
+
 from . import calendar, relative
 from .calendar import MONTH_NAMES, MONTHS, PARTS, SEASONS, Span
 
 Resolve = Callable[[re.Match[str], datetime], Span]
 
+_A_YEAR = relativedelta(years=1)
 _MONTH = rf"(?P<month>{'|'.join(MONTHS)})\.?"
 _DAY = r"(?P<day>\d{1,2})(?:st|nd|rd|th)?"
 _YEAR = r"(?P<year>[12]\d{3})"
@@ -45,16 +48,26 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class _Form:
-    """A way of writing a unit."""
+    """A way of writing a unit.
+
+    Attributes:
+        pattern: how it is written.
+        resolve: what it is.
+        needs_lead: whether it is a time only after a word such as `in`.
+        comes_again: after how long there is another one of the same name.
+    """
 
     pattern: re.Pattern[str]
     resolve: Resolve
     needs_lead: bool = False
+    comes_again: relativedelta | None = None
 
-    def unit(self, match: re.Match[str], reference: datetime) -> Unit | None:
+    def unit(self, match: re.Match[str], reference: datetime, *, ahead: bool) -> Unit | None:
         """What is written so; None for a date that no calendar has."""
         try:
             span = self.resolve(match, reference)
+            if ahead and self.comes_again and span.end <= reference:
+                span = self.resolve(match, reference + self.comes_again)
         except (ValueError, OverflowError):  # the 31st of February, five thousand years ago
             return None
         if span.end <= span.start:  # the past 0 days
@@ -62,9 +75,11 @@ class _Form:
         return Unit(*match.span(), span, self.needs_lead, lambda moment: self.resolve(match, moment))
 
 
-def _form(pattern: str, resolve: Resolve, *, needs_lead: bool = False) -> _Form:
+def _form(
+    pattern: str, resolve: Resolve, *, needs_lead: bool = False, comes_again: relativedelta | None = None
+) -> _Form:
     compiled = re.compile(rf"(?<![\w.,/-]){pattern}(?![\w/]|[.,]\d)", re.IGNORECASE)
-    return _Form(compiled, resolve, needs_lead)
+    return _Form(compiled, resolve, needs_lead, comes_again)
 
 
 def _iso_day(match: re.Match[str], reference: datetime) -> Span:
@@ -131,19 +146,19 @@ _FORMS = (
     _form(rf"{_PART}'?(?P<decade>[12]\d\d0|\d0)'?s", _decade, needs_lead=True),
     _form(rf"{_PART}(?P<century>1[1-9]|2[0-9])(?:st|nd|rd|th)(?:\s+|-)century", _century),
     *(_form(pattern, resolve) for pattern, resolve in relative.PHRASES),
-    _form(rf"{_DAY}\s+(?:of\s+)?{_MONTH}", relative.latest_day, needs_lead=True),
-    _form(rf"{_MONTH}\s+{_DAY}", relative.latest_day, needs_lead=True),
+    _form(rf"{_DAY}\s+(?:of\s+)?{_MONTH}", relative.latest_day, needs_lead=True, comes_again=_A_YEAR),
+    _form(rf"{_MONTH}\s+{_DAY}", relative.latest_day, needs_lead=True, comes_again=_A_YEAR),
     _form(rf"{_PART}{_YEAR}", _year, needs_lead=True),
-    _form(rf"(?P<month>{'|'.join(MONTH_NAMES)})", relative.latest_month, needs_lead=True),
-    _form(relative.WEEKDAY, relative.latest_weekday, needs_lead=True),
+    _form(rf"(?P<month>{'|'.join(MONTH_NAMES)})", relative.latest_month, needs_lead=True, comes_again=_A_YEAR),
+    _form(relative.WEEKDAY, relative.latest_weekday, needs_lead=True, comes_again=relativedelta(weeks=1)),
 )
 """The longer forms come first: what one has read, no later one sees."""
 
 
-def find_units(text: str, reference: datetime) -> list[Unit]:
-    """The units that a text names, in its order."""
+def find_units(text: str, reference: datetime, *, ahead: bool = False) -> list[Unit]:
+    """The units that a text names, in its order; `ahead`: of a day, month or weekday that is over the next one."""
     found: list[Unit] = []
-    for form in _FORMS:
-        found += filter(None, (form.unit(match, reference) for match in form.pattern.finditer(text)))
+    for form in (*_FORMS, _form(*relative.AHEAD)) if ahead else _FORMS:
+        found += filter(None, (form.unit(match, reference, ahead=ahead) for match in form.pattern.finditer(text)))
         text = form.pattern.sub(lambda match: "\0" * len(match[0]), text)
     return sorted(found, key=lambda unit: unit.start)

@@ -75,5 +75,7 @@ def _around(reading: Reading, standing: Standing, entity: int, hops: int) -> set
         facts = facts_of(reading, edge, standing, most=None)
         found |= facts.keys()
         edge = {end for pair in facts.values() for end in pair} - seen
+        if not edge:
+            break
         seen |= edge
     return found
