@@ -43,7 +43,6 @@ def tune_command(
 ) -> None:
     """Search a graph's settings on a budget, and tell what the best ones gain on other questions."""
     from .evaluate import Search, read_dataset, tune
-    from .evaluate.evaluating import with_documents
     from .evaluate.log import locked
     from .evaluate.tuning.writing import as_yaml
 
@@ -54,8 +53,17 @@ def tune_command(
     log = out / "trials.jsonl"
     search = Search(space, measure or _measure(train), seconds, trials, seed)
     named = given_of(index, model, gpu_layers, allow_imports=allow_imports)
-    with locked(out), evaluating(display) as tell, with_documents(named, train, out, tell) as given:
-        tuned = tune(graph, train, test, search, given, on_trial=lambda trial: _tell_trial(display, trial, log))
+    with locked(out), evaluating(display) as tell:
+        tuned = tune(
+            graph,
+            train,
+            test,
+            search,
+            named,
+            out=out,
+            on_trial=lambda trial: _tell_trial(display, trial, log),
+            on_progress=tell,
+        )
     source = f"{data.name} {split} ({len(train)}), tested on {test_split} ({len(test)})"
     file = out / "tuned.yaml"
     file.write_text(as_yaml(tuned, source=graph, data=source, folder=out), encoding="utf-8")
@@ -97,7 +105,9 @@ def _tell_trial(display: Display, trial: Trial, log: Path) -> None:
     failed = f"  ({trial.failed:.0%} failed)" if trial.failed else ""
     display.note(f"{trial.value:.4f}  {told or 'as it is written'}{failed}")
     line = {"value": _told(trial.value), "failed": trial.failed, "settings": dict(trial.settings)}
-    with log.open("a" if trial.settings else "w", encoding="utf-8") as file:  # another search begins it anew
+    if not trial.settings and log.exists():  # another search begins it anew
+        log.replace(log.with_name("trials-before.jsonl"))
+    with log.open("a", encoding="utf-8") as file:
         file.write(json.dumps(line) + "\n")
 
 

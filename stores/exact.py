@@ -49,7 +49,7 @@ class Vectors:
             keys, rows = keys[wanted], rows[wanted]
         if not len(keys):
             return []
-        scores = rows @ (vector / (np.linalg.norm(vector) or 1.0))
+        scores = np.vecdot(rows, vector / (np.linalg.norm(vector) or 1.0))  # BLAS would leave threads spinning
         least = np.partition(scores, -k)[-k] if k < len(scores) else -np.inf
         (best,) = np.nonzero(scores >= least)
         best = best[np.argsort(-scores[best], kind="stable")][:k]

@@ -35,7 +35,7 @@ What is served on Fridays?,crème brûlée,café.txt,test
 def files(index: Path, tmp_path: Path) -> Path:
     (tmp_path / "lexical.yaml").write_text(LEXICAL)
     (tmp_path / "questions.csv").write_text(QUESTIONS, "utf-8")
-    (tmp_path / "space.yaml").write_text("nodes.quote.min_confidence: [0.2, 2.0]\n")
+    (tmp_path / "space.yaml").write_text("nodes.quote.min_confidence: [0.2, 1.0]\n")
     return tmp_path
 
 
@@ -130,7 +130,7 @@ def test_tune_gives_json(files: Path) -> None:
 def test_trials_are_json_where_the_measure_cannot_be_told(files: Path) -> None:
     assert run("tune", "lexical.yaml", "--space", "space.yaml", "--measure", "K-precision").code == 0
     trials = [json.loads(line) for line in (files / "out" / "trials.jsonl").read_text().splitlines()]
-    assert {str(each["settings"]): each["value"] for each in trials}["{'nodes.quote.min_confidence': 2.0}"] is None
+    assert {str(each["settings"]): each["value"] for each in trials}["{'nodes.quote.min_confidence': 1.0}"] is None
 
 
 @pytest.mark.parametrize(

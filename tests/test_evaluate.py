@@ -13,9 +13,19 @@ from asked import DATASET, TEXTS, fill, quick
 from fakes import HashingEmbedder
 from kittens import asks, cat
 from langchain_core.documents import Document
-from ragloom.rag.evaluate import Dataset, EvaluateError, Given, Question, Record, Result, evaluate, index_documents
+from ragloom.rag.evaluate import (
+    Dataset,
+    EvaluateError,
+    Given,
+    Question,
+    Record,
+    Relevant,
+    Result,
+    evaluate,
+    index_documents,
+)
 from ragloom.rag.evaluate.graphs import named
-from ragloom.rag.graph import Context, RagState, SpecError
+from ragloom.rag.graph import Context, RagGraph, RagState, SpecError
 from ragloom.stores import Corpus
 from ragloom.stores.types import Hit, Source
 
@@ -28,7 +38,7 @@ def willows(corpus: Corpus) -> Corpus:
 
 
 def test_graphs_are_measured_on_the_same_questions(willows: Corpus) -> None:
-    result = evaluate({"loose": quick(), "strict": quick(quote={"min_confidence": 2.0})}, DATASET, Given(willows))
+    result = evaluate({"loose": quick(), "strict": quick(quote={"min_confidence": 1.0})}, DATASET, Given(willows))
     assert list(result) == ["loose", "strict"]
     loose, strict = result["loose"], result["strict"]
     assert (loose.mean("nDCG@10"), loose.mean("token recall"), loose.mean("answered")) == (1, 1, 1)
@@ -43,7 +53,7 @@ def test_graphs_are_measured_on_the_same_questions(willows: Corpus) -> None:
 @pytest.mark.parametrize(("questions", "is_clear"), [(5, False), (6, True)])
 def test_of_few_questions_there_is_no_interval(willows: Corpus, questions: int, is_clear: bool) -> None:
     several = Dataset("several", tuple(replace(DATASET.questions[0], id=str(place)) for place in range(questions)))
-    result = evaluate({"loose": quick(), "strict": quick(quote={"min_confidence": 2.0})}, several, Given(willows))
+    result = evaluate({"loose": quick(), "strict": quick(quote={"min_confidence": 1.0})}, several, Given(willows))
     assert result["strict"].less(result["loose"], "F1").is_clear == is_clear
     assert np.isnan(result["loose"].estimate("F1").low) == (not is_clear)
 
@@ -56,14 +66,14 @@ def test_a_graph_that_may_end_without_an_answer_is_measured_where_it_does(willow
         "quote -> end",
     ]
     ended = evaluate({"a": ending}, DATASET, Given(willows, types=[asks("hopeless", lambda _: True)]))["a"]
-    declining = evaluate({"a": quick(quote={"min_confidence": 2.0})}, DATASET, Given(willows))["a"]
+    declining = evaluate({"a": quick(quote={"min_confidence": 1.0})}, DATASET, Given(willows))["a"]
     assert [run.answer for run in ended.records] == [None, None, None]
     for measure in ("answered", "declined", "F1"):
         assert ended.mean(measure) == declining.mean(measure)
 
 
 def test_the_table_has_a_row_for_each_measure_and_graph(willows: Corpus) -> None:
-    result = evaluate({"a": quick(), "b": quick(quote={"min_confidence": 2.0})}, DATASET, Given(willows))
+    result = evaluate({"a": quick(), "b": quick(quote={"min_confidence": 1.0})}, DATASET, Given(willows))
     rows = {(row["measure"], row["graph"]): row for row in result.table()}
     assert rows["F1", "b"]["difference"] == rows["F1", "b"]["value"] - rows["F1", "a"]["value"]
     assert ("K-precision", "b") not in rows  # it said nothing
@@ -221,3 +231,40 @@ def test_runs_may_be_given_in_any_order_and_the_last_of_a_question_counts() -> N
 def answered(graph: str, question: str, words: str) -> Record:
     answer = {"question": "Who?", "statements": [{"text": words}], "citations": [], "how": "cited"}
     return Record.model_validate({"graph": graph, "question": question, "made_with": "", "answer": answer})
+
+
+def test_a_share_that_is_all_or_nothing_has_an_interval_all_the_same(willows: Corpus) -> None:
+    several = Dataset("several", tuple(replace(DATASET.questions[0], id=str(place)) for place in range(6)))
+    outcome = evaluate({"a": quick()}, several, Given(willows))["a"]
+    answered = outcome.estimate("answered")
+    assert (answered.value, answered.high) == (1, 1)
+    assert answered.low == pytest.approx(6 / (6 + 1.96**2), abs=1e-3)
+    assert outcome.less(outcome, "answered").low == 0
+
+
+def test_evidence_that_no_index_has_is_told(willows: Corpus, caplog: pytest.LogCaptureFixture) -> None:
+    names = [str(name) for name in willows.fingerprints()]
+    relevant = tuple(Relevant(name) for name in (names[0], f"{names[0]}x", *(f"no{place}" for place in range(6))))
+    dataset = Dataset("typo", (Question("1", "What does Toad steal?", relevant=relevant),))
+    evaluate({"a": quick()}, dataset, Given(willows))
+    told = [message for message in caplog.messages if message.startswith("typo: ")]
+    assert (
+        told[0] == f"typo: the evidence {names[0] + 'x'!r} names no document of the index; did you mean {names[0]!r}?"
+    )
+    assert (len(told), told[-1]) == (6, "typo: and 2 others")
+
+
+def test_a_wrong_graph_is_told_before_documents_are_indexed(tmp_path: Path) -> None:
+    dataset = Dataset("own", DATASET.questions, (Source("a", "Toad steals a motor-car."),))
+    with pytest.raises(SpecError, match="unknown key 'kk'"):
+        evaluate({"a": quick(retrieve={"kk": 3})}, dataset, out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_is_no_dataset_or_no_description_of_a_graph_is_told(willows: Corpus) -> None:
+    wrong: Any = [Question("1", "a?")]
+    with pytest.raises(EvaluateError, match="a dataset is a Dataset or its path, not list"):
+        evaluate("quick", wrong, Given(willows))
+    ready: Any = RagGraph(quick(), corpus=willows)
+    with pytest.raises(EvaluateError, match="give the graph's preset, YAML file or spec, not a RagGraph"):
+        evaluate(ready, DATASET, Given(willows))

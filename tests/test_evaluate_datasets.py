@@ -51,6 +51,9 @@ def test_json_lines_have_lists_of_answers_and_evidence(tmp_path: Path) -> None:
             [{"question": "Who?"}, {"answer": "x"}],
             ":2: has no 'question' or 'query' or 'text'; it has answer",
         ),
+        ("a.jsonl", [{"question": "", "answer": "x"}], ":1: 'question' is empty"),
+        ("a.csv", ["question,answer,answer", "Who?,Toad,Rat"], ":1: has two columns 'answer'"),
+        ("a.csv", [";;", "", "question;answer", "Who?;Toad;Rat"], ":4: has more cells than columns"),
         ("a.jsonl", [{"question": ["Who?"]}], ":1: 'question' should be a text, not ['Who?']"),
         ("a.jsonl", [{"question": "Who?", "answers": [{}]}], ":1: 'answers' should hold texts, not {}"),
         ("a.jsonl", [{"question": "Who?", "answer": [True]}], ":1: 'answer' should hold texts, not True"),
@@ -127,7 +130,7 @@ def test_a_query_that_is_judged_in_two_splits_is_a_question_of_each(beir: Path) 
         ("q9\td1\t1", ":2: judges the query 'q9'"),
         ("q1\td9\t1", ":2: judges the document 'd9'"),
         ("q1\td1\tyes", ":2: 'score' should be a whole number, not 'yes'"),
-        ("q1\td1", ":2: has no 'score'"),
+        ("q1\td1", ":2: 'score' is empty"),
     ],
 )
 def test_a_judgment_of_nothing_known_is_told(beir: Path, row: str, told: str) -> None:
@@ -276,3 +279,26 @@ def test_a_column_that_is_misspelt_is_told(tmp_path: Path, caplog: pytest.LogCap
         f"{file}: nothing is read from 'Question'; did you mean 'question'?",
         f"{file}: nothing is read from 'evidences'; did you mean 'evidence'?",
     ]
+
+
+def test_a_table_may_begin_further_down(tmp_path: Path) -> None:
+    file = write(tmp_path / "a.csv", ";;", "", "question;answer", "Who?;Toad", ";", "What?;a car")
+    assert [(each.id, each.answers) for each in read_dataset(file).questions] == [("4", ("Toad",)), ("6", ("a car",))]
+
+
+def test_evidence_is_found_however_it_is_written() -> None:
+    for written in ("leave.md[3:9]", " ./leave.md [3:9]", "leave.md [3:9] "):
+        assert Relevant.read(written) == Relevant("leave.md", 3, 9)
+    assert Relevant.read("pages\\leave.md") == Relevant("pages/leave.md")
+
+
+def test_what_is_in_no_split_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    some = Dataset("some", (Question("1", "a?", split="train"), Question("2", "b?"), Question("3", "c?")))
+    assert len(some.split("train")) == 1
+    assert caplog.messages == ["some: 2 of 3 questions are in no split, and left out"]
+
+
+def test_answers_in_one_text_of_json_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    file = write(tmp_path / "own.jsonl", {"question": "Who?", "answer": "a|b"})
+    assert read_dataset(file).questions[0].answers == ("a|b",)
+    assert caplog.messages == [f"{file}:1: several values are a list in JSON; 'a|b' is one"]

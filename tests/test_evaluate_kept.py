@@ -189,3 +189,27 @@ def test_another_prompt_is_asked_anew(willows: Corpus, tmp_path: Path, monkeypat
     monkeypatch.setattr("ragloom.rag.graph.running.caching.prompts_fingerprint", lambda: "others")
     evaluate({"a": quick()}, DATASET, Given(willows), out=tmp_path / "out")
     assert len((tmp_path / "out" / "runs.jsonl").read_text().splitlines()) == 2 * len(DATASET)
+
+
+def test_going_back_to_a_setting_makes_its_runs_the_last_ones(willows: Corpus, tmp_path: Path) -> None:
+    def last(spread: float) -> set[str]:
+        evaluate({"a": quick(quote={"spread": spread})}, DATASET, Given(willows), out=tmp_path / "out")
+        lines = [json.loads(line) for line in (tmp_path / "out" / "runs.jsonl").read_text("utf-8").splitlines()]
+        return {line["made_with"] for line in {line["question"]: line for line in lines}.values()}
+
+    one, other = last(0.1), last(0.2)
+    assert not one & other
+    assert [last(0.1), last(0.1)] == [one, one]
+    assert len((tmp_path / "out" / "runs.jsonl").read_text("utf-8").splitlines()) == 9
+
+
+def test_a_question_with_another_id_is_not_asked_again(
+    willows: Corpus, embedder: HashingEmbedder, tmp_path: Path
+) -> None:
+    first = evaluate({"a": quick()}, DATASET, Given(willows), out=tmp_path / "out")
+    embedded = embedder.embedded
+    moved = Dataset("moved", tuple(replace(each, id=f"{each.id}0") for each in DATASET.questions))
+    again = evaluate({"a": quick()}, moved, Given(willows), out=tmp_path / "out")
+    assert embedder.embedded == embedded
+    assert [record.question for record in again["a"].records] == [question.id for question in moved.questions]
+    assert [record.documents for record in again["a"].records] == [record.documents for record in first["a"].records]

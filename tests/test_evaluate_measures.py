@@ -67,6 +67,23 @@ def test_punctuation_is_deleted_before_articles_are(answer: str, gold: str) -> N
     assert wording.exact_match(answer, [gold]) == wording.f1(answer, [gold]) == wording.contains(answer, [gold]) == 1
 
 
+@pytest.mark.parametrize(
+    ("answer", "gold"),
+    [
+        ("父母可享受十六周带薪假期。", "十六周"),
+        ("The employee’s bonus is paid in May.", "employee's bonus"),
+        ("Das ist der „Elternzeit-Antrag“.", "Elternzeit-Antrag"),
+        ("แมวนอนหลับบนโซฟา", "โซฟา"),
+    ],
+)
+def test_the_same_words_are_the_same_in_any_script(answer: str, gold: str) -> None:
+    assert wording.contains(answer, [gold]) == wording.recall(answer, [gold]) == 1
+
+
+def test_what_is_nothing_but_punctuation_stands_in_no_answer() -> None:
+    assert wording.contains("Toad.", ["..."]) == wording.contains(".", ["..."]) == 0
+
+
 def test_saying_nothing_is_no_right_answer() -> None:
     assert (wording.exact_match("", ["A"]), wording.contains(" ", ["the"])) == (0, 0)
     assert wording.exact_match("A", ["A"]) == 1
@@ -193,7 +210,7 @@ def test_what_was_drawn_twice_counts_as_two_questions(rows: list[tuple[float, bo
 
 def test_the_interval_of_a_mean_is_about_two_standard_errors_around_it() -> None:
     values = np.random.default_rng(1).normal(size=400)
-    low, high = interval(mean(values, draws(400)))
+    low, high = interval(mean(values, draws(400)), 400)
     error = values.std() / 20
     assert (low, high) == pytest.approx((values.mean() - 1.96 * error, values.mean() + 1.96 * error), abs=0.02)
 
@@ -209,3 +226,19 @@ def test_a_citation_of_a_chunk_that_is_evidence_is_right() -> None:
     assert (told["citation precision"], told["citation recall"]) == (1, 1)
     elsewhere = scores(asked, record(found("a.md", 0, 30), answer=said("Toad", cite("a.md", 40, 50))))
     assert elsewhere["citation precision"] == 0
+
+
+@pytest.mark.parametrize("questions", [6, 10, 20])
+def test_an_interval_misses_in_about_one_of_twenty_cases(questions: int) -> None:
+    random, times = np.random.default_rng(0), draws(questions)
+    missed = 0
+    for _ in range(500):
+        low, high = interval(mean(random.normal(size=questions), times), questions)
+        missed += not low <= 0 <= high
+    assert 0.02 < missed / 500 < 0.08
+
+
+@pytest.mark.parametrize("name", ["nDCG@0", "R@0", "MRR@0"])
+def test_a_measure_of_no_documents_is_refused_before_it_ends_the_process(name: str) -> None:
+    with pytest.raises(EvaluateError, match=f"'{name}' looks at the first 0 documents"):
+        check_measures([name])

@@ -13,7 +13,7 @@ from ragloom.rag.evaluate import Dataset, Given, Question, Result, evaluate
 from ragloom.rag.evaluate.report.cases import worst_cases
 from ragloom.rag.evaluate.report.markup import Markup, element, table
 from ragloom.rag.evaluate.report.page import main_measures
-from ragloom.rag.evaluate.report.plots import _figure
+from ragloom.rag.evaluate.report.plots import _figure, distributions, quality_and_latency
 from ragloom.stores import Corpus
 
 pytest.importorskip("matplotlib", reason="the extra 'eval' is not installed")
@@ -153,3 +153,9 @@ def test_a_page_without_any_measure_of_quality_has_the_costs(tmp_path: Path) -> 
     shown = Page(result.write_report(tmp_path / "report.html").read_text("utf-8"))
     assert "What nodes cost" in shown.text
     assert "Worst cases" not in shown.text
+
+
+def test_a_graph_whose_name_begins_with_an_underscore_stands_in_the_legend(corpus: Corpus) -> None:
+    found = evaluate({"_zero": quick(), "one": quick(retrieve={"k": 1})}, WILLOWS, Given(fill(corpus)))
+    assert "_zero" in distributions(found, ["nDCG@10"])
+    assert "_zero" in quality_and_latency(found, "nDCG@10")

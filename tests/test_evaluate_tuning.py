@@ -12,6 +12,7 @@ import yaml
 from asked import DATASET, fill, quick
 from kittens import cat
 from ragloom.rag.evaluate import Dataset, EvaluateError, Given, Question, Search, SpaceError, Tuned, tune
+from ragloom.rag.evaluate.tuning.search import Trial
 from ragloom.rag.evaluate.tuning.space import read_space
 from ragloom.rag.evaluate.tuning.writing import as_yaml
 from ragloom.rag.graph import RagGraph, check, load_spec
@@ -22,9 +23,9 @@ pytest.importorskip("optuna", reason="the extra 'eval' is not installed")
 
 TRAIN, TEST = (Dataset(name, (question,)) for name, question in zip(("train", "test"), DATASET.questions, strict=False))
 
-STRICT = quick(quote={"min_confidence": 2.0})
+STRICT = quick(quote={"min_confidence": 1.0})
 
-SPACE = {"nodes.quote.min_confidence": [0.0, 1.5], "nodes.quote.max_sentences": [1, 2]}
+SPACE = {"nodes.quote.min_confidence": [0.0, 0.99], "nodes.quote.max_sentences": [1, 2]}
 
 
 def tuned(corpus: Corpus, graph: Any = STRICT, space: Any = SPACE, **options: Any) -> Tuned:
@@ -42,7 +43,7 @@ def test_the_best_settings_are_found_and_measured_on_other_questions(corpus: Cor
 
 
 def test_a_graph_that_is_best_as_it_is_stays_so(corpus: Corpus) -> None:
-    found = tuned(corpus, quick(), {"nodes.quote.min_confidence": [1.5, 1.8]})
+    found = tuned(corpus, quick(), {"nodes.quote.min_confidence": [0.99, 0.995]})
     assert found.best.settings == {}
     assert found.spec == load_spec(quick())
     assert (list(found.test), found.test_gain.value) == (["as written"], 0)
@@ -87,7 +88,7 @@ def test_trials_keep_nothing_open(corpus: Corpus, monkeypatch: pytest.MonkeyPatc
 
 
 def test_equal_seeds_try_the_same(corpus: Corpus) -> None:
-    space = {"nodes.quote.min_confidence": {"low": 0.0, "high": 2.0}}
+    space = {"nodes.quote.min_confidence": {"low": 0.0, "high": 1.0}}
     one, other = (tuned(corpus, space=space, trials=4, seed=7) for _ in range(2))
     assert [trial.settings for trial in one.trials] == [trial.settings for trial in other.trials]
 
@@ -154,7 +155,7 @@ def test_what_trials_have_in_common_is_worked_out_once(corpus: Corpus, monkeypat
 
 @pytest.mark.parametrize("measure", ["accuracy", "K-precision"])
 def test_a_setting_that_answers_nothing_is_tried_and_not_chosen(corpus: Corpus, measure: str) -> None:
-    found = tuned(corpus, quick(), {"nodes.quote.min_confidence": [0.0, 1.5, 2.0]}, measure=measure)
+    found = tuned(corpus, quick(), {"nodes.quote.min_confidence": [0.0, 0.99, 1.0]}, measure=measure)
     assert sorted(math.isnan(trial.value) for trial in found.trials) == [False, False, True, True]
     assert not math.isnan(found.best.value)
 
@@ -179,7 +180,9 @@ def test_a_measure_that_the_test_cannot_tell_is_refused_before_the_search(corpus
 def test_a_question_of_both_parts_is_refused(corpus: Corpus) -> None:
     again = Dataset("again", (Question("another id", "what does Toad  steal?", ("a motor-car",)),))
     for test in (TRAIN, again):
-        with pytest.raises(EvaluateError, match=r"the question '.* steal\?' is in both train and test"):
+        with pytest.raises(
+            EvaluateError, match=r"the question '.* steal\?' is in both train and test, as all of train are"
+        ):
             tune(STRICT, TRAIN, test, Search(SPACE, "F1", seconds=1), Given(fill(corpus)))
     numbered = (Dataset("lines", (replace(each.questions[0], id="2"),)) for each in (TRAIN, TEST))
     assert tune(STRICT, *numbered, Search(SPACE, "F1", seconds=1, trials=1), Given(corpus)).trials
@@ -246,3 +249,27 @@ def test_paths_lead_to_the_same_places_from_another_folder(corpus: Corpus, tmp_p
     apart = yaml.safe_load(as_yaml(found, source="x", data="y", folder=tmp_path / "out"))
     assert beside["corpus"] == {"path": "index"}
     assert apart["corpus"] == {"path": str(tmp_path / "index")}
+
+
+def test_questions_that_are_tested_are_not_chosen_by(corpus: Corpus, caplog: pytest.LogCaptureFixture) -> None:
+    both = Dataset("both", (*TRAIN.questions, replace(TEST.questions[0], id="again")))
+    found = tune(STRICT, both, TEST, Search(SPACE, "token recall", seconds=60), Given(fill(corpus)))
+    assert caplog.messages == ["1 of 2 training questions are in test, too, and left out"]
+    assert found.best.telling == 1
+
+
+def test_a_search_that_is_interrupted_is_tested_as_far_as_it_came(
+    corpus: Corpus, caplog: pytest.LogCaptureFixture
+) -> None:
+    seen: list[Trial] = []
+
+    def interrupt(trial: Trial) -> None:
+        seen.append(trial)
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+
+    found = tune(
+        STRICT, TRAIN, TEST, Search(SPACE, "token recall", seconds=60), Given(fill(corpus)), on_trial=interrupt
+    )
+    assert (found.trials, next(iter(found.test))) == (tuple(seen), "as written")
+    assert caplog.messages == ["the search was ended after 3 trials; now comes the test"]

@@ -6,17 +6,22 @@ for both does not blur the difference (Sakai, "Evaluating evaluation metrics bas
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import lru_cache
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import stdtrit
 
 Floats = NDArray[np.float64]
 Statistic = Callable[[Floats, Floats], Floats]
 """A figure of values, shape (questions,), for each of `draws`, shape (draws, questions) -> (draws,)."""
 
 ROUNDS = 2000
+
+_Z = NormalDist().inv_cdf(0.975)
 
 FEWEST = 6
 """So many questions have an interval: of fewer, all the same way, a fair coin would do as much in more than 5%."""
@@ -69,13 +74,27 @@ def auc(confidences: Floats, answerable: NDArray[np.bool_], times: Floats) -> Fl
     return _ratio(right, times[:, yes].sum(axis=1) * times[:, no].sum(axis=1))
 
 
-def interval(figures: Floats) -> tuple[float, float]:
-    """The middle 95% of a figure over all draws; NaN where none is known."""
+def interval(figures: Floats, questions: int) -> tuple[float, float]:
+    """The middle of a figure over all draws of so many questions, at 95%; NaN where none is known.
+
+    The middle 95% of the draws would be too narrow: for 20 questions it misses in 7.4% of cases, for 6 in 15%. So more
+    of them are taken, as Student's t reaches further than the normal distribution, and draws vary less than questions
+    by (n - 1) / n: Hesterberg's expanded percentile interval ("What Teachers Should Know About the Bootstrap", The
+    American Statistician 69, 2015, section 5.2).
+    """
     known = figures[~np.isnan(figures)]
-    if not len(known):
+    if not len(known) or questions < 2:
         return float("nan"), float("nan")
-    low, high = np.percentile(known, [2.5, 97.5])
+    reach = float(stdtrit(questions - 1, 0.975)) * math.sqrt(questions / (questions - 1))
+    outside = 100 * NormalDist().cdf(-reach)
+    low, high = np.percentile(known, [outside, 100 - outside])
     return float(low), float(high)
+
+
+def of_equals(value: float, questions: int) -> tuple[float, float]:
+    """The interval of a share that is 0, or 1, of so many questions, of which draws can say nothing (Wilson, 1927)."""
+    most = _Z**2 / (questions + _Z**2)
+    return (0.0, most) if value == 0 else (1 - most, 1.0)
 
 
 def _ratio(parts: Floats, wholes: Floats) -> Floats:

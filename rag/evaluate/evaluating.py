@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ..._paths import expand_user
+from ..graph.errors import SpecError
+from ..graph.rag_graph import RagGraph
+from ..graph.spec import GraphSpec
 from .errors import EvaluateError
 from .experiment import Experiment
 from .graphs import Given, Graphs, named, opened
@@ -26,6 +31,11 @@ RUNS = "runs.jsonl"
 
 INDEX = "index"
 """The corpus of the dataset's documents, in the same folder."""
+
+_MOST_TOLD = 5
+"""Pieces of evidence that nothing has, told one by one."""
+
+_log = logging.getLogger(__name__)
 
 
 def evaluate(
@@ -69,20 +79,51 @@ def evaluate(
         SpecError: something is wrong with a graph.
         MissingExtraError: relevant documents are known, but ir-measures is not installed.
     """
+    if not isinstance(dataset, Dataset | str | Path):
+        raise EvaluateError(f"a dataset is a Dataset or its path, not {type(dataset).__name__}")
     data = dataset if isinstance(dataset, Dataset) else read_dataset(dataset)
     if not data.questions:
         raise EvaluateError(f"{data.name} has no questions; there is nothing to ask")
     specs = named(graphs)
     if any(question.relevant for question in data.questions):
         check_measures(retrieval)
+    check_graphs(specs.values(), given or Given(), data)
     with ExitStack() as closing:
         folder = expand_user(out) if out else Path(closing.enter_context(TemporaryDirectory(prefix="ragloom-")))
         closing.enter_context(locked(folder))
         means = closing.enter_context(with_documents(given or Given(), data, folder, on_progress))
         log = closing.enter_context(RunLog(folder / RUNS))
         ready = closing.enter_context(opened(specs, shared := SharedResults(), means))
+        tell_unknown(data, ready.values())
         records = list(Experiment(ready, shared, log).runs(data.questions, on_progress))
     return Result.of(data, records, retrieval=retrieval)
+
+
+def check_graphs(specs: Iterable[GraphSpec], given: Given, data: Dataset) -> None:
+    """Find what is wrong with graphs before documents are indexed for them, which may take long.
+
+    Raises:
+        SpecError: something is.
+    """
+    ready = replace(given, corpus=given.corpus or INDEX) if data.documents else given
+    if problems := [problem for spec in specs for problem in ready.check(spec)]:
+        raise SpecError(problems)
+
+
+def tell_unknown(data: Dataset, graphs: Iterable[RagGraph]) -> None:
+    """Warn of evidence that no corpus of the graphs has, for no ranking can have it either."""
+    corpora = {corpus.path: corpus for graph in graphs for corpus in graph.corpora()}
+    names = {name for corpus in corpora.values() for name in (*corpus.ids(), *corpus.fingerprints())}
+    known = {"/".join(parts[at:]) for name in names for parts in [name.split("/")] for at in range(len(parts))}
+    missing = dict.fromkeys(
+        each.document for question in data.questions for each in question.relevant if each.document not in known
+    )
+    for document in list(missing)[:_MOST_TOLD] if corpora else ():
+        close = get_close_matches(document, known, n=1)
+        meant = f"; did you mean {close[0]!r}?" if close else ""
+        _log.warning("%s: the evidence %r names no document of the index%s", data.name, document, meant)
+    if corpora and len(missing) > _MOST_TOLD:
+        _log.warning("%s: and %d others", data.name, len(missing) - _MOST_TOLD)
 
 
 @contextmanager

@@ -46,6 +46,7 @@ class Experiment:
         self._log = log
         kept = log.records if log else ()
         self._known = {(each.graph, each.made_with): each for each in kept if not each.error}
+        self._last = {(each.graph, each.question): each.made_with for each in kept}
         self._made_with = {name: graph.fingerprint() for name, graph in graphs.items()}
         self._answering = {name for name, graph in graphs.items() if _gives_answers(graph)}
         self._llms = [llm for graph in graphs.values() for llm in graph.llms() if isinstance(llm, ChatModel)]
@@ -58,7 +59,7 @@ class Experiment:
         for place, question in enumerate(questions):
             for name in self._in_turn(place):
                 kept = self._kept(name, question)
-                yield kept or self._run(name, question)
+                yield self._kept_again(kept, question) if kept else self._run(name, question)
                 pace.add(is_made=kept is None)
             self._shared.end_question()
 
@@ -71,7 +72,14 @@ class Experiment:
         return self._known.get((name, self._made_of(name, question)))
 
     def _made_of(self, name: str, question: Question) -> str:
-        return digest([self._made_with[name], question.id, question.text])
+        return digest([self._made_with[name], question.text])
+
+    def _kept_again(self, kept: Record, question: Question) -> Record:
+        """A run that is known, as the last one of the log that has this question, whatever its id was then."""
+        record = kept.model_copy(update={"question": question.id})
+        if self._log and self._last.get((kept.graph, question.id)) != kept.made_with:
+            self._log.append(record)
+        return record
 
     def _run(self, name: str, question: Question) -> Record:
         made_with = self._made_of(name, question)

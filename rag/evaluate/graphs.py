@@ -33,6 +33,8 @@ def named(graphs: Graphs) -> dict[str, GraphSpec]:
         EvaluateError: there is none, or two have the same name.
         SpecError: one cannot be read.
     """
+    if isinstance(graphs, RagGraph):
+        raise EvaluateError("give the graph's preset, YAML file or spec, not a RagGraph, which shares nothing")
     if isinstance(graphs, Mapping) and "nodes" not in graphs:
         found = {name: load_spec(source) for name, source in graphs.items()}
     else:

@@ -54,10 +54,17 @@ class RunLog:
         self._open: IO[bytes] | None = None
 
     def append(self, record: Record) -> None:
-        """Keep a run: when this returns, a killed process does not lose it."""
+        """Keep a run: when this returns, a killed process does not lose it.
+
+        Raises:
+            EvaluateError: it cannot be written.
+        """
         assert self._open is not None
-        self._open.write(record.as_line() + b"\n")
-        self._open.flush()
+        try:
+            self._open.write(record.as_line() + b"\n")
+            self._open.flush()
+        except OSError as error:
+            raise EvaluateError(f"cannot write to {self.file}: {error.strerror}; the runs before are kept") from error
         self.records.append(record)
 
     def __enter__(self) -> Self:

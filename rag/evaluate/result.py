@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..._explain import unknown
 from ...errors import MissingExtraError
-from .bootstrap import FEWEST, Floats, auc, draws, interval, mean, once, percentile
+from .bootstrap import FEWEST, Floats, auc, draws, interval, mean, of_equals, once, percentile
 from .errors import EvaluateError
 from .measures import score
 from .measures.answering import ANSWERS
@@ -101,7 +101,10 @@ class Outcome:
         Raises:
             EvaluateError: there is no such measure.
         """
-        return Estimate(self.mean(measure), *interval(self.drawn(measure)))
+        value, telling = self.mean(measure), self.telling(measure)
+        if value in (0, 1) and telling >= FEWEST and measure in self._shares and len(set(self._known(measure))) == 1:
+            return Estimate(value, *of_equals(value, telling))
+        return Estimate(value, *interval(self.drawn(measure), telling))
 
     def less(self, other: Outcome, measure: str) -> Estimate:
         """How much higher the figure is than another graph's, by the paired bootstrap.
@@ -112,7 +115,8 @@ class Outcome:
         if [each.id for each in self.questions] != [each.id for each in other.questions]:
             raise EvaluateError(f"{self.name} and {other.name} were not asked the same questions")
         differences = self.drawn(measure) - other.drawn(measure)
-        return Estimate(self.mean(measure) - other.mean(measure), *interval(differences))
+        telling = min(self.telling(measure), other.telling(measure))
+        return Estimate(self.mean(measure) - other.mean(measure), *interval(differences, telling))
 
     def nodes(self) -> list[dict[str, Any]]:
         """What each node cost: a row with `node`, `runs`, `ms p50`, `ms p95` and mean tokens."""
@@ -139,10 +143,20 @@ class Outcome:
         if measure not in self._figures_drawn:
             times = draws(len(self.questions))
             drawn = self._figures(measure, times)
-            self._figures_drawn[measure] = drawn if self._telling(measure) >= FEWEST else np.full(len(times), np.nan)
+            self._figures_drawn[measure] = drawn if self.telling(measure) >= FEWEST else np.full(len(times), np.nan)
         return self._figures_drawn[measure]
 
-    def _telling(self, measure: str) -> int:
+    @cached_property
+    def _shares(self) -> frozenset[str]:
+        """The measures that are means of figures from 0 to 1."""
+        return frozenset(self.measures) - {*COSTS, *_PERCENTILES, AUC}
+
+    def _known(self, measure: str) -> Floats:
+        values = self.values(measure)
+        known: Floats = values[~np.isnan(values)]
+        return known
+
+    def telling(self, measure: str) -> int:
         """How many questions a figure is of; of two kinds, as many as there are of the rarer one."""
         if measure == AUC:
             known = ~np.isnan(self.values("confidence"))

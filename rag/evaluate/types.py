@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import random
 import re
 from collections import Counter
@@ -12,6 +13,8 @@ from dataclasses import dataclass, replace
 from ..._explain import unknown
 from ...stores.types import Source
 from .errors import EvaluateError
+
+_log = logging.getLogger(__name__)
 
 _SPAN = re.compile(r"(.+)\[(\d+):(\d+)\]", re.DOTALL)
 
@@ -45,10 +48,11 @@ class Relevant:
         Raises:
             EvaluateError: the span holds nothing.
         """
+        text = text.strip().replace("\\", "/").removeprefix("./")
         match = _SPAN.fullmatch(text)
         if match and int(match[2]) >= int(match[3]):
             raise EvaluateError(f"the span of {text!r} ends before it begins; write leave.md[120:340]")
-        return cls(match[1], int(match[2]), int(match[3])) if match else cls(text)
+        return cls(match[1].rstrip(), int(match[2]), int(match[3])) if match else cls(text)
 
     def is_at(self, names: Sequence[str], start: int, end: int) -> bool:
         """Whether a place is of this document, by any of its `names`, and overlaps the span."""
@@ -138,6 +142,8 @@ class Dataset:
         parts = self.splits or ("train", "test")
         if name not in parts:
             raise EvaluateError(f"{self.name}: {unknown('split', name, parts)}")
+        if self.splits and (none := sum(not each.split for each in self.questions)):
+            _log.warning("%s: %d of %d questions are in no split, and left out", self.name, none, len(self))
         part = [each for each in self.questions if (each.split if self.splits else _half(each)) == name]
         if not part:
             raise EvaluateError(f"{self.name}: no question is in the split {name!r}; it has {len(self)} in all")

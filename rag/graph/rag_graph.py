@@ -148,6 +148,11 @@ class RagGraph(Runnable[GraphInput, RagState]):
         using = [name for name, node in self._plan.nodes.items() if node.needs_llm]
         return [self._resources.context_of(name).llm for name in using]
 
+    def corpora(self) -> list[Corpus]:
+        """The corpora that nodes search, opened."""
+        using = [name for name, node in self._plan.nodes.items() if node.needs_corpus]
+        return [self._resources.context_of(name).corpus for name in using]
+
     def get_name(self, suffix: str | None = None, *, name: str | None = None) -> str:
         """What traces call it."""
         return super().get_name(suffix, name=name or self._plan.spec.name or None)

@@ -6,7 +6,9 @@ import csv
 import gzip
 import io
 import json
+import re
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +18,9 @@ from ...._explain import short
 from ..errors import DatasetError
 
 _BOM = "\ufeff"
+
+_EMPTY_ROWS = re.compile(r"(?:[ \t,;]*\r?\n)*")
+"""Above a table's header, where a spreadsheet was begun further down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,8 @@ class Row:
             DatasetError: there is no such field, or it is no text.
         """
         value = self.first(*names)
+        if value is None and (empty := next((name for name in names if name in self.fields), None)):
+            raise self.error(f"{empty!r} is empty")
         if value is None:
             raise self.error(f"has no {' or '.join(map(repr, names))}; it has {', '.join(self.fields) or 'nothing'}")
         if not isinstance(value, str | int) or isinstance(value, bool):
@@ -150,20 +157,32 @@ def table_rows(file: Path, delimiter: str | None = None, columns: Sequence[str] 
             columns, or a quote is not closed.
     """
     text = read_text(file)
+    above = len(_EMPTY_ROWS.match(text)[0])  # type: ignore[index]  # it matches nothing, too
+    skipped, text = text[:above].count("\n"), text[above:]
     header = text.partition("\n")[0]
     delimiter = delimiter or max(",;\t", key=header.count)
     reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    begun = 1
+    begun = skipped + 1
     try:
         found = reader.fieldnames or ()
+        if repeated := [name for name, times in Counter(found).items() if name.strip() and times > 1]:
+            raise DatasetError(
+                file, f"has two columns {repeated[0]!r}; put what they hold into one, with | between", begun
+            )
         if not set(columns) <= set(found):
-            raise DatasetError(file, f"should begin with the columns {', '.join(columns)}, not {', '.join(found)}", 1)
-        begun = reader.line_num + 1
+            raise DatasetError(
+                file, f"should begin with the columns {', '.join(columns)}, not {', '.join(found)}", begun
+            )
+        begun = skipped + reader.line_num + 1
         for fields in reader:
             if None in fields:
-                raise DatasetError(file, "has more cells than columns; put quotes around a cell", reader.line_num)
-            yield Row(file, reader.line_num, {name.strip(): (cell or "").strip() for name, cell in fields.items()})
-            begun = reader.line_num + 1
+                raise DatasetError(
+                    file, "has more cells than columns; put quotes around a cell", skipped + reader.line_num
+                )
+            yield Row(
+                file, skipped + reader.line_num, {name.strip(): (cell or "").strip() for name, cell in fields.items()}
+            )
+            begun = skipped + reader.line_num + 1
     except csv.Error as error:
         message = f"a cell is not what its quotes say ({error}); close them, and write two for one within a cell"
         raise DatasetError(file, message, begun) from error

@@ -72,6 +72,8 @@ def _tell_misspelt(file: Path, names: Iterable[str]) -> None:
 def _question(row: Row, *, is_table: bool) -> tuple[Row, Question]:
     def values(*names: str) -> list[str]:
         given = row.texts(*names)
+        if not is_table and len(given) == 1 and "|" in given[0]:
+            _log.warning("%s:%d: several values are a list in JSON; %r is one", row.file, row.line, given[0])
         parts = (part for each in given for part in each.split("|")) if is_table else iter(given)
         return [part.strip() for part in parts if part.strip()]
 

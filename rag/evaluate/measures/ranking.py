@@ -98,6 +98,9 @@ def _parsed(name: str) -> Measure:
         measure: Measure = library.parse_measure(name)
     except (ValueError, NameError, TypeError) as error:
         raise EvaluateError(f"unknown measure {name!r}; write one such as {', '.join(RETRIEVAL)}") from error
+    cutoff = measure.params.get("cutoff", 1)
+    if cutoff < 1:  # which the program behind would not survive
+        raise EvaluateError(f"{name!r} looks at the first {cutoff} documents; write one such as nDCG@10")
     return measure
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ....errors import MissingExtraError
-from ..result import Result
+from ..result import Outcome, Result
 from .markup import Markup
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def quality_and_latency(result: Result, measure: str) -> Markup:
             yerr=_arms(up.value, up.low, up.high),
             marker="o",
             capsize=3,
-            label=outcome.name,
+            label=_label(outcome),
         )
     if with_times:
         axes.legend()  # names beside the points would lie over each other
@@ -96,7 +96,7 @@ def distributions(result: Result, measures: Sequence[str]) -> Markup:
     for axes, measure in zip(all_axes, measures, strict=True):
         outcomes = [each for each in result.values() if measure in each.measures]
         values = [known[~np.isnan(known)] for known in (each.values(measure) for each in outcomes)]
-        axes.hist(values, bins=list(np.linspace(0, 1, 11)), label=[each.name for each in outcomes])
+        axes.hist(values, bins=list(np.linspace(0, 1, 11)), label=[_label(each) for each in outcomes])
         axes.set_xlabel(measure)
         axes.set_ylabel("questions")
         axes.yaxis.set_major_locator(_whole_numbers())
@@ -120,6 +120,11 @@ def differences(result: Result, measure: str) -> Markup:
         axes.set_xlabel(f"questions: {int((gains > 0).sum())} better, {int((gains < 0).sum())} worse")
         axes.set_ylabel(f"{measure} of {outcome.name}\nless that of {result.first.name}")
     return _svg(figure, f"Differences in {measure} by question")
+
+
+def _label(outcome: Outcome) -> str:
+    """A graph's name, in a legend too where it begins with an underscore, by which matplotlib means no label."""
+    return f"\u200b{outcome.name}" if outcome.name.startswith("_") else outcome.name
 
 
 def _figure(plots: int) -> tuple[Figure, list[Axes]]:

@@ -40,17 +40,21 @@ class Trial:
             more questions failed than of the graph as it is written, for a run that fails costs nothing.
         failed: share of questions that failed; 1 where the settings do not go together.
         drawn: the value for each draw of questions, shape (draws,): what intervals are made from.
+        telling: how many questions the value is of.
     """
 
     settings: Settings
     value: float
     failed: float
     drawn: Floats = field(repr=False)
+    telling: int = 0
 
     @classmethod
     def of(cls, settings: Settings, outcome: Outcome, measure: str) -> Trial:
         """What came of a graph with these settings."""
-        return cls(settings, outcome.mean(measure), outcome.mean("failed"), outcome.drawn(measure))
+        return cls(
+            settings, outcome.mean(measure), outcome.mean("failed"), outcome.drawn(measure), outcome.telling(measure)
+        )
 
     def without_value(self) -> Trial:
         """The same where the measure cannot be told."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from ...._paths import expand_user
 from ...generate.types import Answer, Citation, Statement
 from ...graph.rag_graph import RagGraph
 from ...graph.reading import Source, load_spec
@@ -17,16 +19,19 @@ from ...graph.spec import GraphSpec
 from ...graph.state import NodeTrace
 from ..bootstrap import interval
 from ..errors import EvaluateError
-from ..evaluating import with_documents
+from ..evaluating import tell_unknown, with_documents
 from ..experiment import Experiment
 from ..graphs import Given
 from ..measures.ranking import RETRIEVAL, is_measure
+from ..progress import Tell
 from ..record import Record
 from ..result import Estimate, Outcome, Result
 from ..shared import SharedResults
 from ..types import Dataset
 from .search import Search, Trial, trials
 from .space import changed, read_space
+
+_log = logging.getLogger(__name__)
 
 KEPT = 50_000
 """Results of nodes that trials may use again: some 10 kB each with a small embedder."""
@@ -56,7 +61,8 @@ class Tuned:
     def train_gain(self) -> Estimate:
         """What the best settings gained where they were chosen, which flatters them."""
         first = self.trials[0]
-        return Estimate(self.best.value - first.value, *interval(self.best.drawn - first.drawn))
+        telling = min(self.best.telling, first.telling)
+        return Estimate(self.best.value - first.value, *interval(self.best.drawn - first.drawn, telling))
 
     @property
     def test_gain(self) -> Estimate:
@@ -64,14 +70,16 @@ class Tuned:
         return self.test[TUNED if TUNED in self.test else AS_WRITTEN].less(self.test.first, self.measure)
 
 
-def tune(
+def tune(  # noqa: PLR0913 - three by keyword
     graph: Source,
     train: Dataset,
     test: Dataset,
     search: Search,
     given: Given | None = None,
     *,
+    out: str | Path | None = None,
     on_trial: Callable[[Trial], None] | None = None,
+    on_progress: Tell | None = None,
 ) -> Tuned:
     """Search a graph's settings on training questions, and measure the best on others.
 
@@ -94,30 +102,42 @@ def tune(
         test: other questions, which nothing is chosen by.
         search: what may vary, what is best, and the budget.
         given: what the graph works with; without a corpus, it looks in the documents of `train`.
+        out: a folder that keeps the index of the documents of `train`.
         on_trial: hears of each trial that has ended.
+        on_progress: hears of documents that are indexed.
+
+    Questions that are in `test` are left out of `train`, with a warning. Ctrl-C ends the search, and the best settings
+    so far are tested; a second one ends that, too.
 
     Raises:
         SpaceError: the graph cannot have what the space says.
-        EvaluateError: a question is in both `train` and `test`, they have other documents and there is no corpus, or
-            the measure cannot be told.
+        EvaluateError: all questions of `train` are in `test`, they have other documents and there is no corpus, or the
+            measure cannot be told.
         MissingExtraError: optuna is not installed.
     """
     spec = load_spec(graph)
     given = given or Given()
     dimensions = read_space(search.space, spec, given.check)
-    _check_apart(train, test)
+    train = _apart(train, test)
     if given.corpus is None and test.documents not in ((), train.documents):
         raise EvaluateError(f"{test.name} has other documents than {train.name}; give both a corpus of all of them")
     _check_told(search.measure, test)
     with ExitStack() as closing:
-        folder = Path(closing.enter_context(TemporaryDirectory(prefix="ragloom-")))
-        bench = _Bench(closing.enter_context(with_documents(given, train, folder)), search.measure)
+        folder = expand_user(out) if out else Path(closing.enter_context(TemporaryDirectory(prefix="ragloom-")))
+        means = closing.enter_context(with_documents(given, train, folder, on_progress))
+        bench = _Bench(means, search.measure)
         base = closing.enter_context(bench.open(spec))
-        done = []
-        for trial in trials(spec, dimensions, search, partial(bench.run, train, base)):
-            done.append(trial)
-            if on_trial:
-                on_trial(trial)
+        tell_unknown(train, [base])
+        done: list[Trial] = []
+        try:
+            for trial in trials(spec, dimensions, search, partial(bench.run, train, base)):
+                done.append(trial)
+                if on_trial:
+                    on_trial(trial)
+        except KeyboardInterrupt:
+            if not done:
+                raise
+            _log.warning("the search was ended after %d trials; now comes the test", len(done))
         best = search.best(done)
         tuned = changed(spec, best.settings)
         tested = {AS_WRITTEN: base}
@@ -152,15 +172,19 @@ class _Bench:
         return Result.of(data, list(records), retrieval=self._retrieval)
 
 
-def _check_apart(train: Dataset, test: Dataset) -> None:
-    """Refuse to test on what is tuned on.
+def _apart(train: Dataset, test: Dataset) -> Dataset:
+    """The training questions that are not tested on, too.
 
     Raises:
-        EvaluateError: a question is in both.
+        EvaluateError: there are none.
     """
-    asked = {each.plain for each in train.questions}
-    if common := [each.text for each in test.questions if each.plain in asked]:
-        raise EvaluateError(f"the question {common[0]!r} is in both train and test; test what was not tuned on")
+    tested = {each.plain for each in test.questions}
+    left = tuple(each for each in train.questions if each.plain not in tested)
+    if not left:
+        raise EvaluateError(f"the question {train.questions[0].text!r} is in both train and test, as all of train are")
+    if common := len(train) - len(left):
+        _log.warning("%d of %d training questions are in %s, too, and left out", common, len(train), test.name)
+    return replace(train, questions=left)
 
 
 def _check_told(measure: str, test: Dataset) -> None:
