@@ -3,7 +3,7 @@
     {"year": 2020}                                     equality
     {"year": {"$gte": 2000, "$lt": 2010}}              $eq $ne $gt $gte $lt $lte
     {"lang": {"$in": ["en", "de"]}}                    $in $nin
-    {"tags": {"$contains": "rag"}}                     a list that holds the value, or a text that holds the words
+    {"tags": {"$contains": "rag"}}                     a list that holds the value, or a text that holds the text
     {"$or": [{"year": 2020}, {"draft": True}]}         $and $or
 
 A chunk without the field fails every condition on it but `$ne` and `$nin`. Texts compare with texts by code point,

@@ -11,7 +11,7 @@ from langchain_core.documents import Document
 from langchain_core.language_models import FakeListChatModel, SimpleChatModel
 from langchain_core.messages import BaseMessage
 from ragloom import load
-from ragloom.rag.generate import Answer, ChainOfNote, GenerateError, take_notes
+from ragloom.rag.generate import Answer, ChainOfNote, GenerateError, cited, take_notes
 from ragloom.rag.generate.notes import says_nothing
 from ragloom.rag.graph import Context, RagState, Registry
 from ragloom.rag.graph.testing import check_node
@@ -161,3 +161,10 @@ def test_the_node_keeps_the_rules_of_graphs(llm: ChatModel) -> None:
     check_node(kind, states=[state, RagState(question="?")], params={"max_note_tokens": 12}, llm=llm)
     context = Context("draft", load_llm=lambda: llm)
     assert kind(state, context)["answer"].question == QUESTION
+
+
+def test_nothing_is_asked_of_documents_without_text() -> None:
+    llm = FakeListChatModel(responses=["The document says that it is so."])
+    assert [note.text for note in take_notes("Who?", [Document(""), Document(" \n")], llm)] == ["", ""]
+    assert not cited("Who?", [Document(" ")], llm).known
+    assert llm.i == 0

@@ -15,6 +15,7 @@ from ragloom.rag.rerank import Highlight, IcrCompressor, IcrReranker, Ranked
 from ragloom.rag.rerank.compressing import compress
 from ragloom.rag.rerank.marking import mark
 from ragloom.rag.rerank.pieces import rank_in_pieces
+from ragloom.rag.rerank.units import units
 from ragloom.stores.types import Hit
 
 TEXT = "Rain is wet. The cat sleeps all day. Trains run late in winter.\n\n    print('a cat')\n\nBread is baked."
@@ -162,3 +163,14 @@ def test_marking_tells_what_was_cut() -> None:
     assert [hit.rank for hit in marked] == [1, 2]
     assert marked[0].document.metadata["highlights"]
     assert notes[0].startswith("1 of 2 documents cut to ")
+
+
+def test_the_mark_of_a_list_belongs_to_its_item() -> None:
+    text = "# Pets\n\n- The cat eats fish every day.\n- Dogs bark at night.\n\n1. First feed the cat.\n> It is well."
+    assert [text[unit.start : unit.end] for unit in units(text, "en")] == [
+        "# Pets",
+        "- The cat eats fish every day.",
+        "- Dogs bark at night.",
+        "1. First feed the cat.",
+        "> It is well.",
+    ]

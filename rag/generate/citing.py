@@ -62,7 +62,8 @@ def cited(  # noqa: PLR0913 - all but three have a default
 
     Args:
         question: what to answer.
-        documents: passages, best first; those that do not fit are left out, and a note says how many.
+        documents: passages, best first; those without text are left out, and those that do not fit, of which a note
+            says how many.
         llm: any LangChain chat model.
         max_prompt_tokens: budget for the passages; a first one that is longer is taken alone, if the context holds it.
         max_answer_tokens: where the answer is cut off.
@@ -75,6 +76,7 @@ def cited(  # noqa: PLR0913 - all but three have a default
     """
     if not question.strip():
         raise GenerateError("the question is empty; ask something")
+    documents = [document for document in documents if document.page_content.strip()]
     if not documents:
         return unknown(question, "no passages were found")
     prompt = load_prompt("cited")

@@ -95,6 +95,8 @@ def take_notes(
 
     def take(document: Document, ended: threading.Event) -> Note:
         text = inert(document.page_content)
+        if not text.strip():
+            return Note(document, "", is_cut=False, usage={})
         is_cut = tokens(text) > room
         if is_cut:
             text = beginning(text, int(room), tokens)

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from ..ingest.sentences import UNSPACED
 from .types import Highlight
 
-_WORD = re.compile(rf"{UNSPACED}|(?:(?!{UNSPACED})\S)+")
-"""Where a script puts no spaces between words, each character is one."""
+_MARKS = "[\u0e31\u0e34-\u0e3a\u0e47-\u0e4e\u0eb1\u0eb4-\u0ebc\u0ec8-\u0ece\u102b-\u103e\u17b4-\u17d3\u3099\u309a]"
+_WORD = re.compile(rf"{UNSPACED}{_MARKS}*|(?:(?!{UNSPACED})\S)+")
+"""Where a script puts no spaces between words, each character is one, with the marks on it."""
 
 
 def highlights(
