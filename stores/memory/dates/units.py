@@ -19,6 +19,7 @@ from .calendar import MONTH_NAMES, MONTHS, PARTS, SEASONS, Span
 
 Resolve = Callable[[re.Match[str], datetime], Span]
 
+_TIME_OF_DAY = r"(?:T\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?"
 _A_YEAR = relativedelta(years=1)
 _MONTH = rf"(?P<month>{'|'.join(MONTHS)})\.?"
 _DAY = r"(?P<day>\d{1,2})(?:st|nd|rd|th)?"
@@ -135,7 +136,7 @@ def _part(match: re.Match[str]) -> str | None:
 
 
 _FORMS = (
-    _form(r"(?P<year>[12]\d{3})-(?P<month>\d\d)-(?P<day>\d\d)", _iso_day),
+    _form(rf"(?P<year>[12]\d{{3}})-(?P<month>\d\d)-(?P<day>\d\d){_TIME_OF_DAY}", _iso_day),
     _form(r"(?P<year>[12]\d{3})-(?P<month>\d\d)(?!-?\d)", _iso_month),
     _form(rf"{_DAY}\s+(?:of\s+)?{_MONTH},?\s+{_OF_MONTH}", _day),
     _form(rf"{_MONTH}\s+{_DAY},?\s+{_OF_MONTH}", _day),
