@@ -16,6 +16,7 @@ from ragloom.stores.memory.errors import MemoryValueError, NotInGroupError
 FAR = 10**30
 LAST = datetime.max.replace(tzinfo=UTC)
 TEXT: Any = "Annie"
+ONE_FACT: Any = Fact("Ann", "likes", "tea")
 NO_FACT: Any = "Ann likes tea"
 
 
@@ -53,6 +54,8 @@ def test_a_number_that_nothing_has_is_not_in_the_group(group: Group, act: Callab
         (lambda group: group.remember_facts([], episode=NO_FACT), "Episode expected"),
         (lambda group: group.load([NO_FACT]), "Fact expected"),
         (lambda group: group.load([], batch=0), "batch must be a whole number above 0, not 0"),
+        (lambda group: group.remember_facts(ONE_FACT), r"several are expected; write \[Fact\(...\)\] for one"),
+        (lambda group: group.history(TEXT), "a history is of a fact or an entity, or of its id, not of 'Annie'"),
         (lambda group: group.remember_facts([Fact("X", " _ ", "Y")]), "the relation of a fact is empty"),
         (lambda group: group.describe(Entity(" ")), "an entity has a name without a letter"),
         (lambda group: group.describe(Entity("Ann", aliases=["?", ""])), "an entity has a name without a letter"),

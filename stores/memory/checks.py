@@ -69,8 +69,10 @@ def only(kind: type[T], values: Iterable[T]) -> list[T]:
     """Values that are all of a kind.
 
     Raises:
-        MemoryValueError: one is not.
+        MemoryValueError: one is not, or it is one alone.
     """
+    if isinstance(values, kind):
+        raise MemoryValueError(f"several are expected; write [{kind.__name__}(...)] for one: {values!r:.80}")
     given = list(values)
     for value in given:
         if not isinstance(value, kind):

@@ -146,8 +146,11 @@ class Reader:
             of: the fact or entity, or its id.
 
         Raises:
+            MemoryValueError: it is none of these.
             NotInGroupError: the group has no such fact and no such entity.
         """
+        if not isinstance(of, FactRecord | EntityRecord | int):
+            raise MemoryValueError(f"a history is of a fact or an entity, or of its id, not of {of!r:.80}")
         with self.reading() as reading:
             return versions_of(reading, of if isinstance(of, int) else of.id)
 
