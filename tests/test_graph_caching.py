@@ -381,3 +381,33 @@ def test_an_empty_cache_that_was_given_is_asked_and_stays_open(called: Called) -
         with RagGraph({"nodes": {"a": "find"}, "flow": ["start -> a -> end"]}, types=[kind], cache=kept) as asked:
             asked.invoke("Who?")
     assert (called.times, list(kept), kept.is_open) == (1, ["Who?"], True)
+
+
+OWN = """
+from ragloom.rag.graph import node
+
+@node("own", writes={"extra.own"})
+def own(state, context):
+    "Say it."
+    return {"extra": {"own": LIMIT}}
+
+LIMIT = 1
+"""
+
+ASKING = """
+import sys
+from ragloom.rag.graph import RagGraph
+from mine import own
+graph = {"nodes": {"own": {"use": "own", "cache": True}}, "flow": ["start -> own -> end"]}
+print(RagGraph(graph, types=[own], cache="kept.sqlite").invoke("Who?").extra)
+"""
+
+
+def test_a_type_whose_code_has_changed_is_run_again(tmp_path: Path) -> None:
+    def said(code: str) -> str:
+        (tmp_path / "mine.py").write_text(code)
+        shutil.rmtree(tmp_path / "__pycache__", ignore_errors=True)
+        command = [sys.executable, "-c", ASKING]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout.strip()
+
+    assert [said(OWN), said(OWN.replace("LIMIT = 1", "LIMIT = 2"))] == ["{'own': 1}", "{'own': 2}"]

@@ -136,7 +136,8 @@ class RagGraph(Runnable[GraphInput, RagState]):
     def fingerprint(self) -> str:
         """Another text where a node, its LLM or its corpus is another, the flow, or ragloom with its prompts.
 
-        Corpora and LLMs are opened. It does not know the code of node types of your own, nor what a memory holds.
+        Corpora and LLMs are opened. Of node types of your own it knows the files that they stand in, not what these
+        import, nor what a memory holds.
         """
         nodes = [made_with(node, self._resources.context_of(name)) for name, node in self._plan.nodes.items()]
         rules = [node.spec.model_dump(mode="json", exclude={"cache"}) for node in self._plan.nodes.values()]

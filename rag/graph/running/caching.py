@@ -1,16 +1,18 @@
 """The node cache: what a node with `cache: true` gave for the same input is not made again.
 
-The input is all that its result depends on: its type and parameters, ragloom's version and prompts, the generation and
-embedder of its corpus or of those that it names, the LLM with its settings, and the fields of the state that the node
-reads. langgraph's SQLite cache keeps the results.
+The input is all that its result depends on: its type and parameters, the file that a type of the user's own is written
+in, ragloom's version and prompts, the generation and embedder of its corpus or of those that it names, the LLM with its
+settings, and the fields of the state that the node reads. langgraph's SQLite cache keeps the results.
 """
 
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 import sqlite3
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -98,12 +100,25 @@ def made_with(node: PlannedNode, context: Context) -> dict[str, Any]:
     """What a node's results depend on besides the state and ragloom: type, parameters, corpora, language, LLM."""
     assert node.type is not None and node.params is not None  # noqa: PT018 - a plan without problems has them
     return {
-        "node": [context.node, node.type.name, node.params.model_dump(mode="json")],
+        "node": [context.node, node.type.name, node.params.model_dump(mode="json"), _code(node.type.call)],
         "corpus": _corpus(context.corpus) if node.needs_corpus else None,
         "corpora": [_corpus(context.corpus_of(name)) for name in node.named_corpora],
         "language": context.language,  # of prompts, in nodes that need no corpus, too
         "llm": _llm(context.llm) if node.type.needs_llm else None,
     }
+
+
+@lru_cache(maxsize=256)
+def _code(call: Callable[..., Any]) -> list[str]:
+    """Which function or class it is, and of one that is not ragloom's, whose version tells, the file it stands in."""
+    name = [str(call.__module__), getattr(call, "__qualname__", "")]
+    if name[0].partition(".")[0] == __name__.partition(".")[0]:
+        return name
+    try:
+        file = Path(inspect.getsourcefile(call) or "")
+        return [*name, hashlib.sha256(file.read_bytes()).hexdigest()]
+    except (OSError, TypeError):  # typed into a shell, or compiled
+        return name
 
 
 def release() -> list[str]:
