@@ -120,7 +120,7 @@ def test_a_file_gives_its_own_documents(rows: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ('{"question": "x"}', "not labelled data"),
+        ('{"question": "x"}', "query 1 has no 'documents' or 'paragraphs' or 'passages'"),
         ("nonsense", "not labelled data"),
         ('{"question": "x", "paragraphs": ["y"]}', "not labelled data"),
         ('{"question": "x", "paragraphs": [{"text": " ", "relevant": 1}]}', "no query with a relevant document"),

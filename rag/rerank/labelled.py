@@ -66,7 +66,10 @@ def _without_empty(labelled: Labelled) -> Labelled:
 
 
 def _of_file(path: Path) -> Iterator[Labelled]:
-    for row in _rows(path):
+    for number, row in enumerate(_rows(path), start=1):
+        for names in (("query", "question"), _DOCUMENTS):
+            if not row.keys() & set(names):
+                raise RerankError(f"{path}: query {number} has no {' or '.join(map(repr, names))}")
         query = row["query"] if "query" in row else row["question"]
         documents = row[next((name for name in _DOCUMENTS if name in row), _DOCUMENTS[0])]
         passages = tuple(Passage(str(each.get("title") or ""), each["text"]) for each in documents)
