@@ -62,8 +62,15 @@ def visible_metadata(chunk: Chunk) -> dict[str, Any]:
 
 
 def document(row: sqlite3.Row) -> Document:
-    """A row with `id`, `text` and `metadata` as a LangChain document."""
-    return Document(id=row["id"], page_content=row["text"], metadata=json.loads(row["metadata"]))
+    """A row with `id`, `text` and `metadata` as a LangChain document; whole numbers of more than 64 bits are texts."""
+    text = row["metadata"]
+    metadata = json.loads(text, parse_int=_as_shown) if _LONG.search(text) else json.loads(text)
+    return Document(id=row["id"], page_content=row["text"], metadata=metadata)
+
+
+def _as_shown(digits: str) -> int | str:
+    """A whole number, unless it is one that nothing but Python's own can hold, such as a graph's checkpoint."""
+    return number if -(2**63) <= (number := int(digits)) < 2**63 else digits
 
 
 def to_json(metadata: Mapping[str, Any], owner: str) -> str:
@@ -84,26 +91,12 @@ def to_json(metadata: Mapping[str, Any], owner: str) -> str:
             except (TypeError, ValueError, RecursionError):
                 raise CorpusError(
                     f"{owner}: metadata {name!r} holds {value!r:.60} ({type(value).__name__}), which has no JSON form; "
-                    "store a text, a finite number of 64 bits, a list or a mapping of such"
+                    "store a text, a finite number, a list or a mapping of such"
                 ) from None
         raise
-
-
-def is_whole(number: int) -> bool:
-    """Whether a whole number has 64 bits at most, which is what SQLite keeps of one."""
-    return -(2**63) <= number < 2**63
 
 
 def _dump(value: dict[str, Any]) -> str:
     text = json.dumps(value, ensure_ascii=False, allow_nan=False)
     text.encode()  # a lone surrogate cannot be encoded
-    if _LONG.search(text):
-        json.loads(text, parse_int=_whole)
     return text
-
-
-def _whole(digits: str) -> int:
-    number = int(digits)
-    if not is_whole(number):
-        raise ValueError(digits)
-    return number

@@ -25,6 +25,7 @@ from ragloom.rag.graph import (
     Update,
 )
 from ragloom.rag.graph.running import node_runner
+from ragloom.stores import Corpus
 from ragloom.stores.types import Hit
 
 
@@ -272,3 +273,13 @@ def test_what_a_node_says_wrongly_is_its_own_error(wrong: Callable[[Context], No
 
     state = graph("start -> a -> end", cat("a", say), settings={"a": {"on_error": "skip"}}).invoke("Who?")
     assert "TypeError" in state.trace[0].detail
+
+
+def test_a_run_over_documents_with_large_numbers_is_kept(corpus: Corpus, tmp_path: Path) -> None:
+    corpus.add([Document("something", metadata={"big": 2**70})])
+    find = {"nodes": {"find": {"use": "lexical", "cache": True}}, "flow": ["start -> find -> end"]}
+    running = RagGraph(find, corpus=corpus, checkpoints=tmp_path / "runs.sqlite", cache=tmp_path / "cache.sqlite")
+    for _ in range(2):
+        state = running.invoke("something", thread="t")
+        assert state.documents[0].document.metadata["big"] == str(2**70)
+    assert "from the cache" in state.trace[0].detail

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import datetime
+import math
 import re
 from collections.abc import Iterable, Mapping
-from math import isfinite
 from typing import Any
-
-from ...stores.rows import is_whole
 
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _TITLE_CHARACTERS = 160
@@ -31,7 +29,7 @@ def jsonable(value: Any) -> Any:
     """Turn metadata into values that a corpus has: dates into ISO strings, sets into lists, the rest into its `str`."""
     if isinstance(value, str):
         return storable_text(value)
-    if value is None or (is_whole(value) if isinstance(value, int) else isinstance(value, float) and isfinite(value)):
+    if value is None or isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
         return value
     if isinstance(value, datetime.date | datetime.time):
         return value.isoformat()
