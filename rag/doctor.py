@@ -13,6 +13,7 @@ from ..errors import RagloomError
 from ..settings import read_settings
 from ..stores.errors import DatabaseCorruptError
 from ..stores.layout import corpus_files
+from ..stores.sqlite import OF_CORPUS
 
 PACKAGES = ("llama-cpp-python", "torch", "sentence-transformers", "chromadb", "tantivy", "langchain-core")
 """The dependencies that are hard to install, or whose version matters in a bug report."""
@@ -145,8 +146,7 @@ def _tried(name: str, check: Callable[[], str], fix: str) -> Finding:
     try:
         return Finding(name, True, check())
     except DatabaseCorruptError as error:  # what there is nothing to make again from
-        told, _, fix = " ".join(str(error).split()).rpartition("; ")
-        return Finding(name, False, told, fix)
+        return Finding(name, False, " ".join(str(error).split()), OF_CORPUS.remedy)
     except (RagloomError, ImportError, OSError) as error:  # a package that is missing or cannot load its libraries
         return Finding(name, False, " ".join(str(error).split()), fix)
 

@@ -1,8 +1,7 @@
 """The vectors of a corpus that is not large, in memory: the nearest of them, exactly.
 
-A graph of neighbours (HNSW) may lose its way to the few texts that are unlike all others. Beside 20,000 rows of one
-table it did not find 11 of 15 sentences that were nearest to a question, and looking ten times as wide still lost 7.
-Up to `MOST` chunks, looking at each takes no longer than the graph does.
+A graph of neighbours (HNSW) may lose its way to the few texts that are unlike all others, such as sentences beside the
+rows of a table, however wide it looks. Up to `MOST` chunks, looking at each takes no longer than the graph does.
 """
 
 from __future__ import annotations
@@ -18,11 +17,6 @@ from .database import Database, State
 
 MOST = 50_000
 """Chunks that are looked at one by one; of 384 numbers each, these take 77 MB."""
-
-
-def has_room(database: Database) -> bool:
-    """Whether the vectors of a corpus are searched in memory."""
-    return database.count("chunks") <= MOST
 
 
 Scored = list[tuple[int, float]]
@@ -80,7 +74,8 @@ class ExactVectors:
             return held.vectors
         with self._following:
             if self._held is None or self._held.state != state:
-                self._held = _Held(state, self._followed(state) if has_room(self._database) else None)
+                few = self._database.count("chunks") <= MOST
+                self._held = _Held(state, self._followed(state) if few else None)
             return self._held.vectors
 
     def _followed(self, state: State) -> Vectors:

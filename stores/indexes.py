@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from . import exact
 from .clock import Stopwatch
 from .database import Database, State
 from .derived import DerivedIndex
@@ -43,30 +41,38 @@ class Indexes:
         self._seen = self._database.state()
 
     def refresh(self) -> State:
-        """See what others have written since, and finish what a killed writer left undone.
-
-        Where vectors are searched in memory, the dense index is for writers alone: Chroma is not even imported.
+        """See what others have written since, and finish what a killed writer left undone; but see `dense_at`.
 
         Raises:
             CorpusCorruptError: an index cannot be read.
             CorpusLockedError: an index is being made again by another process, and there is no older one.
         """
         state = self._database.state()
-        if state != self._seen:
-            self._open((self.lexical,) if exact.has_room(self._database) else self._both, state)
+        if state != self._seen and self._open(self.lexical, state):
+            self._seen = state
         return state
 
-    def _open(self, indexes: Sequence[DerivedIndex[Any]], state: State) -> None:
-        for index in indexes:
-            index.refresh()
-        if all(index.is_at(state) for index in indexes):
-            self._seen = state
-        else:
-            self._finish(indexes, state)
+    def dense_at(self, state: State) -> DenseIndex:
+        """The dense index as of that state: opened where it is asked, for where none is asked Chroma is not imported.
 
-    def _finish(self, indexes: Sequence[DerivedIndex[Any]], state: State) -> None:
-        """The last write has not reached the indexes: wait for its writer only where there is nothing older to use."""
-        usable = all(index.is_of_epoch(state) or not index.exists() for index in indexes)
+        Raises:
+            CorpusCorruptError: it cannot be read.
+            CorpusLockedError: it is being made again by another process, and there is no older one.
+        """
+        if not self.dense.is_at(state):
+            self._open(self.dense, state)
+        return self.dense
+
+    def _open(self, index: DerivedIndex[Any], state: State) -> bool:
+        """Open what there is of an index; whether it is of that state."""
+        index.refresh()
+        if not index.is_at(state):
+            self._finish(index, state)
+        return index.is_at(state)
+
+    def _finish(self, index: DerivedIndex[Any], state: State) -> None:
+        """The last write has not reached an index: wait for its writer only where there is nothing older to use."""
+        usable = index.is_of_epoch(state) or not index.exists()
         try:
             with self._writer.hold(wait_s=0 if usable else WAIT_S):
                 self.follow()
@@ -94,7 +100,8 @@ class Indexes:
             CorpusFullError: the disk is too full for an index to follow the database; nothing is lost.
         """
         state = self._database.state()
-        self._open(self._both, state)
+        for index in self._both:
+            self._open(index, state)
         if not all(index.is_at(state) for index in self._both):
             with suppress(CorpusLockedError), self._writer.hold(wait_s=0):
                 self.follow()

@@ -121,7 +121,7 @@ class Ranker:
         vector = encode(asked.text) if asked.vector is None else asked.vector
         if (exact := self._exact.at(state)) is not None:
             return exact.nearest(vector, k, among)
-        index = self._indexes.dense
+        index = self._indexes.dense_at(state)
         if among is None:
             return index.search(vector, k)
         found = _filtered(lambda depth: index.search(vector, depth), k, among, index.chunks)

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.documents import Document
 from ragloom import Chunk, Corpus, Source
-from ragloom.rag.retrieve.expansion import _window, expand, source_of
+from ragloom.rag.retrieve.expansion import _window, expand
 from ragloom.stores.types import Hit
 
 TEXT = "One little duck. Two little ducks. Three little ducks. Four little ducks swam away."
@@ -78,4 +78,3 @@ def test_what_is_of_another_corpus_stays_as_it_is(ducks: Corpus, tmp_path: Path)
     assert [hit.document for hit in expanded[:3]] == [hit.document for hit in strange]
     assert expanded[3].document.page_content == TEXT
     assert [hit.rank for hit in expanded] == [1, 2, 3, 4]
-    assert [source_of(ducks, hit) is None for hit in (*strange, own)] == [True, True, True, False]

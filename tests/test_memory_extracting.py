@@ -90,6 +90,8 @@ def test_the_first_person_of_a_message_is_its_sender() -> None:
         ("I will move to Berlin in July.", "2024-07-01", ""),
         ("I'm moving to Berlin on Friday.", "2024-03-08", ""),
         ("I moved to Berlin in July.", "2023-07-01", ""),
+        ("I took leave and went to Berlin in July.", "2023-07-01", ""),
+        ("I have been in Berlin from the start of July on.", "2023-07-01", ""),
         ("I will live in Berlin in two weeks.", "2024-03-18", ""),
         ("I learnt all of Berlin's streets in two weeks.", "2024-03-05", ""),
         ("I live in Berlin until Friday.", "", "2024-03-09"),

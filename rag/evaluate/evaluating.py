@@ -35,6 +35,9 @@ INDEX = "index"
 _MOST_TOLD = 5
 """Pieces of evidence that nothing has, told one by one."""
 
+_MOST_COMPARED = 10_000
+"""Names that are compared letter by letter with one that nothing has, which takes a second."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -112,6 +115,8 @@ def check_graphs(specs: Iterable[GraphSpec], given: Given, data: Dataset) -> Non
 
 def tell_unknown(data: Dataset, graphs: Iterable[RagGraph]) -> None:
     """Warn of evidence that no corpus of the graphs has, for no ranking can have it either."""
+    if not any(question.relevant for question in data.questions):
+        return
     corpora = {corpus.path: corpus for graph in graphs for corpus in graph.corpora()}
     names = {name for corpus in corpora.values() for name in (*corpus.ids(), *corpus.fingerprints())}
     known = {"/".join(parts[at:]) for name in names for parts in [name.split("/")] for at in range(len(parts))}
@@ -119,7 +124,7 @@ def tell_unknown(data: Dataset, graphs: Iterable[RagGraph]) -> None:
         each.document for question in data.questions for each in question.relevant if each.document not in known
     )
     for document in list(missing)[:_MOST_TOLD] if corpora else ():
-        close = get_close_matches(document, known, n=1)
+        close = get_close_matches(document, known, n=1) if len(known) <= _MOST_COMPARED else []
         meant = f"; did you mean {close[0]!r}?" if close else ""
         _log.warning("%s: the evidence %r names no document of the index%s", data.name, document, meant)
     if corpora and len(missing) > _MOST_TOLD:

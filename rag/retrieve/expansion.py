@@ -24,7 +24,7 @@ def expand(corpus: Corpus, hits: Sequence[Hit], *, max_characters: int = MAX_CHA
     What is not of this corpus stays as it is.
     """
     grown: list[tuple[Hit, int, int]] = []
-    sources = {id(hit): source_of(corpus, hit) for hit in hits}
+    sources = _sources(corpus, hits)
     for hit in hits:
         if sources[id(hit)] is None:
             grown.append((hit, 0, 0))
@@ -48,14 +48,16 @@ def expand(corpus: Corpus, hits: Sequence[Hit], *, max_characters: int = MAX_CHA
     return expanded
 
 
-def source_of(corpus: Corpus, hit: Hit) -> Source | None:
-    """The source that a hit is a part of; None: the corpus has none, or another text stands there in it."""
-    metadata = hit.document.metadata
-    if not metadata.keys() >= {"source_id", "start", "end", "section"}:
-        return None
-    source = corpus.source(metadata["source_id"])
-    here = source is not None and source.text[metadata["start"] : metadata["end"]] == hit.document.page_content
-    return source if here else None
+def _sources(corpus: Corpus, hits: Sequence[Hit]) -> dict[int, Source | None]:
+    """The source that each hit is a part of, by the hit's `id()`; None: another text stands there in it, or none."""
+    placed = [hit for hit in hits if hit.document.metadata.keys() >= {"source_id", "start", "end", "section"}]
+    by_id = {name: corpus.source(name) for name in {hit.document.metadata["source_id"] for hit in placed}}
+    found: dict[int, Source | None] = dict.fromkeys(map(id, hits))
+    for hit in placed:
+        metadata, source = hit.document.metadata, by_id[hit.document.metadata["source_id"]]
+        if source and source.text[metadata["start"] : metadata["end"]] == hit.document.page_content:
+            found[id(hit)] = source
+    return found
 
 
 def _window(start: int, end: int, section: Sequence[int], limit: int) -> tuple[int, int]:

@@ -22,7 +22,12 @@ _AHEAD = re.compile(
 )
 """Words of what is still to come; in the present tense some tell of a date that is set."""
 _AT_THE_LATEST = re.compile(r"(?:by|not?\s+later\s+than)\b", re.IGNORECASE)
-_PAST = re.compile(r"\b(?:since|was|were|had|did|used\s+to|left|met|knew|ran|[a-z]+ed)\b", re.IGNORECASE)
+_PAST = re.compile(
+    r"\b(?:since|was|were|had|did|used\s+to|have|has|been|[a-z]+ed|"
+    r"became|began|bought|broke|brought|built|came|chose|drove|fell|felt|flew|found|gave|got|grew|held|kept|knew|left|lost|made|"
+    r"met|paid|ran|rode|said|sang|sat|saw|sent|slept|sold|spent|spoke|stood|swam|taught|thought|told|took|went|won|wore|wrote)\b",
+    re.IGNORECASE,
+)
 _UNTIL = re.compile(r"\b(?:until|till|by)\b", re.IGNORECASE)
 
 _SENTENCE = re.compile(r"(?<=[.!?;\n])\s+")

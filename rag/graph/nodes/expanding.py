@@ -19,6 +19,7 @@ def expand(state: RagState, context: Context, *, max_characters: HowMany = expan
     """
     sections = expansion.expand(context.corpus, state.documents, max_characters=max_characters)
     context.note(f"{count(len(state.documents), 'chunk')} -> {count(len(sections), 'section')}")
-    if strange := sum(expansion.source_of(context.corpus, hit) is None for hit in state.documents):
+    given = {id(hit.document) for hit in state.documents}
+    if strange := sum(id(hit.document) in given for hit in sections):
         context.note(f"{strange} not of this corpus, left as they are")
     return {"documents": sections}
