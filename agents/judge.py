@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from ..prompts import Prompt, load_prompt
 from ..rag.llm.asked import asked_for
-from ..rag.llm.base import ChatModel
+from ..rag.llm.base import OwnModel
 from ..rag.llm.inert import inert
 from ..rag.llm.step import Step
 from .errors import AgentError
@@ -57,7 +57,7 @@ class Judge(Step[Mapping[str, Any], Judgement]):
         way: `separate` asks in a prompt of its own, `continuation` goes on with the Predictor's conversation.
     """
 
-    llm: ChatModel
+    llm: OwnModel
     way: Way = "separate"
 
     @cached_property
@@ -106,15 +106,16 @@ class Judge(Step[Mapping[str, Any], Judgement]):
         """
         yes, no = self._words
         asked = self.messages(question, document, prediction)
-        row = self.llm.score_next([asked], [*yes, *no], cancelled=cancelled)[0]
-        return log_odds(row[: len(yes)], row[len(yes) :])
+        (row,), (most,) = self.llm.score_next_bounded([asked], [*yes, *no], cancelled=cancelled)
+        return log_odds(row[: len(yes)], row[len(yes) :], most=most)
 
 
-def log_odds(yes: NDArray[np.float32], no: NDArray[np.float32]) -> Judgement:
+def log_odds(yes: NDArray[np.float32], no: NDArray[np.float32], *, most: float = 0.0) -> Judgement:
     """The judgement that log-probabilities of the spellings of Yes and of No make; `-inf` for what was not told.
 
-    A word of which no spelling was told is less likely than the other one, and than all that the other one leaves: the
-    lower of these takes its place, so that the score says rather too little than too much.
+    A word of which no spelling was told is less likely than the other one, than all that the other one leaves, and than
+    its spellings would be if each had `most`, which none of them exceeds: the lowest of these takes its place, so that
+    the score says rather too little than too much.
 
     ```python
     import numpy as np
@@ -124,6 +125,7 @@ def log_odds(yes: NDArray[np.float32], no: NDArray[np.float32]) -> Judgement:
     ```
     """
     words = np.array([np.logaddexp.reduce(np.asarray(each, np.float64)) for each in (yes, no)])
+    spellings = np.array([len(yes), len(no)])
     told = np.isfinite(words)
     said = float(min(np.exp(words).sum(), 1.0))
     if not told.any():
@@ -131,5 +133,5 @@ def log_odds(yes: NDArray[np.float32], no: NDArray[np.float32]) -> Judgement:
     if not told.all():
         known = float(words[told][0])
         left = np.log1p(-min(np.exp(known), 1 - 1e-9))
-        words[~told] = min(known, float(left))
+        words[~told] = np.minimum(min(known, float(left)), most + np.log(spellings[~told]))
     return Judgement(float(words[0] - words[1]), said, int(told.sum()))

@@ -24,7 +24,7 @@ from pydantic import Field
 
 from .._explain import count
 from ..rag.llm.asked import as_documents
-from ..rag.llm.base import ChatModel
+from ..rag.llm.base import OwnModel
 from ..rag.llm.cutting import beginning
 from ..rag.llm.errors import ContextOverflow
 from ..rag.llm.inert import inert
@@ -69,7 +69,7 @@ class MainRagFilter(Compressor):
         max_tokens: where a prediction is cut off.
     """
 
-    llm: ChatModel
+    llm: OwnModel
     n: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     min_keep: int = Field(default=1, ge=1)
     judge: Way = "separate"

@@ -14,12 +14,12 @@ from functools import cached_property
 from typing import Any
 
 from langchain_core.documents import Document
+from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
 from pydantic import Field
 
 from ..prompts import Prompt, load_prompt
 from ..rag.llm.asked import asked_for
-from ..rag.llm.base import ChatModel
 from ..rag.llm.inert import inert
 from ..rag.llm.replying import reply
 from ..rag.llm.step import Step
@@ -39,11 +39,11 @@ class Predictor(Step[Mapping[str, Any], str]):
     ```
 
     Attributes:
-        llm: any model that `ragloom.load` loads.
+        llm: any LangChain chat model.
         max_tokens: where the answer is cut off.
     """
 
-    llm: ChatModel
+    llm: BaseChatModel
     max_tokens: int = Field(default=MAX_PREDICTION_TOKENS, ge=1)
 
     @cached_property

@@ -15,7 +15,7 @@ import torch
 from ragloom.rag.llm.engine import LlamaEngine
 from ragloom.rag.rerank.icr import IcrReranker
 from ragloom.rag.rerank.types import Passage
-from ragloom.rag.rerank.windows import Window
+from ragloom.rag.rerank.window import Window
 
 NOTHING = "N/A"
 FAST, TELLING = "sdpa", "eager"
@@ -31,7 +31,7 @@ class TransformersIcr(IcrReranker):
         return load_model(self.llm.engine, getattr(torch, self.dtype))
 
     @torch.inference_mode()
-    def _read(self, query: str, passages: Sequence[Passage], longest: int) -> Window:
+    def _read(self, query: str, passages: Sequence[Passage], longest: int, _places: Sequence[int]) -> Window:
         numbered = [self._prompt.passage(passage, at) for at, passage in enumerate(passages[::-1], start=1)]
         parts = [part.cut(longest) for part in numbered]
         context = [*self._prompt.preamble, *(token for part in parts for token in part.tokens)]

@@ -16,7 +16,7 @@ from ragloom.rag.rerank import IcrReranker, Reranker, RerankError
 from ragloom.rag.rerank.heads import load_heads
 from ragloom.rag.rerank.icr_reading import IcrReading, read_passages
 from ragloom.rag.rerank.types import Passage
-from ragloom.rag.rerank.windows import Window
+from ragloom.rag.rerank.window import Window
 from rerank_data import Task
 
 GENERATION, FIRST, CROSS = "generation", "FIRST", "cross-encoder"
@@ -178,7 +178,7 @@ class SharedIcr(IcrReranker):
     readings: Readings
     needed: int | None = None
 
-    def _read(self, query: str, passages: Sequence[Passage], longest: int) -> Window:
+    def _read(self, query: str, passages: Sequence[Passage], longest: int, _places: Sequence[int]) -> Window:
         def read() -> IcrReading:
             engine = self.llm.engine
             given = {"layers": self.needed, "cache": self._cache, "longest": longest}

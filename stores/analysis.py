@@ -34,6 +34,9 @@ _MORE_STOP_WORDS = {
 }
 """Tantivy's list for English has 33 words, and none that a question begins with; its other lists are long."""
 
+_NO_STOP_WORDS = frozenset({"ar", "el", "ro", "ta", "tr", UNSTEMMED})
+"""Languages for which tantivy has no list."""
+
 
 def check_language(language: str) -> str:
     """Return the language code if there is an analyser for it.
@@ -46,12 +49,18 @@ def check_language(language: str) -> str:
     return language
 
 
+def knows_stop_words(language: str) -> bool:
+    """Whether the words that carry no meaning by themselves are known of a language, and so can be told from others."""
+    return check_language(language) not in _NO_STOP_WORDS
+
+
 def analyzer(language: str, *, stop_words: bool = True) -> tantivy.TextAnalyzer:
     """Make the analyser of a language; it expects `normal` text.
 
     Args:
         language: a key of `STEMMERS`, or `other`.
-        stop_words: whether to keep the words that carry no meaning by themselves ("the", "what").
+        stop_words: whether to keep the words that carry no meaning by themselves ("the", "what"); where they are not
+            known all are kept.
 
     Raises:
         QueryError: the language is neither `other` nor one with a stemmer.
@@ -61,7 +70,7 @@ def analyzer(language: str, *, stop_words: bool = True) -> tantivy.TextAnalyzer:
     if check_language(language) == UNSTEMMED:
         return builder.build()
     name = STEMMERS[language]
-    if not stop_words:
+    if not stop_words and knows_stop_words(language):
         builder = builder.filter(tantivy.Filter.stopword(name))
         builder = builder.filter(tantivy.Filter.custom_stopword(_MORE_STOP_WORDS.get(language, "").split()))
     return builder.filter(tantivy.Filter.stemmer(name)).build()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,23 @@ from .embedder import Fingerprint
 
 INCOMPLETE = "incomplete"
 """The fingerprint of a source that has lost chunks: no document has it, so the next ingest makes them again."""
+
+
+def context_line(title: str, heading: Iterable[str]) -> str:
+    """What a text stands under, in one line: the title, then the headings that say something else."""
+    return " > ".join(dict.fromkeys(part for part in (title, *heading) if part))
+
+
+def context_of(document: Document) -> str:
+    """The `title` and `heading` of a document's metadata in one line: what its text stands under, empty if nothing."""
+    title = " ".join(str(document.metadata.get("title") or "").split())
+    return context_line(title, headings_of(document))
+
+
+def headings_of(document: Document) -> tuple[str, ...]:
+    """The `heading` of a document's metadata, outermost first; other libraries have one text there."""
+    heading = document.metadata.get("heading") or ()
+    return (heading,) if isinstance(heading, str) else tuple(map(str, heading))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +103,7 @@ class Chunk:
     @property
     def context(self) -> str:
         """Title and headings in one line: what the text stands under."""
-        return " > ".join(dict.fromkeys(part for part in (self.source.title, *self.heading) if part))
+        return context_line(self.source.title, self.heading)
 
     @property
     def embedded_text(self) -> str:

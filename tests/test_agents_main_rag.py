@@ -15,10 +15,11 @@ from engines import idle
 from langchain_classic.retrievers import ContextualCompressionRetriever
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.documents import Document
+from langchain_core.language_models import FakeListChatModel
 from langchain_core.runnables import RunnablePassthrough
 from pydantic import ValidationError
 from ragloom import Corpus
-from ragloom.agents import AgentError, Filtered, Judge, MainRagFilter
+from ragloom.agents import AgentError, Filtered, Judge, MainRagFilter, Predictor
 from ragloom.agents.types import Judgement, Way
 from ragloom.rag.llm import ChatLocal, ContextOverflow, DeadlineExceeded, ModelError, load
 from ragloom.rag.llm.errors import AskedError, Cancelled
@@ -250,6 +251,13 @@ def test_a_server_judges_by_its_likeliest_tokens(server: Server) -> None:
     assert filtered.notes == ()
 
 
+def test_of_a_server_the_least_likely_token_that_it_tells_bounds_the_others(server: Server) -> None:
+    server.logprobs = top(("Yes", -0.05), ("Maybe", -12.0))
+    (judged,) = MainRagFilter(llm=load(server.url)).filter(QUESTION, TEXTS[:1]).kept
+    assert judged.score is not None
+    assert judged.score > 8
+
+
 def test_a_server_that_tells_one_word_only_is_bounded_and_that_is_told(server: Server) -> None:
     server.logprobs = top(("Yes", -0.1), ("The", -4.0))
     filtered = MainRagFilter(llm=load(server.url)).filter(QUESTION, TEXTS[:2])
@@ -298,3 +306,24 @@ def test_notes_are_logged_where_a_list_of_documents_is_all_there_is(server: Serv
     with caplog.at_level(logging.WARNING):
         MainRagFilter(llm=load(server.url)).compress_documents([Document(TEXTS[0])], QUESTION)
     assert "MainRagFilter: Yes and No were not both told of 1 of 1 document" in caplog.text
+
+
+def test_a_copy_asks_as_its_own_options_say(server: Server) -> None:
+    server.logprobs = top(("Yes", -0.5), ("No", -1.5))
+    separate = MainRagFilter(llm=load(server.url))
+    separate.filter(QUESTION, TEXTS[:1])
+    continued = separate.model_copy(update={"judge": "continuation", "max_tokens": 5})
+    continued.filter(QUESTION, TEXTS[:1])
+    asked = [len(request["messages"]) for request in server.requests if request.get("logprobs")]
+    assert asked == [2, 4]
+    assert server.requests[-2]["max_tokens"] == 5
+
+
+@pytest.mark.parametrize("component", [MainRagFilter, Judge])
+def test_a_model_that_shows_nothing_is_refused_with_a_way_out(component: Any) -> None:
+    with pytest.raises(ValidationError, match=r"FakeListChatModel does not tell how likely a token is.*ragloom\.load"):
+        component(llm=FakeListChatModel(responses=["Yes"]))
+
+
+def test_any_chat_model_predicts() -> None:
+    assert Predictor(llm=FakeListChatModel(responses=["At Toad Hall."])).predict(QUESTION, TEXTS[1]) == "At Toad Hall."

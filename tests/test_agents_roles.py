@@ -206,6 +206,14 @@ def test_a_word_that_was_not_told_is_bounded_by_the_other_one_and_by_what_that_l
     assert [surely.told, hardly.told] == [1, 1]
 
 
+def test_a_word_that_was_not_told_is_no_likelier_than_the_least_that_was() -> None:
+    told, untold = np.array([-0.05, -9.0]), np.array([-np.inf, -np.inf])
+    surely = log_odds(told, untold, most=-12.0).score
+    assert surely == pytest.approx(np.logaddexp(*told) + 12 - math.log(2))
+    assert surely > log_odds(np.array([-0.1]), np.array([-4.5]), most=-12.0).score
+    assert log_odds(untold, told, most=-12.0).score == pytest.approx(-surely)
+
+
 def test_a_judge_that_says_neither_has_no_opinion() -> None:
     nothing = log_odds(np.array([-np.inf, -np.inf]), np.array([-np.inf]))
     assert (nothing.score, nothing.said, nothing.told) == (0.0, 0.0, 0)

@@ -154,6 +154,12 @@ def test_a_reranker_s_scores_move_the_vector(full: Corpus, embedder: HashingEmbe
     assert len(retriever.invoke(QUERY)) == 2
 
 
+def test_the_best_of_what_a_reranker_reads_move_the_vector(full: Corpus) -> None:
+    retriever = FeedbackRetriever(corpus=full, reranker=ByLength(), feedback=Rocchio(depth=1))
+    (best,) = full.get(list(retriever.vector("river").made_from))
+    assert best.page_content == max(TEXTS, key=len)
+
+
 def test_an_empty_corpus_gives_nothing(corpus: Corpus) -> None:
     assert FeedbackRetriever(corpus=corpus).invoke(QUERY) == []
 

@@ -86,6 +86,10 @@ def test_notes_that_give_no_answer_make_an_honest_unknown(scripted: Scripted, re
         "The document does not mention what was stolen.",
         "The document does not provide any information about the theft.",
         "It says nothing about the question.",
+        "It says nothing.",
+        "Nothing is said about it.",
+        "There is no information given.",
+        "The text gives no information about the theft.",
         "There is no mention of a theft in the document.",
         "No information is given.",
         "The passage doesn't say who was there.",
@@ -105,10 +109,32 @@ def test_a_small_llm_says_in_its_own_way_that_there_is_nothing(note: str) -> Non
         "The document does not mention a motor-car. It says that a cart was stolen.",
         "The document says that nothing was stolen.",
         "None of the cars was stolen.",
+        "Nothing was stolen.",
+        "No information was leaked in the breach.",
+        "The document states no fee is charged for members.",
+        "The document says no one was hurt.",
+        "It gives no refunds.",
+        "It does not include breakfast.",
+        "There is no answer key for the exam.",
     ],
 )
 def test_a_note_that_says_something_stays(note: str) -> None:
     assert not says_nothing(note)
+
+
+def test_title_and_headings_are_read_before_the_text() -> None:
+    document = Document("It was stolen.", metadata={"title": "Wind", "heading": ["Toad", "Motor-car"]})
+    seen: list[str] = []
+
+    class Reading(SimpleChatModel):
+        _llm_type = "reading"
+
+        def _call(self, messages: list[BaseMessage], *_: Any, **__: Any) -> str:
+            seen.append(messages[-1].text)
+            return "Nothing."
+
+    take_notes(QUESTION, [document], Reading())
+    assert "Wind > Toad > Motor-car\nIt was stolen." in seen[0]
 
 
 def test_without_documents_nothing_is_asked() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from chat_server import serving
+from checked import problems
 from engines import idle
 from fakes import HashingEmbedder
 from langchain_core.embeddings import DeterministicFakeEmbedding
@@ -118,6 +119,14 @@ def test_a_language_keeps_its_name_and_a_code_that_is_not_known_is_refused() -> 
     assert " in Brazilian Portuguese" in message.text
     with pytest.raises(ValidationError, match="'ja' is no code that is known here; write the language's name"):
         scripted("Toad.", language="ja")
+
+
+def test_a_node_s_language_is_checked_with_its_graph() -> None:
+    (problem,) = problems("""\
+        nodes: {imagine: {use: hyde, language: ja}}
+        flow: [start -> imagine -> end]
+    """)
+    assert "'ja' is no code that is known here; write the language's name in English" in problem
 
 
 def test_a_prompt_of_one_s_own_must_have_the_query() -> None:

@@ -72,6 +72,22 @@ def test_a_title_makes_another_passage_and_is_read_first() -> None:
     assert reranker._asked == [("dog", "the cat\ndog")]
 
 
+def test_headings_are_read_with_the_title_and_white_space_around_a_text_is_not() -> None:
+    reranker = CountsCats()
+    document = Document("\n the cat \n", metadata={"title": "Pets", "heading": ["Pets", "Cats"]})
+    (ranked,) = reranker.rank("cat", [document])
+    assert reranker._asked == [("Pets > Cats\nthe cat",)]
+    assert [document.page_content[start:end] for start, end, _ in ranked.highlights] == ["cat"]
+    assert given_of(reranker, ["dog", "the cat", "the cat\n"]) == [2, 3, 1]
+    assert reranker._asked[1] == ("dog", "the cat")
+
+
+def test_what_has_only_a_title_is_ranked_by_it() -> None:
+    reranker = CountsCats()
+    assert given_of(reranker, ["dog", Document(" ", metadata={"title": "The cat"}), ""]) == [2, 1, 3]
+    assert reranker._asked == [("dog", "The cat")]
+
+
 def test_what_says_nothing_is_not_scored_and_comes_last() -> None:
     reranker = CountsCats(first_stage=1.0)
     assert given_of(reranker, [" \n", "dog", "", "the cat"])[2:] == [1, 3]

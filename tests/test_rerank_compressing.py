@@ -95,6 +95,25 @@ def test_a_text_that_came_twice_is_kept_once() -> None:
     assert [each.page_content for each in compress(twice, 7, count_words)] == ["The cat sleeps all day.", "One more."]
 
 
+@pytest.mark.model
+def test_of_a_text_that_came_twice_only_one_counts_as_kept(caplog: pytest.LogCaptureFixture) -> None:
+    with load("embedded", n_ctx=512) as llm:
+        reranker = IcrReranker(llm=llm, keep=2)
+        texts = ["The cat sleeps all day.", "Rain is wet."]
+        documents = [Document(text) for text in (texts[0], texts[0], texts[1])]
+        kept = IcrCompressor(reranker=reranker, max_tokens=50).compress_documents(documents, "What does the cat do?")
+        assert [each.page_content for each in kept] == texts
+        assert not caplog.records
+        few = IcrCompressor(reranker=reranker, max_tokens=2)
+        assert few.compress_documents(documents, "What does the cat do?") == []
+    assert "nothing is kept: no sentence has 2 tokens or fewer" in caplog.text
+
+
+def test_highlights_of_the_whole_text_are_not_those_of_a_part() -> None:
+    (part,) = compress([ranked(TEXT, {"cat": 1.0}, highlights=[[17, 20, 1.0]])], 5, count_words)
+    assert part.metadata == {}
+
+
 FACT = "Alexander Graham Bell was granted the patent for the telephone."
 DULL = "Nothing much happened on that day in the town, and it rained a lot. "
 
@@ -112,6 +131,7 @@ def test_a_document_longer_than_the_context_is_read_to_its_end(cached: bool, cap
     assert long.page_content[found.metadata["start"] - 7 :].startswith(found.page_content)
     assert short.page_content not in [part.page_content for part in kept]
     assert "2 documents read in " in caplog.text
+    assert "documents ranked in" not in caplog.text  # but pieces
     assert " cut to " not in caplog.text
 
 

@@ -53,6 +53,14 @@ def test_documents_that_are_too_long_are_told(folder: Path, caplog: pytest.LogCa
     assert told in caplog.text
 
 
+def test_a_query_that_is_too_long_is_told_to_be(folder: Path) -> None:
+    long = " ".join(["cat"] * MAX_TOKENS)
+    told = f"the query's end was not read beside 2 of 2 documents: {MAX_TOKENS} tokens are read of both"
+    assert CrossEncoderReranker(model=folder).rank(long, TEXTS[:2]).notes == (told,)
+    both = CrossEncoderReranker(model=folder).rank(long, [LONG]).notes
+    assert [note.partition(" ")[0] for note in both] == ["1", "the"]
+
+
 def test_the_length_can_be_set(folder: Path) -> None:
     ranking = CrossEncoderReranker(model=folder, max_length=12).rank(QUERY, ["The cat sleeps all day."])
     assert ranking.notes[0].startswith("1 of 1 document longer than 12 tokens")

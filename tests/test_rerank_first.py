@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 
@@ -50,6 +51,60 @@ def test_a_score_is_the_log_probability_of_the_letter_that_opens_the_answer(llm:
     expected = llm.score_next([asked], ["A", "B", "C", "D"], prefix="[")[0]
     assert by_place(FirstReranker(llm=llm), TEXTS) == expected.tolist()
     assert np.exp(expected).sum() > 0.5  # the model knows what is asked
+
+
+def test_the_prompt_is_the_one_that_such_models_were_trained_on() -> None:
+    system, user = load_prompt("first").render(number="2", passages="[A] Rain.\n[B] Cats.", query="cats")
+    assert system.text == (
+        "You are RankLLM, an intelligent assistant that can rank passages based on their relevancy to the query"
+    )
+    assert user.text == (
+        "I will provide you with 2 passages, each indicated by a alphabetical identifier []. Rank the passages based "
+        "on their relevance to the search query: cats.\n\n[A] Rain.\n[B] Cats.\nSearch Query: cats.\n"
+        "Rank the 2 passages above based on their relevance to the search query. All the passages should be included "
+        "and listed using identifiers, in descending order of relevance. The output format should be [] > [], e.g., "
+        "[B] > [A], Only respond with the ranking results, do not say any word or explain."
+    )
+
+
+@pytest.mark.model
+def test_the_tokens_that_are_told_are_those_that_the_engine_read(llm: ChatLocal) -> None:
+    llm.forget()
+    for rotations in (1, 3):
+        before = llm.engine.stats()
+        ranking = FirstReranker(llm=llm, rotations=rotations).rank(QUERY, TEXTS)
+        after = llm.engine.stats()
+        read = (after.prefilled - before.prefilled, after.reused - before.reused)
+        assert (ranking.evaluated, ranking.reused) == read
+
+
+@pytest.mark.model
+def test_what_fits_to_the_last_token_is_not_cut(llm: ChatLocal) -> None:
+    prompt = prompt_of(llm)
+    words = 300
+    while llm.context_size - prompt.tokens(prompt.messages(QUERY, [*TEXTS, "cats " * words])) > 1:
+        words += 1
+    assert FirstReranker(llm=llm).rank(QUERY, [*TEXTS, "cats " * words]).notes == ()
+    (note,) = FirstReranker(llm=llm).rank(QUERY, [*TEXTS, "cats " * (words + 3)]).notes
+    assert note.startswith("1 of 5 documents cut to ")
+
+
+@pytest.mark.model
+async def test_a_cancelled_task_reads_no_further_window(llm: ChatLocal) -> None:
+    reranker = FirstReranker(llm=llm, window=4, step=2)
+    texts = [f"{number}: cats purr and rain falls " * 8 for number in range(26)]
+    llm.forget()
+    before = llm.engine.stats().prefilled
+    whole = reranker.rank(QUERY, texts).evaluated
+    llm.forget()
+    task = asyncio.create_task(reranker.arank(QUERY, texts))
+    while llm.engine.stats().prefilled < before + whole + 100:
+        await asyncio.sleep(0.01)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await asyncio.to_thread(llm.invoke, "Hi", max_tokens=1)  # its turn comes after what was begun
+    assert llm.engine.stats().prefilled - before < 1.8 * whole
 
 
 @pytest.mark.model

@@ -251,11 +251,18 @@ def test_of_a_text_without_blanks_any_sentence_may_be_kept(llm: ChatModel) -> No
     assert [each.page_content for each in kept] == ["猫は一日中寝ています。"]
 
 
-def test_a_document_of_which_nothing_but_blanks_was_read_is_explained_by_no_word() -> None:
+def test_a_document_of_which_only_the_title_was_read_is_explained_by_no_word() -> None:
     with load("embedded", n_ctx=256) as llm:
-        texts = ["\n \t" * 120 + "The cat sleeps.", "Rain is wet. " * 60]
-        ranking = IcrReranker(llm=llm, explain=True).rank("cat?", texts)
+        documents = [Document("The cat sleeps.", metadata={"title": "Cats " * 120}), Document("Rain is wet. " * 60)]
+        ranking = IcrReranker(llm=llm, explain=True).rank("cat?", documents)
     assert [ranked.highlights == () for ranked in sorted(ranking, key=lambda each: each.given)] == [True, False]
+
+
+def test_white_space_around_a_text_is_not_read(llm: ChatModel) -> None:
+    text = "\n \t" * 120 + "The cat sleeps.  "
+    best, other = IcrReranker(llm=llm, explain=True).rank("What does the cat do?", [text, "The cat sleeps."])
+    assert best.score == other.score
+    assert sorted(text[start:end] for start, end, _ in best.highlights) == ["The", "cat", "sleeps."]
 
 
 def test_the_words_that_drew_the_attention_are_told(llm: ChatModel) -> None:

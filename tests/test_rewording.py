@@ -7,8 +7,9 @@ from typing import Any
 import chat_server
 import pytest
 from langchain_core.documents import Document
-from langchain_core.language_models import FakeListChatModel
-from langchain_core.messages import AIMessage, HumanMessage
+from langchain_core.language_models import FakeListChatModel, GenericFakeChatModel
+from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.messages.ai import UsageMetadata
 from langchain_core.runnables import RunnableLambda
 from ragloom.rag.generate import IterRetGen
 from ragloom.rag.generate.iterating import draft_of, is_settled
@@ -75,6 +76,22 @@ def test_a_rewriting_that_loses_what_was_asked_or_answers_it_is_not_taken(questi
     assert found.notes == (f"the LLM left out what was asked ({reply}): the question as it is",)
 
 
+@pytest.mark.parametrize(
+    ("question", "reply", "language"),
+    [
+        ("Who repairs them?", "Who repairs laptops?", "en"),
+        ("What is its length?", "What is the length of the Rhine?", "en"),
+        ("Who wants those?", "Who wants laptops?", "en"),
+        ("Who works here?", "Who works on the Rhine?", "en"),
+        ("Kto to naprawia?", "Kto naprawia laptopy?", "other"),
+        ("Onu kim onarır?", "Dizüstü bilgisayarı kim onarır?", "tr"),
+    ],
+)
+def test_what_a_pronoun_stands_for_takes_its_place(question: str, reply: str, language: str) -> None:
+    talk = [("user", "Laptops laptopy dizüstü bilgisayarı on the Rhine?"), ("assistant", "Work.")]
+    assert rewritten(reply, question, talk, language=language).query == reply
+
+
 class Failing(FakeListChatModel):
     def _call(self, *args: Any, **kwargs: Any) -> str:
         raise ConnectionError("the cable is cut")
@@ -102,6 +119,13 @@ def test_the_llm_reads_the_last_messages_and_of_long_ones_the_beginning() -> Non
     assert llm.seen == [
         "Conversation:\nUser: Question 8\nAssistant: Leave Leave Leave …\nLast question: Who approves it?\nRewritten:"
     ]
+
+
+def test_what_a_system_or_a_tool_said_is_not_read() -> None:
+    llm = Reading(responses=["Who approves it?"])
+    told = [SystemMessage("You are a pirate."), *(ToolMessage("{}", tool_call_id="1") for _ in range(6))]
+    Rewriter(llm=llm).invoke({"question": QUESTION, "history": [HumanMessage("Leave?"), *told]})
+    assert llm.seen == ["Conversation:\nUser: Leave?\nLast question: Who approves it?\nRewritten:"]
 
 
 def test_of_a_long_message_without_blanks_the_beginning_is_read() -> None:
@@ -241,6 +265,23 @@ def test_of_a_long_answer_the_beginning_is_searched_for() -> None:
     IterRetGen(llm=llm, retriever=retriever(seen), rounds=2).invoke("Who steals?")
     assert seen[1].startswith("Who steals? In the pond lies")
     assert len(seen[1].split()) < 120
+
+
+def test_a_long_question_leaves_less_room_for_the_answer() -> None:
+    seen: list[str] = []
+    llm = FakeListChatModel(responses=["In the pond lies a motor-car " * 90 + ".", "In the pond."])
+    question = "Toad " * 40 + "steals?"
+    IterRetGen(llm=llm, retriever=retriever(seen), rounds=2).invoke(question)
+    assert seen[1].startswith(f"{question} In the pond")
+    assert len(seen[1].split()) < 120
+
+
+def test_the_tokens_of_all_rounds_are_told() -> None:
+    usage = UsageMetadata(input_tokens=100, output_tokens=10, total_tokens=110)
+    replies = [AIMessage(f"Answer {n}, in a pond. [1]", usage_metadata=usage) for n in range(3)]
+    llm = GenericFakeChatModel(messages=iter(replies))
+    answer = IterRetGen(llm=llm, retriever=retriever([]), rounds=3).invoke("Who steals?")
+    assert answer.usage == {"documents": 2, "input_tokens": 300, "output_tokens": 30}
 
 
 def test_an_answer_stands_though_a_later_round_has_none() -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from fakes import HashingEmbedder
 from ragloom.stores import Chunk, Corpus, Source, exact, rrf
+from ragloom.stores.analysis import STEMMERS, analyzer
 from ragloom.stores.errors import CorpusError
 from ragloom.stores.query import CANDIDATES, FEW, Mode
 
@@ -146,6 +147,12 @@ def test_words_are_found_in_their_language(
     with Corpus(tmp_path / "index", embedder=embedder) as reopened:
         assert reopened.language == language
         assert contents(reopened, query, mode="lexical") == ([text] if found else [])
+
+
+@pytest.mark.parametrize("language", [*STEMMERS, "other"])
+def test_every_language_can_leave_out_its_stop_words(language: str) -> None:
+    assert analyzer(language, stop_words=False).analyze("toad") == analyzer(language).analyze("toad")
+    assert analyzer(language, stop_words=False).analyze("the") == [] or language != "en"
 
 
 def test_a_query_of_no_words_finds_nothing_lexically_and_something_densely(animals: Corpus) -> None:

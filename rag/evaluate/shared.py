@@ -21,8 +21,8 @@ from typing import Any
 from ..graph.context import Context
 from ..graph.plan import PlannedNode
 from ..graph.running.caching import made_with, read_fields
-from ..graph.running.tokens import tokens_so_far
 from ..graph.state import NodeTrace, RagState
+from ..llm.counting import tokens_so_far
 
 Update = dict[str, Any]
 

@@ -12,7 +12,8 @@ of EMNLP 2023, section 3. They always take T rounds; we stop when the answer sto
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from langchain_core.documents import Document
 from langchain_core.language_models import BaseChatModel
@@ -31,8 +32,8 @@ ROUNDS = 3
 """How often is answered at most; the paper sees little after the second."""
 
 
-_DRAFT_TOKENS = 150
-"""Of an answer, guessed; embedders often read 256 with the question."""
+_QUERY_TOKENS = 180
+"""Of question and answer together, guessed: embedders often read 256, and some texts have more than is guessed."""
 
 
 def draft_of(answer: Answer | None) -> str:
@@ -42,13 +43,20 @@ def draft_of(answer: Answer | None) -> str:
 
 def next_query(question: str, draft: str) -> str:
     """What the next round searches for: of a long answer the beginning, since retrievers refuse long texts."""
-    return f"{question} {beginning(draft, _DRAFT_TOKENS, guess_tokens)}".strip()
+    room = max(_QUERY_TOKENS - guess_tokens(question), 0)
+    return f"{question} {beginning(draft, room, guess_tokens)}".strip()
 
 
 def is_settled(drafts: Sequence[str]) -> bool:
     """Whether another round would bring nothing: the last draft is empty, or says what the one before said."""
     last, before = [*reversed(drafts), "", ""][:2]
     return not last or says_the_same(last, before)
+
+
+def _added(before: Mapping[str, int], last: Mapping[str, int]) -> dict[str, int]:
+    """What the rounds cost together, with the documents of the last one."""
+    tokens = {name: before.get(name, 0) + last.get(name, 0) for name in ("input_tokens", "output_tokens")}
+    return {**last, **{name: number for name, number in tokens.items() if name in {**before, **last}}}
 
 
 class IterRetGen(Step[str, Answer]):
@@ -91,7 +99,8 @@ class IterRetGen(Step[str, Answer]):
         while len(drafts) < self.rounds and not is_settled(drafts):
             again = self._round(question, drafts[-1], cancelled)
             drafts.append(draft_of(again))
-            answer = again if again.known else answer
+            usage = _added(answer.usage, again.usage)
+            answer = replace(again if again.known else answer, usage=usage)
         return answer
 
     def _round(self, question: str, draft: str, cancelled: threading.Event) -> Answer:

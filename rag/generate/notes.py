@@ -21,6 +21,7 @@ from pydantic import Field
 
 from ..._explain import count
 from ...prompts import load_prompt
+from ...stores.types import context_of
 from ..llm.cutting import beginning
 from ..llm.inert import inert
 from ..llm.replying import at_once, reply
@@ -33,15 +34,20 @@ from .types import Answer, unknown
 MAX_NOTE_TOKENS = 48
 """Where a note is cut off: two sentences."""
 
-_IS_NOTHING = r"nothing|none|no|n/a|no (relevant |specific )?information"
+_KNOWLEDGE = r"((relevant|specific|direct|further) )?(information|mention|answer|indication|details?)"
+_ABOUT = r"(about|on|of|for|to|in|that|regarding|concerning)\b"
+_TOLD = r"((is|are|was|were) )?(given|said|stated|mentioned|told|provided|included|available|found)\b"
+_END = r"(?=\W*\Z)"
+_IS_NOTHING = rf"nothing|none|no|n/a|no {_KNOWLEDGE}"
 _NOT_SAID = (
-    r"(it|(the|this) (document|text|passage|article)) ("
-    r"((does|did) not|doesn.t|didn.t) "
-    r"(say|mention|state|specify|provide|give|contain|include|tell|address|discuss|answer)"
-    r"|(says|mentions|states|contains|provides|gives) (nothing|no))\b"
-    r"|(there is|there.s) no (mention|information|answer|indication)\b"
-    r"|no (relevant |specific )?(information|mention|answer) (is|was|about|on|of)\b"
-    r"|nothing (is|was|about|on)\b"
+    r"((the|this) (document|text|passage|article) ((does|did) not|doesn.t|didn.t) (provide|give|contain|include)"
+    r"|(it|(the|this) (document|text|passage|article)) ((does|did) not|doesn.t|didn.t) "
+    r"(say|mention|state|specify|tell|address|discuss|answer))\b"
+    rf"|(it|(the|this) (document|text|passage|article)) (says|mentions|states|contains|provides|gives)"
+    rf" (nothing( {_ABOUT}|{_END})|no {_KNOWLEDGE}\b)"
+    rf"|(there is|there.s) no {_KNOWLEDGE}( {_ABOUT}| {_TOLD}|{_END})"
+    rf"|no {_KNOWLEDGE} ({_ABOUT}|{_TOLD})"
+    rf"|nothing ({_ABOUT}|{_TOLD})"
 )
 _AND_YET = r"(?!.*\b(but|however|only|except|although|though|instead|rather)\b)"
 _SAYS_NOTHING = re.compile(rf"\W*(({_IS_NOTHING})\W*|{_AND_YET}({_NOT_SAID})[^.!?]*\W*)", re.IGNORECASE | re.DOTALL)
@@ -75,6 +81,8 @@ def take_notes(
 ) -> list[Note]:
     """Let `llm` note of each document, all at the same time, what it says about the question.
 
+    The title and headings of a document, of its metadata, are read before its text.
+
     Args:
         question: what is to be answered.
         documents: what is read; one for which the context has no room is cut.
@@ -94,9 +102,9 @@ def take_notes(
     room = room_beside(prompt.render(question=asked, document=""), question, llm, max_note_tokens)
 
     def take(document: Document, ended: threading.Event) -> Note:
-        text = inert(document.page_content)
-        if not text.strip():
+        if not document.page_content.strip():
             return Note(document, "", is_cut=False, usage={})
+        text = inert(f"{context_of(document)}\n{document.page_content}".lstrip("\n"))
         is_cut = tokens(text) > room
         if is_cut:
             text = beginning(text, int(room), tokens)

@@ -8,6 +8,8 @@ from typing import Any, Literal, NamedTuple
 
 from langchain_core.documents import Document
 
+from ...stores.types import context_line, headings_of
+
 UNKNOWN = "I don't know: nothing that I found clearly answers this."
 
 How = Literal["cited", "grounded", "quoted", "unknown"]
@@ -48,13 +50,12 @@ class Citation:
         offset = metadata.get("start")
         begin = (offset if isinstance(offset, int) else 0) + start
         name = str(metadata.get("source") or metadata.get("source_id") or document.id or "")
-        heading = metadata.get("heading") or ()
         page = metadata.get("page")
         return cls(
             source_id=str(metadata.get("source_id") or name),
             source=name,
             title=str(metadata.get("title") or ""),
-            heading=(heading,) if isinstance(heading, str) else tuple(map(str, heading)),
+            heading=headings_of(document),
             start=begin,
             end=begin + len(text),
             text=text,
@@ -64,7 +65,7 @@ class Citation:
     @property
     def under(self) -> str:
         """Title and headings in one line."""
-        return " > ".join(dict.fromkeys(name for name in (self.title, *self.heading) if name))
+        return context_line(self.title, self.heading)
 
     @property
     def words(self) -> str:

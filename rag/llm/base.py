@@ -6,12 +6,13 @@ import threading
 from abc import abstractmethod
 from collections.abc import Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import numpy as np
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
 from numpy.typing import NDArray
+from pydantic import BeforeValidator
 
 if TYPE_CHECKING:
     from .engine import LlamaEngine
@@ -135,6 +136,22 @@ class ChatModel(BaseChatModel):
     ) -> NDArray[np.float32]:
         """Score as `score_next` does; the event loop goes on, and a cancelled task ends what it asked for."""
 
+    def score_next_bounded(
+        self,
+        conversations: Sequence[Sequence[BaseMessage]],
+        candidates: Sequence[str],
+        *,
+        cancelled: threading.Event | None = None,
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Score as `score_next` does, and say what a candidate with `-inf` has at most, in each conversation.
+
+        Returns:
+            Log-probabilities `[n_conversations, n_candidates]`, and bounds `[n_conversations]`: of a server the least
+            log-probability that it told; 0, which says nothing, where all candidates are told.
+        """
+        scores = self.score_next(conversations, candidates, cancelled=cancelled)
+        return scores, np.zeros(len(scores), np.float32)
+
     def forget(self) -> None:
         """Forget the prompts of calls that have ended, so that the next one costs what it would cost first.
 
@@ -155,3 +172,16 @@ class ChatModel(BaseChatModel):
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
+
+
+def _as_own(llm: object) -> object:
+    if isinstance(llm, ChatModel):
+        return llm
+    raise ValueError(
+        f"a {type(llm).__name__} does not tell how likely a token is, or what it attends to; "
+        "load the model with ragloom.load: a GGUF file, or the URL of an OpenAI-compatible server"
+    )
+
+
+OwnModel = Annotated[ChatModel, BeforeValidator(_as_own)]
+"""The LLM of a component that looks into it, which only ragloom's own models allow."""

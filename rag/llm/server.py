@@ -118,9 +118,25 @@ class ChatServer(LastingOptions, ChatOpenAI, ChatModel):
         Raises:
             ModelError: the server tells none, or there is a `prefix` and the server is not known to continue it.
         """
+        return self._scores(self._answers(conversations, prefix, cancelled), candidates)
+
+    def score_next_bounded(
+        self,
+        conversations: Sequence[Sequence[BaseMessage]],
+        candidates: Sequence[str],
+        *,
+        cancelled: threading.Event | None = None,
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """See `ChatModel.score_next_bounded`."""
+        answers = self._answers(conversations, "", cancelled)
+        return self._scores(answers, candidates), np.array([min(self._told(each).values()) for each in answers])
+
+    def _answers(
+        self, conversations: Sequence[Sequence[BaseMessage]], prefix: str, cancelled: threading.Event | None
+    ) -> list[AIMessage]:
         scorer, asked = self._scoring(conversations, prefix)
         (answers,) = until(cancelled, lambda: [scorer.batch(asked)])
-        return self._scores(answers, candidates)
+        return answers
 
     async def ascore_next(
         self, conversations: Sequence[Sequence[BaseMessage]], candidates: Sequence[str], *, prefix: str = ""
@@ -145,15 +161,16 @@ class ChatServer(LastingOptions, ChatOpenAI, ChatModel):
         return self.bind(top_logprobs=_MOST_LOGPROBS, **options), [[*each, *begun] for each in conversations]
 
     def _scores(self, answers: Sequence[AIMessage], candidates: Sequence[str]) -> NDArray[np.float32]:
-        rows = [self._told(answer, candidates) for answer in answers]
+        told = [self._told(answer) for answer in answers]
+        rows = [[each.get(candidate, -math.inf) for candidate in candidates] for each in told]
         return np.array(rows, np.float32).reshape(len(answers), len(candidates))
 
-    def _told(self, answer: AIMessage, candidates: Sequence[str]) -> list[float]:
+    def _told(self, answer: AIMessage) -> dict[str, float]:
+        """The log-probabilities of the tokens that were likeliest."""
         content = (answer.response_metadata.get("logprobs") or {}).get("content") or []
         if not content or not content[0].get("top_logprobs"):
             raise ModelError(f"{self.openai_api_base} tells no log-probabilities; load a local model")
-        told = {each["token"]: each["logprob"] for each in reversed(content[0]["top_logprobs"])}
-        return [told.get(candidate, -math.inf) for candidate in candidates]
+        return {each["token"]: each["logprob"] for each in reversed(content[0]["top_logprobs"])}
 
     def close(self) -> None:
         """There is nothing to free: models of one URL share their connections, which langchain-openai keeps."""

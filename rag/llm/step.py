@@ -12,6 +12,7 @@ from langchain_core.runnables import RunnableConfig, RunnableSerializable
 from pydantic import ConfigDict
 
 from ..._explain import unknown
+from .copying import Copied
 from .errors import AskedError
 from .waiting import Ended
 
@@ -19,7 +20,7 @@ Asked = TypeVar("Asked")
 Made = TypeVar("Made")
 
 
-class Step(RunnableSerializable[Asked, Made]):
+class Step(RunnableSerializable[Asked, Made], Copied):
     """Makes something of what it is asked; a step of a chain with `|`.
 
     A subclass says how in `_make`. Its options are its fields, checked and never changed.

@@ -62,8 +62,11 @@ class IcrCompressor(Compressor):
         explaining = self.reranker.model_copy(update={"explain": True, "keep": None})
         reranker = explaining.until(cancelled) if cancelled else explaining
         ranking = rank_in_pieces(reranker, query, documents, language=self.language)
-        best = ranking[: self.reranker.keep]
-        return compress(best, self.max_tokens, self.reranker.llm.count_tokens, language=self.language), ranking.notes
+        best = _distinct(ranking)[: self.reranker.keep]
+        kept = compress(best, self.max_tokens, self.reranker.llm.count_tokens, language=self.language)
+        if kept or not any(ranked.document.page_content.strip() for ranked in best):
+            return kept, ranking.notes
+        return [], [*ranking.notes, f"nothing is kept: no sentence has {self.max_tokens} tokens or fewer"]
 
 
 def compress(
@@ -78,10 +81,7 @@ def compress(
         count_tokens: how many tokens a text is.
         language: of the documents.
     """
-    by_text: dict[str, Ranked] = {}
-    for ranked in ranking:
-        by_text.setdefault(ranked.document.page_content, ranked)
-    distinct = list(by_text.values())
+    distinct = _distinct(ranking)
     parts = [list(units(ranked.document.page_content, language)) for ranked in distinct]
 
     @cache
@@ -104,6 +104,14 @@ def compress(
         for ranked, numbers, known in zip(distinct, kept, parts, strict=True)
         for run in _runs(numbers, known)
     ]
+
+
+def _distinct(ranking: Sequence[Ranked]) -> list[Ranked]:
+    """The first of those with the same text."""
+    by_text: dict[str, Ranked] = {}
+    for ranked in ranking:
+        by_text.setdefault(ranked.document.page_content, ranked)
+    return list(by_text.values())
 
 
 def _weights(ranked: Ranked, units: Sequence[Span]) -> Iterator[tuple[int, float]]:
@@ -129,7 +137,7 @@ def _runs(numbers: Collection[int], units: Sequence[Span]) -> list[Span]:
 
 def _part(document: Document, span: Span) -> Document:
     """A stretch of a document, as a document."""
-    metadata = dict(document.metadata)
+    metadata = {name: value for name, value in document.metadata.items() if name != "highlights"}  # of the whole text
     start = metadata.get("start")
     if isinstance(start, int):
         metadata |= {"start": start + span.start, "end": start + span.end}

@@ -130,14 +130,21 @@ class CrossEncoderReranker(Reranker):
             read = model.tokenizer([query] * len(texts), texts, truncation=False, padding=False, verbose=False)
             pairs = [(query, text) for text in texts]
             scores = model.predict(pairs, batch_size=self.batch_size, show_progress_bar=False)
+            special = model.tokenizer.num_special_tokens_to_add(pair=True)
+            asked = len(model.tokenizer.tokenize(query))
         lengths = np.array([len(tokens) for tokens in read["input_ids"]])
         most = model.max_seq_length or int(lengths.max())
-        cut = int((lengths > most).sum())
-        notes: tuple[str, ...] = ()
-        if cut:
+        is_over, half = lengths > most, (most - special) / 2  # what is longer of the two is cut, to no less than half
+        notes = []
+        if cut := int((is_over & (lengths - special - asked > half)).sum()):
             longer = f"{cut} of {count(len(texts), 'document')} longer than {most} tokens with the query"
-            notes = (f"{longer}: only their beginning was read",)
-        return Scores([float(score) for score in scores], evaluated=int(lengths.clip(max=most).sum()), notes=notes)
+            notes.append(f"{longer}: only their beginning was read")
+        if asked > half and (cut := int(is_over.sum())):
+            of = count(len(texts), "document")
+            notes.append(f"the query's end was not read beside {cut} of {of}: {most} tokens are read of both")
+        return Scores(
+            [float(score) for score in scores], evaluated=int(lengths.clip(max=most).sum()), notes=tuple(notes)
+        )
 
 
 def _first_line(error: Exception) -> str:

@@ -17,7 +17,6 @@ listing the passages from several beginnings, so that each has several letters.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Self
 
@@ -25,33 +24,15 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from ..._explain import count
 from ...prompts import load_prompt
-from ..llm.base import ChatModel
+from ..llm.base import OwnModel
+from ..llm.counting import count_tokens
 from .errors import RerankError
 from .list_prompt import OPENING, Line, ListPrompt
 from .reranker import Reranker
 from .types import IDENTIFIERS, Passage, Scores
+from .window import Window, remarks
 from .windows import check_overlap, slide
-
-
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """What one window told.
-
-    Attributes:
-        scores: of its passages.
-        evaluated: tokens of its prompts.
-        cut: the places of the passages that were cut.
-        longest: to how many tokens.
-        untold: log-probabilities that the model did not tell.
-    """
-
-    scores: list[float]
-    evaluated: int
-    cut: frozenset[int]
-    longest: int
-    untold: int
 
 
 class FirstReranker(Reranker):
@@ -84,7 +65,7 @@ class FirstReranker(Reranker):
             are averaged. More cost as many times more.
     """
 
-    llm: ChatModel
+    llm: OwnModel
     window: int = Field(default=20, ge=2, le=len(IDENTIFIERS))
     step: int = Field(default=10, ge=1)
     rotations: int = Field(default=1, ge=1, le=len(IDENTIFIERS))
@@ -100,19 +81,32 @@ class FirstReranker(Reranker):
 
     def _score(self, query: str, passages: Sequence[Passage]) -> Scores:
         lines = [self._prompt.line(passage) for passage in passages]
-        reads: list[_Read] = []
+        windows: list[Window] = []
+        untold = 0
 
-        def read(places: Sequence[int]) -> list[float]:
-            reads.append(self._read(query, lines, places))
-            return reads[-1].scores
+        def read(places: Sequence[int]) -> Sequence[float]:
+            nonlocal untold
+            window, more = self._read(query, lines, places)
+            windows.append(window)
+            untold += more
+            return window.scores
 
-        scores = slide(len(lines), read, window=self.window, step=self.step)
-        return Scores(scores, sum(each.evaluated for each in reads), notes=_notes(reads, len(lines)))
+        with count_tokens() as counted:
+            scores = slide(len(lines), read, window=self.window, step=self.step)
+        notes = remarks(windows, len(lines))
+        if untold:
+            asked = "log-probability was" if untold == 1 else "log-probabilities were"
+            notes.append(f"{untold} {asked} not told; the lowest of the same prompt took their place")
+        return Scores(scores, counted.read - counted.reused, counted.reused, tuple(notes))
 
-    def _read(self, query: str, lines: Sequence[Line], places: Sequence[int]) -> _Read:
+    def _read(self, query: str, lines: Sequence[Line], places: Sequence[int]) -> tuple[Window, int]:
         """Ask for the first identifier, once for each rotation, all at the same time.
 
+        Returns:
+            What was told of the passages at these places, and how many log-probabilities were not.
+
         Raises:
+            Cancelled: nobody waits any longer.
             ContextOverflow: there is not even room for the beginnings of the passages.
             RerankError: the model told the log-probability of no identifier.
             ModelError: an identifier is not a single token of the model, or the model failed.
@@ -120,15 +114,15 @@ class FirstReranker(Reranker):
         number, turns = len(places), min(self.rotations, len(places))
         starts = [number * turn // turns for turn in range(turns)]
 
-        def ask(texts: list[str]) -> tuple[NDArray[np.float32], int]:
+        def ask(texts: list[str]) -> NDArray[np.float32]:
             prompts = [self._prompt.messages(query, texts[start:] + texts[:start]) for start in starts]
-            table = self.llm.score_next(prompts, list(IDENTIFIERS[:number]), prefix=OPENING)
-            return table, sum(self._prompt.tokens(prompt) for prompt in prompts)
+            candidates = list(IDENTIFIERS[:number])
+            return self.llm.score_next(prompts, candidates, prefix=OPENING, cancelled=self._cancelled)
 
-        (table, evaluated), listed = self._prompt.asked(query, [lines[place] for place in places], ask)
+        table, listed = self._prompt.asked(query, [lines[place] for place in places], ask)
         scores = np.mean([np.roll(row, start) for row, start in zip(_without_gaps(table), starts, strict=True)], axis=0)
         cut = frozenset(places[at] for at in listed.cut)
-        return _Read(scores.tolist(), evaluated, cut, listed.longest, int(np.isinf(table).sum()))
+        return Window(scores.tolist(), cut=cut, longest=listed.longest), int(np.isinf(table).sum())
 
 
 def _without_gaps(table: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -140,17 +134,3 @@ def _without_gaps(table: NDArray[np.float32]) -> NDArray[np.float64]:
         )
     lowest = np.min(table, axis=1, initial=0, where=np.isfinite(table), keepdims=True)
     return np.where(np.isfinite(table), table, lowest).astype(np.float64)
-
-
-def _notes(reads: Sequence[_Read], number: int) -> tuple[str, ...]:
-    notes = []
-    if cut := frozenset[int]().union(*(each.cut for each in reads)):
-        lengths = sorted({each.longest for each in reads if each.cut})
-        between = "-".join(map(str, dict.fromkeys([lengths[0], lengths[-1]])))
-        notes.append(f"{len(cut)} of {count(number, 'document')} cut to {between} tokens")
-    if len(reads) > 1:
-        notes.append(f"{number} documents ranked in {len(reads)} windows")
-    if untold := sum(each.untold for each in reads):
-        asked = "log-probability was" if untold == 1 else "log-probabilities were"
-        notes.append(f"{untold} {asked} not told; the lowest of the same prompt took their place")
-    return tuple(notes)

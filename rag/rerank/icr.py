@@ -22,18 +22,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from copy import copy
 from functools import cached_property
 from typing import Annotated, Literal, Self
 
 from langchain_core.documents import Document
-from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from ..._explain import count
 from ...prompts import load_prompt
 from ..llm.attention.document_kv import DocumentKV
 from ..llm.attention.flash import Head
-from ..llm.base import ChatModel
+from ..llm.base import OwnModel
 from ..llm.errors import ContextOverflow
 from .explaining import highlights
 from .fitting import SHORTEST, level
@@ -42,7 +40,8 @@ from .icr_prompt import IcrPrompt, PassageTokens
 from .icr_reading import NOTHING, Tokens, read_passages
 from .reranker import Reranker
 from .types import Highlight, Passage, Scores
-from .windows import Window, pour
+from .window import Window, remarks
+from .windows import pour
 
 _STEPS = 16  # of the context, in which cached documents are cut
 _AT_LEAST = 4  # passages stand in each of several windows, so none is longer than a quarter of one
@@ -74,15 +73,13 @@ class IcrReranker(Reranker):
         explain: tell which words of each document drew the attention, as `Ranked.highlights`.
     """
 
-    llm: ChatModel
+    llm: OwnModel
     task: Literal["question", "search"] = "question"
     heads: Annotated[int | tuple[Head, ...] | None, BeforeValidator(as_heads)] = None
     layers: int | None = Field(default=None, ge=1)
     cached: bool | DocumentKV = False
     window: int | None = Field(default=None, ge=2)
     explain: bool = False
-
-    _cancelled: threading.Event | None = PrivateAttr(default=None)
 
     @model_validator(mode="after")
     def _checked(self) -> Self:
@@ -112,11 +109,9 @@ class IcrReranker(Reranker):
         return self.llm.engine.document_kv if self.cached is True else self.cached or None
 
     def until(self, cancelled: threading.Event) -> Self:
-        """This reranker, which ends what it does when the event is set."""
+        """See `Reranker.until`."""
         _ = self._prompt  # made once, not for each copy
-        other = copy(self)
-        other._cancelled = cancelled
-        return other
+        return super().until(cancelled)
 
     def sizes(self, documents: Sequence[Document]) -> list[int]:
         """How many tokens each document has as it is read, with its title and its number."""
@@ -159,35 +154,28 @@ class IcrReranker(Reranker):
         lengths = [len(parts[at]) for at in order]
         longest = self.read_of(query, lengths)
         windows: list[Window] = []
-        cut: set[int] = set()
         found: dict[int, tuple[Highlight, ...]] = {}
 
         def read(places: Sequence[int]) -> Sequence[float]:
             given = [order[place] for place in places]
-            window = self._read(query, [passages[at] for at in given], longest)
+            window = self._read(query, [passages[at] for at in given], longest, given)
             windows.append(window)
-            cut.update(given[at] for at in window.cut)
             found.update(zip(given, window.highlights, strict=False))
             return window.scores
 
         room = self._room(query)
         poured = pour([min(length, longest) for length in lengths], read, room=room, most=self.window)
         scores = dict(zip(order, poured, strict=True))
-        notes = []
-        if cut:
-            notes.append(f"{len(cut)} of {count(len(parts), 'document')} cut to {longest} tokens")
-        if len(windows) > 1:
-            notes.append(f"{len(parts)} documents ranked in {len(windows)} windows")
         return Scores(
             [scores[at] for at in range(len(parts))],
             sum(window.evaluated for window in windows),
             sum(window.reused for window in windows),
-            tuple(notes),
+            tuple(remarks(windows, len(parts))),
             tuple(found[at] for at in sorted(found)),
         )
 
-    def _read(self, query: str, passages: Sequence[Passage], longest: int) -> Window:
-        """Read the passages of one window, cut to `longest` tokens."""
+    def _read(self, query: str, passages: Sequence[Passage], longest: int, places: Sequence[int]) -> Window:
+        """Read the passages of one window, which stand at `places` of the list, cut to `longest` tokens."""
         reading = read_passages(
             self.llm.engine,
             self._prompt,
@@ -199,9 +187,10 @@ class IcrReranker(Reranker):
             longest=longest,
             cancelled=self._cancelled,
         )
-        cut = frozenset(at for at, part in enumerate(reading.parts) if part.is_cut)
+        cut = frozenset(place for place, part in zip(places, reading.parts, strict=True) if part.is_cut)
         told = [*map(self._highlights, passages, reading.parts, reading.tokens())] if self.explain else []
-        return Window(reading.scores(), reading.attention.evaluated, reading.attention.reused, cut, told)
+        read = reading.attention
+        return Window(reading.scores(), read.evaluated, read.reused, cut, longest, told)
 
     def _highlights(self, passage: Passage, part: PassageTokens, tokens: Tokens) -> tuple[Highlight, ...]:
         pieces = [self.llm.engine.weights.piece(token) for token in part.tokens[: part.own]]

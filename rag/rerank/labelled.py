@@ -23,7 +23,7 @@ _RELEVANT = ("relevant", "relevance", "supporting")
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """A query, the passages to rank, and how relevant each is: 0 for not at all."""
+    """A query, the passages to rank, and how relevant each is: 0 for not at all, as which a judgment below 0 counts."""
 
     query: str
     passages: tuple[Passage, ...]
@@ -61,7 +61,7 @@ def read_labelled(
 def _without_empty(labelled: Labelled) -> Labelled:
     """The same without documents that say nothing: no attention goes to them."""
     pairs = zip(labelled.passages, labelled.relevance, strict=True)
-    said = [(passage, relevance) for passage, relevance in pairs if passage.text.strip()]
+    said = [(passage, relevance) for passage, relevance in pairs if str(passage).strip()]
     return Labelled(labelled.query, tuple(passage for passage, _ in said), tuple(relevance for _, relevance in said))
 
 
@@ -73,7 +73,8 @@ def _of_file(path: Path) -> Iterator[Labelled]:
         query = row["query"] if "query" in row else row["question"]
         documents = row[next((name for name in _DOCUMENTS if name in row), _DOCUMENTS[0])]
         passages = tuple(Passage(str(each.get("title") or ""), each["text"]) for each in documents)
-        relevance = tuple(int(next((each[name] for name in _RELEVANT if name in each), 0)) for each in documents)
+        judged = (int(next((each[name] for name in _RELEVANT if name in each), 0)) for each in documents)
+        relevance = tuple(max(each, 0) for each in judged)
         yield Labelled(query, passages, relevance)
 
 
@@ -87,7 +88,7 @@ def _of_folder(folder: Path, split: str, documents: int, queries: int | None) ->
     asked = _some([(row["_id"], row["text"]) for row in rows if row["_id"] in judged], queries)
     ids = list(passages)
     for (name, query), found in zip(asked, _search(passages, [query for _, query in asked], documents), strict=True):
-        relevance = tuple(judged[name].get(ids[at], 0) for at in found)
+        relevance = tuple(max(judged[name].get(ids[at], 0), 0) for at in found)
         yield Labelled(query, tuple(passages[ids[at]] for at in found), relevance)
 
 

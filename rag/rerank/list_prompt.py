@@ -99,7 +99,8 @@ class ListPrompt:
         Raises:
             ContextOverflow: there is not even room for the beginning of every passage.
         """
-        taken = self.tokens(self.messages(query, [""] * len(lines))) + answer
+        short = ["x"] * len(lines)
+        taken = self.tokens(self.messages(query, short)) - sum(map(self._length, short)) + answer
         while True:
             listed = self._fitting(lines, taken)
             try:

@@ -13,6 +13,7 @@ from itertools import pairwise
 
 from langchain_core.documents import Document
 
+from ..._explain import count
 from ..ingest.span import Span
 from .fitting import SHORTEST
 from .icr import IcrReranker
@@ -53,7 +54,8 @@ def rank_in_pieces(
         read += [_Piece(place, start, end) for start, end in pairwise([*starts, len(text)])]
     ranking = reranker.rank(query, [piece.of(documents) for piece in read])
     joined = _joined(ranking, read, documents)
-    notes = [*ranking.notes, f"{len(documents)} documents read in {len(read)} pieces"]
+    notes = [note.replace("document", "piece") for note in ranking.notes]  # which is what was ranked
+    notes.append(f"{count(len(documents), 'document')} read in {len(read)} pieces")
     return Ranking(joined, evaluated=ranking.evaluated, reused=ranking.reused, notes=notes)
 
 

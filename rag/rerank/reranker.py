@@ -6,10 +6,11 @@ import asyncio
 import threading
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from copy import copy
 from typing import Annotated, Any, Self
 
 from langchain_core.documents import Document
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from ..llm.asked import as_documents
 from .errors import RerankError
@@ -35,6 +36,8 @@ class Reranker(Compressor):
     keep: int | None = Field(default=None, ge=1)
     first_stage: Annotated[float, Field(ge=0, le=1)] = 0.0
 
+    _cancelled: threading.Event | None = PrivateAttr(default=None)
+
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """A copy, with some options changed; they are checked as those of a new one.
 
@@ -50,7 +53,7 @@ class Reranker(Compressor):
         """Score at least one passage, each different and not empty, in the order in which they came."""
 
     def rank(self, query: str, documents: Sequence[Document | str]) -> Ranking:
-        """Rank documents, or texts; a document's `title` in its metadata is read before its text.
+        """Rank documents, or texts; the `title` and `heading` of a document's metadata are read before its text.
 
         Args:
             query: what they should be relevant for.
@@ -58,6 +61,7 @@ class Reranker(Compressor):
 
         Raises:
             AskedError: `documents` is one text.
+            Cancelled: nobody waits any longer, see `until`.
             RerankError: the query is empty, or this reranker cannot rank these documents.
             ModelError: the model failed.
         """
@@ -65,7 +69,7 @@ class Reranker(Compressor):
             raise RerankError("the query is empty; documents are ranked for a query")
         given = as_documents(documents)
         passages = [Passage.of(document) for document in given]
-        distinct = list(dict.fromkeys(passage for passage in passages if passage.text.strip()))
+        distinct = list(dict.fromkeys(passage for passage in passages if str(passage)))
         scored = self._score(query, distinct) if distinct else Scores([])
         places = {passage: place for place, passage in enumerate(distinct)}
         scores = self._with_first_stage(
@@ -73,7 +77,7 @@ class Reranker(Compressor):
         )
         order = sorted(range(len(given)), key=lambda at: (passages[at] not in places, -scores[at]))
         ranked = [
-            Ranked(given[at], scores[at], rank, at + 1, _highlights(scored, places.get(passages[at]), passages[at]))
+            Ranked(given[at], scores[at], rank, at + 1, _highlights(scored, places.get(passages[at]), given[at]))
             for rank, at in enumerate(order[: self.keep], start=1)
         ]
         return Ranking(ranked, evaluated=scored.evaluated, reused=scored.reused, notes=scored.notes)
@@ -93,8 +97,8 @@ class Reranker(Compressor):
     async def arank(self, query: str, documents: Sequence[Document | str]) -> Ranking:
         """Rank as `rank` does, without blocking the event loop.
 
-        A cancelled task ends a read of attention that is under way; other models go on with what they were asked, and
-        nobody hears of it.
+        A cancelled task ends what a model of this machine reads; others go on with what they were asked, and nobody
+        hears of it.
         """
         cancelled = threading.Event()
         try:
@@ -102,9 +106,11 @@ class Reranker(Compressor):
         finally:
             cancelled.set()
 
-    def until(self, cancelled: threading.Event) -> Self:  # noqa: ARG002 - for those that can be stopped
-        """This reranker, which ends what it does when the event is set."""
-        return self
+    def until(self, cancelled: threading.Event) -> Self:
+        """This reranker, which ends what it does when the event is set, if what it asks can be stopped."""
+        other = copy(self)
+        other._cancelled = cancelled
+        return other
 
     def _compressed(
         self, documents: Sequence[Document], query: str, cancelled: threading.Event | None = None
@@ -113,10 +119,10 @@ class Reranker(Compressor):
         return [ranked.as_document() for ranked in ranking], ranking.notes
 
 
-def _highlights(scored: Scores, place: int | None, passage: Passage) -> tuple[Highlight, ...]:
+def _highlights(scored: Scores, place: int | None, document: Document) -> tuple[Highlight, ...]:
     """Highlights in the document's own text; those in the title have no place there."""
     if place is None or not scored.highlights:
         return ()
-    start = passage.text_start
+    start = Passage.text_start(document)
     own = (each._replace(start=each.start - start, end=each.end - start) for each in scored.highlights[place])
     return tuple(each for each in own if each.start >= 0)

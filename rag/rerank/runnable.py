@@ -17,6 +17,7 @@ from pydantic import ConfigDict
 
 from ..llm.asked import asked_for
 from ..llm.configured import configured
+from ..llm.copying import Copied
 
 _log = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ def _reporting_to(callbacks: Callbacks | None) -> Context:
     return configured({} if callbacks is None else {"callbacks": callbacks})
 
 
-class Compressor(BaseDocumentCompressor):
+class Compressor(BaseDocumentCompressor, Copied):
     """A document compressor, which a subclass makes by one method, `_compressed`; notes are logged as warnings."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 from langchain_core.documents import Document
 
+from ...stores.types import context_of
+
 IDENTIFIERS = string.ascii_uppercase
 """What passages are called where a model is asked for their order."""
 
@@ -85,23 +87,29 @@ class Ranking(list[Ranked]):
 
 
 class Passage(NamedTuple):
-    """What a model reads of a document."""
+    """What a model reads of a document.
+
+    Attributes:
+        title: its title, and the headings it stands under, in one line; empty if it has none.
+        text: its text, without white space around it.
+    """
 
     title: str
     text: str
 
     @classmethod
     def of(cls, document: Document) -> Passage:
-        """The document's text, and its `title` from the metadata, if there is one."""
-        return cls(" ".join(str(document.metadata.get("title") or "").split()), document.page_content)
+        """The document's text, and the `title` and `heading` of its metadata, if there are any."""
+        return cls(context_of(document), document.page_content.strip())
 
     def __str__(self) -> str:
-        return f"{self.title}\n{self.text}" if self.title else self.text
+        return "\n".join(filter(None, self))
 
-    @property
-    def text_start(self) -> int:
-        """Where the text begins in the whole."""
-        return len(self.title) + 1 if self.title else 0
+    @classmethod
+    def text_start(cls, document: Document) -> int:
+        """Where `page_content` would begin in the whole: less than where the text does, if white space is left out."""
+        title, text = cls.of(document)
+        return (len(title) + 1 if title else 0) - document.page_content.find(text)
 
 
 @dataclass(frozen=True, slots=True)

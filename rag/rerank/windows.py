@@ -18,35 +18,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from statistics import fmean
-
-from .types import Highlight
 
 Read = Callable[[Sequence[int]], Sequence[float]]
 """Scores the documents at some places of the list, in the order in which they stand in the window."""
 
 _Scored = dict[int, float]  # a window: the score of each of its places, in the order in which they stand
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """What a model told of one window.
-
-    Attributes:
-        scores: one for each of its documents, higher is better.
-        evaluated: tokens that a model read for this.
-        reused: tokens whose KV was there already.
-        cut: which of its documents were cut, by their place in it.
-        highlights: of each document, where they were asked for.
-    """
-
-    scores: Sequence[float]
-    evaluated: int = 0
-    reused: int = 0
-    cut: frozenset[int] = frozenset()
-    highlights: Sequence[tuple[Highlight, ...]] = ()
 
 
 def slide(number: int, read: Read, *, window: int, step: int) -> list[float]:

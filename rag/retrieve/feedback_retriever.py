@@ -11,7 +11,7 @@ from ...stores.query import Mode
 from ...stores.retrieving import StoreRetriever
 from ...stores.types import Hit
 from ..rerank.reranker import Reranker
-from .feedback import Feedback, RerankerFeedback, Rocchio
+from .feedback import RERANKED, Feedback, RerankerFeedback, Rocchio
 from .query_vector import QueryVector
 
 
@@ -34,7 +34,8 @@ class FeedbackRetriever(StoreRetriever):
     Attributes:
         corpus: what is searched.
         feedback: how the vector is moved; None: by the order of what was found, or by the reranker's scores.
-        reranker: reads what was found first; None: it counts in the order in which it was found.
+        reranker: reads the first 20 that were found, or as many as the feedback looks at if these are more, of which
+            the best count; None: what was found counts in its order.
         k: how many documents the second search finds; may be overridden in `invoke`, as `before` and `after` may be.
         before: how the first search finds: `hybrid` interpolates words and meaning before feedback.
         after: how the second one finds: `hybrid` interpolates after it.
@@ -56,10 +57,11 @@ class FeedbackRetriever(StoreRetriever):
         """
         self.corpus.check_embedder()
         feedback = self.feedback or (RerankerFeedback() if self.reranker else Rocchio())
-        found = self.corpus.search(query, k=feedback.depth, mode=before or self.before)
+        looked = max(feedback.depth, RERANKED) if self.reranker else feedback.depth
+        found = self.corpus.search(query, k=looked, mode=before or self.before)
         if self.reranker:
             ranking = self.reranker.rank(query, [hit.document for hit in found])
-            found = [Hit(ranked.document, ranked.score, ranked.rank) for ranked in ranking]
+            found = [Hit(ranked.document, ranked.score, ranked.rank) for ranked in ranking[: feedback.depth]]
         ids = [str(hit.document.id) for hit in found]
         embedder = self.corpus.embedder
         moved = feedback.move(embedder.encode_query(query), self.corpus.vectors(ids), [hit.score for hit in found])

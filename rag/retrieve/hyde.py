@@ -51,7 +51,8 @@ def _with_query(task: str | Prompt) -> str | Prompt:
     return task
 
 
-def _with_name(language: str) -> str:
+def known_language(language: str) -> str:
+    """A language as `Hyde` takes it: a name in English, or a code that is known here."""
     if len(language) == 2 and language not in STEMMERS:
         raise ValueError(f"{language!r} is no code that is known here; write the language's name in English")
     return language
@@ -94,7 +95,7 @@ class Hyde(Step[str, QueryVector]):
     embedder: Annotated[SkipValidation[TextEmbedder], BeforeValidator(as_embedder)]
     n: int = Field(default=N, ge=1)
     task: Annotated[Task | Prompt, AfterValidator(_with_query)] = "web"
-    language: Annotated[str, AfterValidator(_with_name)] = "en"
+    language: Annotated[str, AfterValidator(known_language)] = "en"
     temperature: float = Field(default=TEMPERATURE, ge=0)
     max_tokens: int = Field(default=MAX_TOKENS, ge=1)
     seed: int = Field(default=0, ge=0)

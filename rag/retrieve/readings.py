@@ -131,6 +131,10 @@ def _of_ordered(
                 rest.pop(0)
                 yield both
                 continue
+            if in_english and len(together := _alternatives(question, [here, *rest])) > 1:
+                del rest[: len(together) - 1]
+                yield _one_of(field, [each.value for each in together])
+                continue
         signs = _signs(ahead, question[here.end :]) if in_english else tuple(_OF_NUMBERS)
         for sign in signs:
             yield _condition(field, sign, here.value)
@@ -153,6 +157,24 @@ def _two_bounds(question: str, field: Field, here: Mention, there: Mention) -> t
         _condition(field, sign, each.value) for sign, each in ((one, here), (other, there))
     )
     return f"{its_words} and {other_words}", {field.name: {**its[field.name], **others[field.name]}}
+
+
+def _alternatives(question: str, mentioned: Sequence[Mention]) -> list[Mention]:
+    """The first mentions, as far as they are joined by `and` or `or`: `2019 or 2021`, none of them compared."""
+    together: list[Mention] = []
+    for each in mentioned:
+        joined = not together or _AND.fullmatch(question[together[-1].end : each.start])
+        if not joined or "$eq" not in _signs(question[: each.start], question[each.end :]):
+            break
+        together.append(each)
+    return together
+
+
+def _one_of(field: Field, values: Sequence[Value]) -> tuple[str, Mapping[str, Any]]:
+    words = " or ".join(map(str, values))
+    if field.kind == "number":
+        return words, {field.name: {"$in": [*values]}}
+    return words, {"$or": [{field.name: _compare(field, "$eq", value)} for value in values]}
 
 
 def _is_range(ahead: str, between: str) -> bool:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import BaseMessage, HumanMessage, MessageLikeRepresentation, convert_to_messages
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, MessageLikeRepresentation, convert_to_messages
 from pydantic import Field
 
 from ...prompts import load_prompt
@@ -56,7 +56,8 @@ class Rewritten:
 class Rewriter(Step[Mapping[str, Any], Rewritten]):
     """Rewrites the last question of a conversation; a LangChain Runnable of `{"question": ..., "history": [...]}`.
 
-    The history is messages, or what LangChain takes for them. An empty question is refused: `RewritingError`.
+    The history is messages, or what LangChain takes for them; those of a system or a tool are not read. An empty
+    question is refused: `RewritingError`.
 
     ```python
     from ragloom import load
@@ -87,7 +88,8 @@ class Rewriter(Step[Mapping[str, Any], Rewritten]):
         if not question.strip():
             raise RewritingError("the question is empty; ask something")
         given: Sequence[MessageLikeRepresentation] = asked.get("history") or []
-        talk = self._told(convert_to_messages(given)[-self.messages :])
+        turns = [each for each in convert_to_messages(given) if isinstance(each, HumanMessage | AIMessage)]
+        talk = self._told(turns[-self.messages :])
         if not talk:
             return Rewritten(question, ("nothing was said before",))
         prompt = load_prompt("rewrite").render(conversation=talk, question=question)

@@ -8,7 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...stores.analysis import STEMMERS, UNSTEMMED, analyzer, normal
+from ...stores.analysis import STEMMERS, UNSTEMMED, analyzer, knows_stop_words, normal
+
+_REFERRING = {
+    "en": "it its itself he him himself she her herself they them themselves this that these those here there one ones"
+    " some any other others same former latter also too mine ours yours hers theirs"
+}
+"""Words that stand for something that was named before, in whose place a rewritten question names it."""
 
 LEAST_KNOWN = 0.5
 """So much of a question's content terms has to come from what it was made of."""
@@ -34,7 +40,9 @@ def is_about(text: str, question: str, background: str = "", *, language: str = 
 
 
 def keeps(text: str, question: str, *, language: str = "en") -> bool:
-    """Whether a text has all content terms of the question, and asks if that does.
+    """Whether a text has all content terms of the question, but for those that refer to others, and asks if that does.
+
+    Where a language's stop words are not known, its content terms are not, and none is missed.
 
     ```python
     from ragloom.rag.retrieve.wording import keeps
@@ -43,13 +51,20 @@ def keeps(text: str, question: str, *, language: str = "en") -> bool:
     print(keeps("Who approves parental leave?", "Who pays for parental leave in Germany?"))  # -> False
     ```
     """
-    asks = "?" in text or "?" not in question
-    return asks and _terms(question, language) <= _terms(text, language)
+    if "?" in question and "?" not in text:
+        return False
+    if not knows_stop_words(_known(language)):
+        return True
+    missed = _terms(question, language) - _terms(text, language)
+    return missed <= _terms(_REFERRING.get(language, ""), language)
 
 
 def _terms(text: str, language: str) -> set[str]:
-    words = analyzer(language if language in STEMMERS else UNSTEMMED, stop_words=False)
-    return set(words.analyze(normal(text)))
+    return set(analyzer(_known(language), stop_words=False).analyze(normal(text)))
+
+
+def _known(language: str) -> str:
+    return language if language in STEMMERS else UNSTEMMED
 
 
 def says_the_same(one: str, other: str) -> bool:

@@ -106,19 +106,21 @@ def cited(
     return {"answer": answer}
 
 
-@node("notes", reads={"question", "documents"}, writes={"answer"}, needs={"llm"})
+@node("notes", reads={"question", "query", "documents"}, writes={"answer"}, needs={"llm"})
 def notes(
     state: RagState,
     context: Context,
     *,
     max_note_tokens: HowMany = noting.MAX_NOTE_TOKENS,
     max_answer_tokens: HowMany = citing.MAX_ANSWER_TOKENS,
+    asked: Asked = "question",
 ) -> Update:
     """Let the LLM note what each document says about the question, and answer from the notes (Chain-of-Note).
 
     Args:
         max_note_tokens: where a note is cut off.
         max_answer_tokens: where the answer is cut off.
+        asked: the question as it was asked, or the `query` that a node has made of it.
     """
     chain = noting.ChainOfNote(
         llm=context.llm,
@@ -126,7 +128,7 @@ def notes(
         max_answer_tokens=max_answer_tokens,
         language=context.language,
     )
-    answer = chain.answer(state.question, [hit.document for hit in state.documents], cancelled=context.cancelled)
+    answer = chain.answer(getattr(state, asked), [hit.document for hit in state.documents], cancelled=context.cancelled)
     for note in answer.notes:
         context.note(note)
     return {"answer": answer}

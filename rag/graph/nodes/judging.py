@@ -11,11 +11,12 @@ from ....stores.types import Hit
 from ..context import Context
 from ..node_type import node
 from ..state import RagState, Update, Verdict
+from .answering import Asked
 from .retrieving import HowMany
 
 
-@node("main-rag", reads={"question", "documents"}, writes={"documents", "verdicts"}, needs={"logprobs"})
-def main_rag(
+@node("main-rag", reads={"question", "query", "documents"}, writes={"documents", "verdicts"}, needs={"logprobs"})
+def main_rag(  # noqa: PLR0913 - all but two are options
     state: RagState,
     context: Context,
     *,
@@ -23,6 +24,7 @@ def main_rag(
     min_keep: HowMany = 1,
     judge: Way = "separate",
     max_prediction_tokens: HowMany = MAX_PREDICTION_TOKENS,
+    asked: Asked = "question",
 ) -> Update:
     """Keep the documents from which the LLM can answer, in its own judgement (MAIN-RAG).
 
@@ -31,6 +33,7 @@ def main_rag(
         min_keep: how many documents are kept at least, the best ones.
         judge: whether it is asked in a prompt of its own, or goes on with the conversation that made the prediction.
         max_prediction_tokens: where the answer from one document is cut off.
+        asked: the question as it was asked, or the `query` that a node has made of it.
     """
     if not state.documents:
         return {"documents": [], "verdicts": []}
@@ -39,7 +42,7 @@ def main_rag(
     agents = MainRagFilter(llm=context.own_llm, n=n, min_keep=min_keep, judge=judge, max_tokens=max_prediction_tokens)
     context.check_cancelled()
     documents = [hit.document for hit in state.documents]
-    filtered = agents.filter(state.question, documents, cancelled=context.cancelled)
+    filtered = agents.filter(getattr(state, asked), documents, cancelled=context.cancelled)
     context.note(str(filtered))
     for note in filtered.notes:
         context.note(note)

@@ -6,7 +6,7 @@ import asyncio
 from typing import Annotated
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from ...._explain import count
 from ...retrieve import feedback as moving
@@ -34,7 +34,7 @@ class Hyde(BaseModel):
     task: imagining.Task = "web"
     """what kind of passage."""
 
-    language: str | None = None
+    language: Annotated[str, AfterValidator(imagining.known_language)] | None = None
     """of the passages, a code such as `de` or a name in English; by default the corpus'."""
 
     temperature: Weight = imagining.TEMPERATURE

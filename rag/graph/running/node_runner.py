@@ -20,6 +20,7 @@ from langgraph.errors import GraphBubbleUp
 from langgraph.types import Command
 
 from ....errors import RagloomError
+from ...llm.counting import TokenCount, count_tokens
 from ...llm.errors import Cancelled
 from ..context import Context
 from ..errors import CancelledError, NodeError
@@ -35,7 +36,6 @@ from .resources import Resources
 from .results import checked
 from .routing import Route, Router
 from .run import Run
-from .tokens import TokenCount, count_tokens
 
 RUN = "__ragloom_run"
 """Where a run's config has its `Run`."""
