@@ -59,8 +59,8 @@ def eval_command(
 
 def show_table(display: Display, result: Result) -> None:
     """Every figure with its interval, and how far it is from the first graph's; a star where that is hardly chance."""
-    from .evaluate.bootstrap import FEWEST
     from .evaluate.report.page import number, span, told_once
+    from .evaluate.result import TOO_FEW
 
     columns = ["measure", "graph", "value", "95%"]
     if len(result) > 1:
@@ -74,7 +74,7 @@ def show_table(display: Display, result: Result) -> None:
         rows.append([*cells, *[""] * (len(columns) - len(cells))])
     display.table(columns, rows)
     if any(not row["low"] <= row["high"] for row in told):
-        display.line(f"no interval: fewer than {FEWEST} questions tell it")
+        display.line(f"no interval: {TOO_FEW}")
     if len(result) > 1:
         display.line("* hardly chance: the interval of the difference does not hold 0")
 

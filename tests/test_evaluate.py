@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -228,9 +229,13 @@ def test_runs_may_be_given_in_any_order_and_the_last_of_a_question_counts() -> N
         Result.of(dataset, runs[:2])
 
 
-def answered(graph: str, question: str, words: str) -> Record:
+def answered(
+    graph: str, question: str, words: str, *, confidence: float | None = None, tokens: int | None = None
+) -> Record:
     answer = {"question": "Who?", "statements": [{"text": words}], "citations": [], "how": "cited"}
-    return Record.model_validate({"graph": graph, "question": question, "made_with": "", "answer": answer})
+    trace = [] if tokens is None else [{"node": "draft", "milliseconds": tokens, "tokens_in": tokens}]
+    told = {"graph": graph, "question": question, "made_with": "", "trace": trace}
+    return Record.model_validate({**told, "answer": {**answer, "confidence": confidence}})
 
 
 def test_a_share_that_is_all_or_nothing_has_an_interval_all_the_same(willows: Corpus) -> None:
@@ -239,7 +244,36 @@ def test_a_share_that_is_all_or_nothing_has_an_interval_all_the_same(willows: Co
     answered = outcome.estimate("answered")
     assert (answered.value, answered.high) == (1, 1)
     assert answered.low == pytest.approx(6 / (6 + 1.96**2), abs=1e-3)
-    assert outcome.less(outcome, "answered").low == 0
+    equal = outcome.less(outcome, "answered")
+    assert (equal.value, equal.low) == (0, -equal.high)
+    assert equal.high == pytest.approx(1.96**2 / (6 + 1.96**2), abs=1e-3)
+    assert outcome.less(outcome, "documents to the LLM").high == 0
+
+
+def test_confidences_that_all_agree_leave_room_for_doubt() -> None:
+    questions = tuple(Question(str(n), "Who?", answerable=n < 6) for n in range(12))
+    records = [answered("a", str(n), "toad", confidence=0.9 if n < 6 else 0.1) for n in range(12)]
+    found = Result.of(Dataset("d", questions), records)["a"].estimate("abstention AUC")
+    assert (found.value, found.high) == (1, 1)
+    assert found.low == pytest.approx(6 / (6 + 1.96**2), abs=1e-3)
+
+
+def test_a_graph_that_fails_where_it_is_dear_is_not_cheaper() -> None:
+    questions = tuple(Question(str(n), "Who?") for n in range(20))
+    cost = {n: 1000 if n >= 10 else 100 for n in range(20)}
+    records = [answered(graph, str(n), "toad", tokens=cost[n]) for graph in "ab" for n in range(20)]
+    records[30:] = [record.model_copy(update={"error": "no room", "answer": None}) for record in records[30:]]
+    result = Result.of(Dataset("d", questions), records)
+    for measure in ("tokens in", "ms p50"):
+        gain = result["b"].less(result["a"], measure)
+        assert (gain.value, gain.is_clear) == (0, False)
+    assert result["b"].mean("tokens in") == 100
+
+
+def test_scores_are_written_question_by_question(willows: Corpus, tmp_path: Path) -> None:
+    result = evaluate({"a": quick()}, DATASET, Given(willows), out=tmp_path / "out")
+    lines = (tmp_path / "out" / "scores.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line) for line in lines] == result.rows()
 
 
 def test_evidence_that_no_index_has_is_told(willows: Corpus, caplog: pytest.LogCaptureFixture) -> None:

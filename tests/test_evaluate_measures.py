@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from ragloom.rag.evaluate import EvaluateError, Found, Question, Record, Relevant
-from ragloom.rag.evaluate.bootstrap import auc, draws, interval, mean, once, percentile
+from ragloom.rag.evaluate.bootstrap import auc, draws, fewest, interval, mean, of_percentile, once, percentile
 from ragloom.rag.evaluate.measures import score, wording
 from ragloom.rag.evaluate.measures.ranking import RETRIEVAL, check_measures
 from ragloom.rag.generate.types import Answer, Citation, Statement, unknown
@@ -236,6 +236,20 @@ def test_an_interval_misses_in_about_one_of_twenty_cases(questions: int) -> None
         low, high = interval(mean(random.normal(size=questions), times), questions)
         missed += not low <= 0 <= high
     assert 0.02 < missed / 500 < 0.08
+
+
+@pytest.mark.parametrize(("percent", "quantile", "questions"), [(50, 0.0, 6), (50, 0.0, 20), (95, 1.645, 72)])
+def test_the_interval_of_a_percentile_misses_no_oftener(percent: int, quantile: float, questions: int) -> None:
+    random = np.random.default_rng(0)
+    found = [of_percentile(random.normal(size=questions), percent) for _ in range(500)]
+    assert 0.01 < np.mean([not low <= quantile <= high for low, high in found]) < 0.07
+
+
+@pytest.mark.parametrize("percent", [50, 95])
+def test_of_too_few_values_a_percentile_has_no_interval(percent: int) -> None:
+    values = np.arange(100.0)
+    assert not np.isnan(of_percentile(values[: fewest(percent)], percent)).any()
+    assert np.isnan(of_percentile(values[: fewest(percent) - 1], percent)).all()
 
 
 @pytest.mark.parametrize("name", ["nDCG@0", "R@0", "MRR@0"])

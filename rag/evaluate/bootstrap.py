@@ -13,7 +13,7 @@ from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
+from scipy.special import bdtr, stdtrit
 
 Floats = NDArray[np.float64]
 Statistic = Callable[[Floats, Floats], Floats]
@@ -21,7 +21,10 @@ Statistic = Callable[[Floats, Floats], Floats]
 
 ROUNDS = 2000
 
-_Z = NormalDist().inv_cdf(0.975)
+_OUTSIDE = 0.025
+"""On each side of an interval."""
+
+_Z = NormalDist().inv_cdf(1 - _OUTSIDE)
 
 FEWEST = 6
 """So many questions have an interval: of fewer, all the same way, a fair coin would do as much in more than 5%."""
@@ -85,7 +88,7 @@ def interval(figures: Floats, questions: int) -> tuple[float, float]:
     known = figures[~np.isnan(figures)]
     if not len(known) or questions < 2:
         return float("nan"), float("nan")
-    reach = float(stdtrit(questions - 1, 0.975)) * math.sqrt(questions / (questions - 1))
+    reach = float(stdtrit(questions - 1, 1 - _OUTSIDE)) * math.sqrt(questions / (questions - 1))
     outside = 100 * NormalDist().cdf(-reach)
     low, high = np.percentile(known, [outside, 100 - outside])
     return float(low), float(high)
@@ -95,6 +98,35 @@ def of_equals(value: float, questions: int) -> tuple[float, float]:
     """The interval of a share that is 0, or 1, of so many questions, of which draws can say nothing (Wilson, 1927)."""
     most = _Z**2 / (questions + _Z**2)
     return (0.0, most) if value == 0 else (1 - most, 1.0)
+
+
+def of_percentile(values: Floats, percent: float) -> tuple[float, float]:
+    """The interval of a percentile, between two of the values; NaN where they are too few.
+
+    So many values lie below the percentile as a coin shows heads, whatever the values are (David and Nagaraja, "Order
+    Statistics", 2003, section 7.1). Draws never go beyond the highest value, near which a 95th percentile of few lies.
+    """
+    ordered = np.sort(values)
+    below = bdtr(np.arange(len(ordered) + 1), len(ordered), percent / 100)  # at most so many
+    first, last = np.count_nonzero(below <= _OUTSIDE) - 1, int(np.searchsorted(below, 1 - _OUTSIDE))
+    if first < 0 or last >= len(ordered):
+        return float("nan"), float("nan")
+    return float(ordered[first]), float(ordered[last])
+
+
+def fewest(percent: float) -> int:
+    """Of so many values a percentile has an interval: 6 for the median, 72 for the 95th."""
+    return math.ceil(math.log(_OUTSIDE) / math.log(max(percent, 100 - percent) / 100))
+
+
+def of_no_difference(value: float, questions: int) -> tuple[float, float]:
+    """The interval of a difference of shares that is the same for all of so many questions, as `of_equals`.
+
+    Tango, "Equivalence test and confidence interval for the difference in proportions for the paired-sample design",
+    Statistics in Medicine 17, 1998.
+    """
+    most = _Z**2 / (questions + _Z**2)
+    return max(value - most, -1.0), min(value + most, 1.0)
 
 
 def _ratio(parts: Floats, wholes: Floats) -> Floats:

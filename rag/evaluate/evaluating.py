@@ -29,6 +29,9 @@ from .types import Dataset
 RUNS = "runs.jsonl"
 """The file of runs, in the folder of an evaluation."""
 
+SCORES = "scores.jsonl"
+"""Every score of every run, beside it."""
+
 INDEX = "index"
 """The corpus of the dataset's documents, in the same folder."""
 
@@ -70,8 +73,8 @@ def evaluate(
         graphs: presets, YAML files or graphs as `RagGraph` takes them: one, several, or a mapping from names.
         dataset: the questions, or the path of a dataset.
         given: what the graphs work with; without a corpus, they look in the dataset's documents.
-        out: a folder that keeps runs, and the index of the dataset's documents: an evaluation that was broken off
-            goes on from there, and one whose graphs, corpus and LLM are the same is only read.
+        out: a folder that keeps runs, their scores, and the index of the dataset's documents: an evaluation that was
+            broken off goes on from there, and one whose graphs, corpus and LLM are the same is only read.
         retrieval: measures of `ir-measures`.
         on_progress: hears of documents that are indexed, and of each run that is done.
 
@@ -99,7 +102,10 @@ def evaluate(
         ready = closing.enter_context(opened(specs, shared := SharedResults(), means))
         tell_unknown(data, ready.values())
         records = list(Experiment(ready, shared, log).runs(data.questions, on_progress))
-    return Result.of(data, records, retrieval=retrieval)
+        result = Result.of(data, records, retrieval=retrieval)
+        if out:
+            result.write_scores(folder / SCORES)
+    return result
 
 
 def check_graphs(specs: Iterable[GraphSpec], given: Given, data: Dataset) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,8 +14,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..._explain import unknown
+from ..._paths import expand_user
 from ...errors import MissingExtraError
-from .bootstrap import FEWEST, Floats, auc, draws, interval, mean, of_equals, once, percentile
+from .bootstrap import (
+    FEWEST,
+    Floats,
+    auc,
+    draws,
+    fewest,
+    interval,
+    mean,
+    of_equals,
+    of_no_difference,
+    of_percentile,
+    once,
+    percentile,
+)
 from .errors import EvaluateError
 from .measures import score
 from .measures.answering import ANSWERS
@@ -29,11 +44,16 @@ if TYPE_CHECKING:
 AUC = "abstention AUC"
 """How well the confidence of answers tells answerable questions from the others; see `auc`."""
 
-_PERCENTILES = {"ms p50": percentile(50), "ms p95": percentile(95)}
+_PERCENTILES = {"ms p50": 50, "ms p95": 95}
+
+_TIMES = frozenset({*COSTS, *_PERCENTILES})
 
 _COUNTED = ("failed", *(name for name in COSTS if name != "ms"))
 
 LOWER_IS_BETTER = frozenset({*COSTS, *_PERCENTILES, "failed"} - {"tokens reused"})
+
+TOO_FEW = f"fewer than {FEWEST} questions tell it, or of ms p95 fewer than {fewest(95)}"
+"""Why a figure has no interval."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,27 +116,45 @@ class Outcome:
         return float(self._figures(measure, once(len(self.questions)))[0])
 
     def estimate(self, measure: str) -> Estimate:
-        """The figure with its interval, by the bootstrap over questions.
+        """The figure with its interval: by the bootstrap over questions, but for percentiles and for shares of equals.
 
         Raises:
             EvaluateError: there is no such measure.
         """
-        value, telling = self.mean(measure), self.telling(measure)
-        if value in (0, 1) and telling >= FEWEST and measure in self._shares and len(set(self._known(measure))) == 1:
+        value, telling, drawn = self.mean(measure), self.telling(measure), self.drawn(measure)
+        if measure in _PERCENTILES:
+            return Estimate(value, *of_percentile(self._known("ms"), _PERCENTILES[measure]))
+        if value in (0, 1) and measure not in COSTS and _is_one(drawn):
             return Estimate(value, *of_equals(value, telling))
-        return Estimate(value, *interval(self.drawn(measure), telling))
+        return Estimate(value, *interval(drawn, telling))
 
     def less(self, other: Outcome, measure: str) -> Estimate:
         """How much higher the figure is than another graph's, by the paired bootstrap.
+
+        Costs are compared on the questions that both have run, lest one that fails where it is dear seems cheap.
 
         Raises:
             EvaluateError: there is no such measure, or the other was asked something else.
         """
         if [each.id for each in self.questions] != [each.id for each in other.questions]:
             raise EvaluateError(f"{self.name} and {other.name} were not asked the same questions")
-        differences = self.drawn(measure) - other.drawn(measure)
-        telling = min(self.telling(measure), other.telling(measure))
-        return Estimate(self.mean(measure) - other.mean(measure), *interval(differences, telling))
+        one, two = (self._run_by(other, measure), other._run_by(self, measure)) if measure in _TIMES else (self, other)
+        value, differences = one.mean(measure) - two.mean(measure), one.drawn(measure) - two.drawn(measure)
+        telling = min(one.telling(measure), two.telling(measure))
+        if abs(value) <= 1 and measure not in _TIMES and _is_one(differences):
+            return Estimate(value, *of_no_difference(value, telling))
+        return Estimate(value, *interval(differences, telling))
+
+    def _run_by(self, other: Outcome, measure: str) -> Outcome:
+        """The same without the cost of questions of which the other does not tell it."""
+        cost = "ms" if measure in _PERCENTILES else measure
+        if all(cost in theirs or cost not in own for own, theirs in zip(self.scores, other.scores, strict=True)):
+            return self
+        scores = [
+            own if cost in theirs else {name: value for name, value in own.items() if name != cost}
+            for own, theirs in zip(self.scores, other.scores, strict=True)
+        ]
+        return replace(self, scores=tuple(scores))
 
     def nodes(self) -> list[dict[str, Any]]:
         """What each node cost: a row with `node`, `runs`, `ms p50`, `ms p95` and mean tokens."""
@@ -135,21 +173,17 @@ class Outcome:
         return {}
 
     def drawn(self, measure: str) -> Floats:
-        """The figure for each draw of questions, shape (draws,), worked out once; NaN: fewer than `FEWEST` tell it.
+        """The figure for each draw of questions, shape (draws,), worked out once; NaN: see `TOO_FEW`.
 
         Raises:
             EvaluateError: there is no such measure.
         """
         if measure not in self._figures_drawn:
             times = draws(len(self.questions))
+            least = fewest(_PERCENTILES[measure]) if measure in _PERCENTILES else FEWEST
             drawn = self._figures(measure, times)
-            self._figures_drawn[measure] = drawn if self.telling(measure) >= FEWEST else np.full(len(times), np.nan)
+            self._figures_drawn[measure] = drawn if self.telling(measure) >= least else np.full(len(times), np.nan)
         return self._figures_drawn[measure]
-
-    @cached_property
-    def _shares(self) -> frozenset[str]:
-        """The measures that are means of figures from 0 to 1."""
-        return frozenset(self.measures) - {*COSTS, *_PERCENTILES, AUC}
 
     def _known(self, measure: str) -> Floats:
         values = self.values(measure)
@@ -168,8 +202,14 @@ class Outcome:
         if measure == AUC:
             return auc(self.values("confidence"), self._answerable, times)
         if measure in _PERCENTILES:
-            return _PERCENTILES[measure](self.values("ms"), times)
+            return percentile(_PERCENTILES[measure])(self.values("ms"), times)
         return mean(self.values(measure), times)
+
+
+def _is_one(drawn: Floats) -> bool:
+    """Whether all draws have the same figure, so that they cannot tell how far it may be off."""
+    known = drawn[~np.isnan(drawn)]
+    return len(known) > 0 and float(np.ptp(known)) == 0
 
 
 @dataclass(frozen=True)
@@ -268,6 +308,13 @@ class Result(Mapping[str, Outcome]):
         except ImportError as error:
             raise MissingExtraError("pandas", "eval") from error
         return DataFrame(self.rows())
+
+    def write_scores(self, file: str | Path) -> Path:
+        """Write `rows` as JSON lines."""
+        path = expand_user(file)
+        lines = [json.dumps(row, ensure_ascii=False, default=float) + "\n" for row in self.rows()]
+        path.write_text("".join(lines), encoding="utf-8")
+        return path
 
     def write_report(self, file: str | Path) -> Path:
         """Write an HTML page of all this: one file, which needs neither network nor scripts.

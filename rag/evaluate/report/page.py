@@ -10,10 +10,9 @@ from typing import Any
 
 from ...._explain import count
 from ...._paths import expand_user
-from ..bootstrap import FEWEST
 from ..measures.answering import ANSWERS
 from ..measures.costs import COSTS
-from ..result import AUC, Outcome, Result
+from ..result import AUC, TOO_FEW, Outcome, Result
 from .cases import worst_cases
 from .markup import Markup, element, table
 from .plots import differences, distributions, quality_and_latency
@@ -29,7 +28,7 @@ svg { max-width: 100%; height: auto; }
 """)
 
 _LEGEND = (
-    f"Intervals: 95%, by the bootstrap; none where fewer than {FEWEST} questions tell. "
+    f"Intervals: 95%, by the bootstrap; none where {TOO_FEW}. "
     "Bold: hardly chance, the interval of the difference does not hold 0."
 )
 
