@@ -6,12 +6,13 @@ answers.
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any
 
 import numpy as np
 from langchain_core.documents import Document
 from numpy.typing import NDArray
+from ragloom.rag.evaluate import bootstrap
+from ragloom.rag.evaluate.measures import wording
 from ragloom.rag.generate import Answer, Evidence, gather
 from ragloom.stores.embedder import TextEmbedder
 
@@ -29,18 +30,14 @@ def evidence_of(row: dict[str, Any], encoder: TextEmbedder) -> Evidence:
 
 def auc(yes: NDArray[np.float64], no: NDArray[np.float64]) -> float:
     """How often a score of an answerable question is above one of an unanswerable one."""
-    return float(np.mean((yes[:, None] > no[None]) + 0.5 * (yes[:, None] == no[None])))
+    answerable = np.repeat([True, False], [len(yes), len(no)])
+    return float(bootstrap.auc(np.concatenate([yes, no]), answerable, bootstrap.once(len(answerable)))[0])
 
 
 def recall(answer: Answer, golds: list[str]) -> float:
-    """Share of a gold answer's tokens that the answer has; the best over the gold answers."""
-    tokens = Counter(_tokens(words(answer)))
-    return max(sum((tokens & Counter(_tokens(gold))).values()) / max(1, len(_tokens(gold))) for gold in golds)
+    """Share of a gold answer's tokens that the answer has, as `ragloom eval` counts them."""
+    return wording.recall(words(answer), golds)
 
 
 def words(answer: Answer) -> str:
     return " ".join(statement.text for statement in answer.statements)
-
-
-def _tokens(text: str) -> list[str]:
-    return "".join(c.lower() if c.isalnum() else " " for c in text).split()

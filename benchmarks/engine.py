@@ -84,7 +84,7 @@ def main() -> None:
 
 def _add(options: ArgumentParser) -> None:
     options.add_argument("--model", default="embedded")
-    options.add_argument("--rounds", type=int, default=5)
+    options.add_argument("--rounds", type=int, default=15)
     options.add_argument("--only", choices=[*PARTS], action="append", help="measure only this; nothing is written")
 
 
@@ -138,7 +138,7 @@ def _timed(model: str, texts: list[str], rounds: int) -> Iterator[dict[str, Any]
 
 def _row(name: str, unit: str, turns: list[tuple[float, float]]) -> dict[str, Any]:
     ratios = [theirs / ours for theirs, ours in turns]
-    low, high = interval(ratios)
+    low, high = interval(ratios, of=np.median)
     return {
         "what": name,
         "unit": unit,

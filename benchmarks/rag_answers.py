@@ -90,7 +90,7 @@ def answer_rows(state: State, bench: Bench) -> Iterator[dict[str, Any]]:
             "words": float(np.mean([answer["words"] for answer in said])) if said else 0.0,
             "coverage": len(said) / len(with_answer),
             "declined of unanswerable": float(np.mean([answer is None for answer in without])),
-            "accuracy": right / (len(with_answer) + len(without)),
+            "decided rightly": right / (len(with_answer) + len(without)),
         }
     for name in SCORES:
         yes, no = (np.array([row["scores"][name] for row in found[kind]]) for kind in KINDS)

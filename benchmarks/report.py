@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from ragloom.rag.evaluate import bootstrap
 
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = (
@@ -64,11 +65,10 @@ def interval(
     seed: int = 0,
     rounds: int = 2000,
 ) -> tuple[float, float]:
-    """95% bootstrap interval of the mean, or of what `of` gives along an axis."""
+    """95% bootstrap interval of the mean, or of what `of` gives along an axis; as wide as `ragloom eval` makes it."""
     array = np.asarray(values, float)
     picks = np.random.default_rng(seed).integers(0, len(array), (rounds, len(array)))
-    low, high = np.percentile(of(array[picks], axis=1), [2.5, 97.5])
-    return float(low), float(high)
+    return bootstrap.interval(of(array[picks], axis=1), len(array))
 
 
 def need(path: Path) -> Path:

@@ -81,21 +81,23 @@ def _tell(bench: Bench, state: State, given: Namespace) -> None:
     methods = bench.methods.alone() + bench.methods.shared(choosing=bench.choosing)
     made = [row for each in bench.sets for row in rows(state, each, methods)]
     checked = [row for each in bench.sets for row in checks(state, each, methods)]
+    weighed = [row for each in bench.sets for row in weights(state, each, methods)] if bench.choosing else []
     print(table(checked))
-    if bench.choosing:
-        print(table([row for each in bench.sets for row in weights(state, each, methods)]))
+    if weighed:
+        print(table(weighed))
     for name, why in bench.methods.skipped.items():
         print(f"{name} is left out: {why}")
     missing = Counter(job.key[:4] for part in PARTS.values() for job in part(bench) if not job.done(state))
     for key, number in missing.items():
         print("missing:", *filter(None, key), number)
     partial = [given.limit, given.documents, given.set, given.method, given.part]
-    if missing or bench.choosing or any(partial):
+    if missing or any(partial):
         print(table(made))
     else:
         name = "rerank" if given.model == "embedded" else f"rerank_{Path(given.model).stem}"
         options = {"model": given.model, "words": WORDS, "weights of the first stage": WEIGHTS}
-        write(name, made, checks=checked, options=options, skipped=bench.methods.skipped)
+        more = {"checks": checked, "weights": weighed, "options": options, "skipped": bench.methods.skipped}
+        write(f"{name}_train" if bench.choosing else name, made, **more)
 
 
 if __name__ == "__main__":

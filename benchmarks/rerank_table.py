@@ -97,7 +97,7 @@ def checks(state: State, asked: QuerySet, methods: Sequence[Method]) -> Iterator
         if both:
             same = [ordered(timed[key]["scores"]) == ordered(read[key]["scores"]) for key in both]
             taus = [tau(timed[key]["scores"], read[key]["scores"]) for key in both]
-            yield _check(asked, "one read for several settings, same order", method.name, same, min(taus))
+            yield _check(asked, "measured twice, same order", method.name, same, min(taus))
         moved = state.of("permutation", asked.name, method.name, method.setting)
         if moved:
             values = [value for row in moved.values() for value in row["tau"]]

@@ -24,9 +24,12 @@ QUALITY = (
     "compress",
     "compress --tune",
     "memory",
+    "memory timeqa locomo --tune",
+    "rag_queries --split train --limit 60",
     "rag_queries",  # takes an hour, and goes on where it was stopped
     "rag",  # takes hours, and goes on where it was stopped
-    "rerank",  # takes hours, and goes on where it was stopped
+    "rerank --split train",  # takes hours, and goes on where it was stopped
+    "rerank",  # so does this
 )
 
 

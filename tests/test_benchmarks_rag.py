@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def test_what_is_kept_is_set_beside_as_many_first_and_random_documents(tmp_path:
     assert (own["kept"], own["precision"], own["recall"]) == (2, 0.5, 1.0)
     assert own["f1"] == first["f1"] == pytest.approx(2 / 3)
     assert random["f1"] == pytest.approx(2 * 0.5 / 3)
-    assert own["less random: low"] == own["less random: high"] == pytest.approx(1 / 3)
+    assert np.isnan([own["less random: low"], own["less random: high"]]).all()  # one question tells nothing
     fixed = next(each for each in filter_rows(state, bench) if "score at least 2.00" in each["method"])
     assert fixed["f1"] == 1.0
     assert next(agreement_rows(state, bench))["mean"] == 1.0

@@ -95,7 +95,7 @@ def test_every_part_measures_every_method_once(tmp_path: Path) -> None:
     assert made[CACHED]["RSS MB"] > 100
     found = {(row["check"], row["method"]): row for row in checks(state, bench.sets[0], methods)}
     assert found["shuffled, Kendall's tau", CACHED]["worst"] == 1.0
-    assert found["one read for several settings, same order", ICR]["mean"] == 1.0
+    assert found["measured twice, same order", ICR]["mean"] == 1.0
 
 
 def test_recall_of_a_question_counts_its_supporting_paragraphs_by_hop() -> None:
