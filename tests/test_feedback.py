@@ -137,7 +137,7 @@ def test_the_retriever_searches_moves_and_searches(full: Corpus, embedder: Hashi
 
 def test_words_and_meaning_are_interpolated_before_after_both_or_not_at_all(full: Corpus) -> None:
     for before in ("dense", "hybrid", "lexical"):
-        retriever = FeedbackRetriever(corpus=full, k=2, before=before, after="dense")
+        retriever = FeedbackRetriever(corpus=full, feedback=Rocchio(depth=3), k=2, before=before, after="dense")
         ids = [str(hit.document.id) for hit in full.search(QUERY, k=3, mode=before)]
         assert retriever.vector(QUERY).made_from == tuple(ids)
         found = full.search(vector=retriever.vector(QUERY).values, k=2)

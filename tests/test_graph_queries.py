@@ -16,6 +16,7 @@ from ragloom.rag.graph import Context, NodeError, NodeStarted, Registry, Turn, c
 from ragloom.rag.graph.testing import check_node
 from ragloom.rag.llm import ChatLocal
 from ragloom.rag.retrieve import Hyde, Rocchio
+from ragloom.rag.retrieve.feedback import ALPHA, BETA
 from ragloom.stores.types import Hit
 
 TEXTS = [
@@ -145,7 +146,7 @@ def test_feedback_goes_on_from_where_hyde_has_moved_the_vector(full: Corpus) -> 
     state = run(nodes, ["start -> imagine -> look -> learn -> end"], full, PASSAGE)
     imagined = Hyde(llm=FakeListChatModel(responses=[PASSAGE]), embedder=full.embedder, n=1).invoke(QUESTION)
     found = full.vectors([str(hit.document.id) for hit in state.documents])
-    moved = 0.4 * np.array(imagined.values) + 0.6 * found[0]
+    moved = ALPHA * np.array(imagined.values) + BETA * found[0]
     assert state.vector is not None
     assert np.allclose(state.vector.values, moved / np.linalg.norm(moved), atol=1e-6)
 
