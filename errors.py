@@ -11,6 +11,10 @@ class RagloomError(Exception):
     """Something a user can act on: the message says what was wrong, with the value, and what to do next."""
 
 
+class Unwanted(RagloomError):  # noqa: N818 - it is no fault
+    """What is under way was given up, for nobody waits for it any longer: whoever collects faults lets it through."""
+
+
 class MissingExtraError(RagloomError, ImportError):
     """An optional dependency is needed for what was asked."""
 

@@ -3,7 +3,8 @@
 Everything is measured once and written to `--state`; a run that was killed goes on, and the whole, which takes many
 hours, can be done part by part (`--part`, `--set`, `--method`, `--limit`). Report on `test`; choose on `train`.
 
-- times: 30 queries of each set, 10 of the two with the longest prompts; beside them ICR in `transformers`, 10 queries.
+- times: 30 queries of each set, 10 of the one with 100 documents, none of the one for quality alone, whose documents
+  are read whole; beside them ICR in `transformers`, 10 queries.
   `cached` finds its documents' KV on disk: in pages that the system still holds, and after it was told to forget them
 - quality: all queries
 - permutation: 10 queries, candidates shuffled three times

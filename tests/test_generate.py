@@ -329,6 +329,87 @@ def test_an_answer_that_only_sounds_like_a_refusal_is_an_answer() -> None:
     assert cited("What?", DOCUMENTS, llm).how == "cited"
 
 
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "I'm sorry, I don't know.",
+        "I do not have enough information to answer.",
+        "The passages do not contain this information. [1]",
+        "There is no information about that in the passages.",
+        "I could not find the answer in the passages.",
+        "Not mentioned in the passages.",
+    ],
+)
+def test_a_refusal_is_one_in_whatever_words(reply: str) -> None:
+    assert cited("Where?", DOCUMENTS, FakeListChatModel(responses=[reply])).how == "unknown"
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "I cannot find the exact date, but the lease ends in 2020 [1].",
+        "No. [1]",
+        "Nothing was stolen [1].",
+        "No information was leaked [1].",
+    ],
+)
+def test_what_answers_is_no_refusal(reply: str) -> None:
+    assert cited("When?", DOCUMENTS, FakeListChatModel(responses=[reply])).how == "cited"
+
+
+@pytest.mark.parametrize(
+    ("passage", "claim"),
+    [
+        ("It keeps at -5 degrees.", "It keeps at 5 degrees."),
+        ("The fee is $15 a month.", "The fee is €15 a month."),
+        ("The fund keeps 15% of the fee.", "The fund keeps $15 of the fee."),
+        ("Take 1/2 tablet a day.", "Take 2 tablets a day."),
+        ("The trip costs 1 500 euros.", "The trip costs 500 euros."),
+        ("The trip costs two thousand euros.", "The trip costs two euros."),
+        ("The trip costs 5 million euros.", "The trip costs 5 euros."),
+        ("Toad does not live in the Wild Wood but at Toad Hall.", "Toad does not live at Toad Hall."),
+        ("Interns cannot claim travel costs, but managers can claim meals.", "Interns cannot claim meals."),
+        ("Nothing in this policy allows dogs in the office.", "This policy allows dogs in the office."),
+        ("Employees may hardly enter the lab.", "Employees may enter the lab."),
+        ("Few employees may enter the lab.", "Employees may enter the lab."),
+    ],
+)
+def test_a_claim_that_leaves_out_what_matters_does_not_stand(passage: str, claim: str) -> None:
+    found = gather(claim, [document(passage, "policy")], HashingEmbedder(dimension=256))
+    assert ground(Answer("?", (Statement(claim),), (), "cited"), found).how == "quoted"
+    assert ground(Answer("?", (Statement(passage),), (), "cited"), found).how == "grounded"
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        'Toad said "I stole the motor-car."',
+        "Leave lasts sixteen weeks (fully paid.)",
+        "**Parental leave lasts sixteen weeks.**",
+        "The trip costs 1,500 euros.",
+    ],
+)
+def test_a_whole_sentence_stands_whatever_closes_it(claim: str) -> None:
+    found = gather(claim, [document(claim.replace("1,500", "1 500"), "page")], HashingEmbedder(dimension=256))
+    assert ground(Answer("?", (Statement(claim),), (), "cited"), found).how == "grounded"
+
+
+@pytest.mark.parametrize(
+    ("written", "sentences"),
+    [
+        ("Put the key in the .env file [1].", [("Put the key in the .env file.", [1])]),
+        ("It is .5 or more [1] .", [("It is .5 or more.", [1])]),
+        ("Toad stole a motor-car[1].", [("Toad stole a motor-car.", [1])]),
+        ("Toad stole a motor-car[1][2]. Mole slept[2].", [("Toad stole a motor-car.", [1, 2]), ("Mole slept.", [2])]),
+        ("The last one is words[9].", [("The last one is words[9].", [])]),
+        ("It has words[1] and more.", [("It has words[1] and more.", [])]),
+        ("Qui ? Toad [1] !", [("Qui ?", []), ("Toad!", [1])]),
+    ],
+)
+def test_only_what_a_marker_has_left_is_tidied_up(written: str, sentences: list[tuple[str, list[int]]]) -> None:
+    assert split_markers(written, 2) == sentences
+
+
 def test_the_words_of_a_passage_shuffled_into_nonsense_do_not_stand() -> None:
     text = "If a loop is terminated by a break statement, the loop control target keeps its current value."
     found = gather("When does break run?", [document(text, "loop")], HashingEmbedder(dimension=256))

@@ -12,7 +12,7 @@ from langchain_core.language_models import FakeListChatModel, SimpleChatModel
 from langchain_core.messages import BaseMessage
 from ragloom import load
 from ragloom.rag.generate import Answer, ChainOfNote, GenerateError, cited, take_notes
-from ragloom.rag.generate.notes import says_nothing
+from ragloom.rag.generate.declining import says_nothing
 from ragloom.rag.graph import Context, RagState, Registry
 from ragloom.rag.graph.testing import check_node
 from ragloom.rag.llm import ChatModel

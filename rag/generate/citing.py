@@ -20,6 +20,7 @@ from ..ingest.sentences import UNSPACED, sentences
 from ..ingest.span import Span, trimmed
 from ..llm.guessing import guess_tokens
 from ..llm.replying import reply
+from .declining import declines
 from .errors import GenerateError
 from .passages import pack
 from .types import Answer, Citation, Claim, cite_all, unknown
@@ -37,15 +38,18 @@ MAX_ANSWER_TOKENS = 64
 _TEMPLATE = 64
 """Tokens that a chat template may add to a prompt."""
 
-_MARKER = re.compile(rf"(?:(?<=[\s.,;:!?)\]\"”’。，、；：！？）」』】।۔။])|(?<={UNSPACED})|^)\[(\d+(?:\s*,\s*\d+)*)\]")
+_ENDS_A_CLAUSE = r"(?=(?:\s*\[\d+(?:\s*,\s*\d+)*\])*\s*(?:[.,;:!?](?!\w)|$))"
+_MARKER = re.compile(
+    rf"(?:(?<=[\s.,;:!?)\]\"”’。，、；：！？）」』】।۔။])|(?<={UNSPACED})|^|(?P<word>(?<=[^\W\d_]{{2}})))"
+    rf"\[(?P<numbers>\d+(?:\s*,\s*\d+)*)\](?(word){_ENDS_A_CLAUSE})",
+    re.MULTILINE,
+)
+_BEFORE_A_STOP = re.compile(r"\s*(?=[.,;:!?](?!\w))")
 _CODE = re.compile(r"```.*?(?:```|\Z)|~~~.*?(?:~~~|\Z)|`[^`\n]+`", re.DOTALL)
 _ITEM = re.compile(r"\s+([-*+>]|\d+[.)])\s*$")
 """What introduces the sentence after it, in a list or a quotation."""
 
 _SAYS = re.compile(r"[^\W\d_]|\|")
-_DECLINES = re.compile(
-    r"\W*(i (do not|don.t|cannot|can.t) (know|answer|find)\b.{0,60}|unknown|not (mentioned|stated|given))\W*", re.I
-)
 
 
 def cited(  # noqa: PLR0913 - all but three have a default
@@ -114,11 +118,6 @@ def room_beside(messages: Sequence[BaseMessage], question: str, llm: BaseChatMod
     )
 
 
-def declines(written: str) -> bool:
-    """Whether what was written says no more than that there is no answer; where nothing was, it does."""
-    return not written.strip() or _DECLINES.fullmatch(written.strip()) is not None
-
-
 def read_cited(
     question: str,
     written: str,
@@ -141,23 +140,27 @@ def read_cited(
 def split_markers(text: str, most: int, language: str = "en") -> list[tuple[str, list[int]]]:
     """Cut an LLM's answer into sentences without markers, each with the numbers of its markers.
 
-    Only `[1]` to `[most]` after white space, punctuation or a character of a script without spaces are markers, and
-    none in code. A marker belongs to the sentence it stands in or behind; where the answer begins with one, to the
-    sentence after it. What stands between sentences and says something, such as code, is kept as it is.
+    Only `[1]` to `[most]` after white space, punctuation or a character of a script without spaces are markers, or
+    after a word where a clause ends; none in code. A marker belongs to the sentence it stands in or behind; where the
+    answer begins with one, to the sentence after it. What stands between sentences and says something, such as code, is
+    kept as it is.
     """
     plain: list[str] = []
     markers: list[tuple[int, list[int]]] = []
     code = [match.span() for match in _CODE.finditer(text)]
     position = length = 0
     for match in _MARKER.finditer(text):
-        numbers = [int(number) for number in match.group(1).split(",")]
+        numbers = [int(number) for number in match["numbers"].split(",")]
         known = [number for number in numbers if 1 <= number <= most]
-        if (not known and 0 in numbers) or any(start < match.start() < end for start, end in code):
+        is_index = not known and (0 in numbers or match["word"] is not None)
+        if is_index or any(start < match.start() < end for start, end in code):
             continue
-        plain.append(text[position : match.start()])
+        stop = _BEFORE_A_STOP.match(text, match.end())
+        before_it = text[position : match.start()]
+        plain.append(before_it.rstrip() if stop else before_it)
         length += len(plain[-1])
         markers.append((length, known))
-        position = match.end()
+        position = stop.end() if stop else match.end()
     stripped = "".join([*plain, text[position:]])
     prose = sentences(stripped, language=language)
     pieces = sorted([*((span, True) for span in prose), *((span, False) for span in _between(prose, stripped))])
@@ -167,15 +170,9 @@ def split_markers(text: str, most: int, language: str = "en") -> list[tuple[str,
         owners = [i for i, (span, _) in enumerate(pieces) if (span.end > at if before else span.start < at)]
         if owners:
             found[owners[0] if before else owners[-1]].extend(numbers)
-    return [
-        (_in_a_line(stripped[span.start : span.end]) if is_prose else stripped[span.start : span.end], numbers)
-        for (span, is_prose), numbers in zip(pieces, found, strict=True)
-    ]
-
-
-def _in_a_line(sentence: str) -> str:
-    """The sentence without line breaks, and without the blanks that its markers have left."""
-    return re.sub(r"\s+([.,;:!?])", r"\1", " ".join(sentence.split()))
+    texts = (stripped[span.start : span.end] for span, _ in pieces)
+    in_lines = [" ".join(text.split()) if is_prose else text for text, (_, is_prose) in zip(texts, pieces, strict=True)]
+    return list(zip(in_lines, found, strict=True))
 
 
 def _between(prose: Sequence[Span], text: str) -> Iterator[Span]:

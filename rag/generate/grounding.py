@@ -4,8 +4,9 @@ A sentence of the answer stands if
 
 - it is whole,
 - the sentence of the passages that is nearest to it (cosine) is at least `MIN_SIMILARITY` near, and would be quoted,
-- that sentence, with what it stands under, has all its content terms in the same order, and all its numbers,
-- and neither denies what the other affirms.
+- that sentence, with what it stands under, has all its content terms in the same order, and all its numbers, each with
+  its sign, unit and scale,
+- neither denies what the other affirms, and of a denial nothing is left out.
 
 Order matters because a small LLM shuffles the words of a passage into nonsense, of which each word is "supported". So
 does the quote, because what the LLM says may be true and beside the point. What stands is cited to the sentence that
@@ -29,8 +30,29 @@ MIN_SIMILARITY = 0.7
 
 _FULL_STOPS = (".", "!", "。", "！", "．", "।", "॥", "۔", "။", "។", "።", "։")
 
-_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
-_NEGATION = re.compile(r"\b(not|no|never|none|neither|nor|cannot|without)\b|n['’]t\b", re.IGNORECASE)
+_CLOSING = "\"'”’»)]}*_`」』）】"
+"""What may stand behind a sentence's full stop."""
+
+_FIGURE = r"\d{1,3}(?:[ \u00a0\u202f]\d{3})+(?!\d)|\d+(?:[.,/:]\d+)*"
+_IN_WORDS = (
+    "one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|(?:thir|four|fif|six|seven|eigh|nine)teen|"
+    "(?:twen|thir|for|fif|six|seven|eigh|nine)ty"
+)
+_SCALE = r"[\s-]+(?:hundred|thousand|million|billion|trillion|dozen)s?\b"
+_NUMBER = re.compile(
+    rf"(?:(?<![\w)])[-−])?(?:[$€£¥]\s?)?(?<![\d.,])(?:{_FIGURE})(?:\s?[%‰$€£¥°])?(?:{_SCALE})*|"
+    rf"\b(?:(?:{_IN_WORDS})\b(?:{_SCALE})*|(?:a|an|half|several)(?:{_SCALE})+)",
+    re.IGNORECASE,
+)
+"""A number with what makes another one of it: sign, currency, percent, `million`."""
+
+_GROUPED = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
+
+_NEGATION = re.compile(
+    r"\b(not|no|never|none|neither|nor|cannot|without|nothing|nobody|nowhere|hardly|barely|scarcely|rarely|seldom|"
+    r"(?<!a )few)\b|n['’]t\b",
+    re.IGNORECASE,
+)
 
 
 def ground(draft: Answer, evidence: Evidence, embedder: TextEmbedder, quotes: Answer | None = None) -> Answer:
@@ -97,11 +119,17 @@ def _check(draft: Answer, evidence: Evidence, embedder: TextEmbedder, quotes: An
 def _agree(text: str, carrier: Citation, terms: ContentTerms) -> bool:
     """Whether a whole sentence says nothing that its carrier doesn't."""
     return (
-        text.rstrip().endswith(_FULL_STOPS)
+        text.rstrip().rstrip(_CLOSING).endswith(_FULL_STOPS)
         and terms.in_order(text, carrier.words)
-        and set(_NUMBER.findall(text)) <= set(_NUMBER.findall(carrier.text))
+        and _numbers(text) <= _numbers(carrier.text)
         and _negated(text) == _negated(carrier.text)
+        and (not _negated(text) or terms.in_order(carrier.text, text))
     )
+
+
+def _numbers(text: str) -> set[str]:
+    """The numbers of a text, each in one spelling: `1,500` and `1 500` are the same."""
+    return {_GROUPED.sub("", re.sub(r"\s", "", match[0])).lower() for match in _NUMBER.finditer(text)}
 
 
 def _negated(sentence: str) -> bool:

@@ -9,7 +9,6 @@ out. If no note is left, nobody is asked for an answer.
 
 from __future__ import annotations
 
-import re
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -26,32 +25,14 @@ from ..llm.cutting import beginning
 from ..llm.inert import inert
 from ..llm.replying import at_once, reply
 from .answerer import Answerer
-from .citing import declines, read_cited, room_beside, token_counter
+from .citing import read_cited, room_beside, token_counter
+from .declining import says_nothing
 from .errors import GenerateError
 from .passages import Packed, pack
 from .types import Answer, unknown
 
 MAX_NOTE_TOKENS = 48
 """Where a note is cut off: two sentences."""
-
-_KNOWLEDGE = r"((relevant|specific|direct|further) )?(information|mention|answer|indication|details?)"
-_ABOUT = r"(about|on|of|for|to|in|that|regarding|concerning)\b"
-_TOLD = r"((is|are|was|were) )?(given|said|stated|mentioned|told|provided|included|available|found)\b"
-_END = r"(?=\W*\Z)"
-_IS_NOTHING = rf"nothing|none|no|n/a|no {_KNOWLEDGE}"
-_NOT_SAID = (
-    r"((the|this) (document|text|passage|article) ((does|did) not|doesn.t|didn.t) (provide|give|contain|include)"
-    r"|(it|(the|this) (document|text|passage|article)) ((does|did) not|doesn.t|didn.t) "
-    r"(say|mention|state|specify|tell|address|discuss|answer))\b"
-    rf"|(it|(the|this) (document|text|passage|article)) (says|mentions|states|contains|provides|gives)"
-    rf" (nothing( {_ABOUT}|{_END})|no {_KNOWLEDGE}\b)"
-    rf"|(there is|there.s) no {_KNOWLEDGE}( {_ABOUT}| {_TOLD}|{_END})"
-    rf"|no {_KNOWLEDGE} ({_ABOUT}|{_TOLD})"
-    rf"|nothing ({_ABOUT}|{_TOLD})"
-)
-_AND_YET = r"(?!.*\b(but|however|only|except|although|though|instead|rather)\b)"
-_SAYS_NOTHING = re.compile(rf"\W*(({_IS_NOTHING})\W*|{_AND_YET}({_NOT_SAID})[^.!?]*\W*)", re.IGNORECASE | re.DOTALL)
-"""One sentence by which an LLM says in its own way that there is nothing to note."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,19 +94,6 @@ def take_notes(
         return Note(document, "" if says_nothing(written.text) else written.text, is_cut, written.usage)
 
     return at_once(take, documents, cancelled=cancelled)
-
-
-def says_nothing(note: str) -> bool:
-    """Whether a note says no more than that there is nothing to note.
-
-    ```python
-    from ragloom.rag.generate.notes import says_nothing
-
-    print(says_nothing("Nothing."), says_nothing("The document does not mention what was stolen."))  # -> True True
-    print(says_nothing("The document does not mention when, but says where."))                       # -> False
-    ```
-    """
-    return declines(note) or _SAYS_NOTHING.fullmatch(note) is not None
 
 
 class ChainOfNote(Answerer):

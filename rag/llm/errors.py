@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...errors import RagloomError
+from ...errors import RagloomError, Unwanted
 
 
 class ModelError(RagloomError):
@@ -26,7 +26,7 @@ class DeadlineExceeded(ModelError, TimeoutError):  # noqa: N818 - the name says 
         super().__init__(f"the model needed longer than the timeout of {timeout:g} s")
 
 
-class Cancelled(ModelError):  # noqa: N818 - the name says it
+class Cancelled(ModelError, Unwanted):  # noqa: N818 - the name says it
     """Whoever asked said that nobody waits for the result any more."""
 
     def __init__(self) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from ...errors import Unwanted
 from .errors import MemoryValueError
 from .file import Writing
 from .parts import Parts
@@ -87,6 +88,8 @@ def _work(parts: Parts, group: str, key: int) -> Remembered | None:
         extraction = extract(parts.extractor, episode)
         with parts.file.reading(group) as reading:
             prepared = prepare(reading, parts, extraction.facts, said=episode.content)
+    except Unwanted:
+        raise
     except Exception as error:  # noqa: BLE001 - an extractor is anybody's; the queue keeps what it raised
         with parts.file.writing(group) as writing:
             sql = "UPDATE queue SET attempts = attempts + 1, problem = ? WHERE episode = ?"
