@@ -97,6 +97,26 @@ def test_numbers_in_names_must_be_the_same() -> None:
     assert alike("Windows 10 Professional", "Windows 10 Profesional") > 90
 
 
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [
+        ("World War I", "World War II"),
+        ("Disney", "Disney+"),
+        ("Visual C++", "Visual C#"),
+        ("-5 °C", "5 °C"),
+        ("a fee of $100", "a fee of €100"),
+        ("he is married", "she is married"),
+        ("Martin", "Martina"),
+        ("Tom Vance", "TV"),
+        ("Anna Ivanova", "AI"),
+    ],
+)
+def test_what_only_looks_alike_is_not_taken_for_one(group: Group, name: str, other: str) -> None:
+    group.remember_facts([Fact("Bob", "speaks_of", name), Fact("Bob", "speaks_of", other)])
+    assert group.merges() == []
+    assert {each[2] for each in told(group)} == {name, other}
+
+
 def test_small_words_may_be_left_out_of_an_acronym() -> None:
     assert acronyms("United States of America") == {"usoa", "usa"}
     assert [as_acronym(name) for name in ("USA", "U.S.A.", "usa", "Rome", "R2")] == ["usa", "usa", None, None, None]

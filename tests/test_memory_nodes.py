@@ -98,6 +98,13 @@ def test_what_nobody_said_is_not_known_and_the_question_is_remembered(real: Path
     assert said[-1] == "What is my favourite colour?"
 
 
+@pytest.mark.parametrize("asked", ["what is my favourite colour", "I want to know my favourite colour.", "tell me it"])
+def test_a_question_without_its_mark_is_no_answer_either(real: Path, asked: str) -> None:
+    with RagGraph("memory", llm=FakeListChatModel(responses=["I don't know."])) as graph:
+        for _ in range(2):
+            assert asked not in [document.page_content for document in graph.invoke(asked).memory]
+
+
 def test_what_the_assistant_said_is_no_source_of_its_next_answer(real: Path) -> None:
     with Memory(real) as memory:
         memory.group("default").remember(Episode("Your favourite colour is red.", day(2024, 6, 5), "assistant"))

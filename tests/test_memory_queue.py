@@ -6,10 +6,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fakes import HashingEmbedder
 from memories import Clock, day, rows, told
+from ragloom.rag.llm.errors import Cancelled
 from ragloom.stores.memory import Episode, Fact, Group, Memory, Remembered
 from ragloom.stores.memory.errors import MemoryFullError, MemoryValueError
 from ragloom.stores.memory.extracting import Dropped, Extraction
@@ -77,6 +79,21 @@ def test_what_fails_is_tried_three_times_and_holds_up_nobody(group: Group, extra
     (waiting,) = group.pending()
     assert (waiting.attempts, waiting.problem) == (3, "RuntimeError: cannot read 'mumble'")
     assert extractor.given.count("mumble mumble") == 3
+
+
+def test_what_nobody_waits_for_is_no_failed_attempt(group: Group, extractor: Moody, monkeypatch: Any) -> None:
+    group.remember_later(said("hello"))
+
+    def cancelled(_: Episode) -> Extraction:
+        raise Cancelled
+
+    with monkeypatch.context() as patched:
+        patched.setattr(extractor, "extract", cancelled)
+        for _ in range(4):
+            with pytest.raises(Cancelled):
+                group.catch_up()
+    assert [waiting.attempts for waiting in group.pending()] == [0]
+    assert len(group.catch_up()) == 1
 
 
 def test_readers_do_not_wait_for_a_write_in_another_thread(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from memories import day, facts
-from ragloom.stores.memory import Entity, Group, Interval, Memory
+from ragloom.stores.memory import Entity, Episode, Group, Interval, Memory
 from ragloom.stores.memory.errors import NotInGroupError
 from ragloom.stores.memory.instants import from_micros
 
@@ -40,6 +40,29 @@ def test_an_event_in_the_question_is_looked_up(group: Group) -> None:
         "“she moved to Berlin” was 2021-03-05 to present, as “I moved to Berlin last Friday.” says",
         "“before she moved to Berlin” was read as before 2021-03-05",
     )
+
+
+def test_an_event_is_looked_up_for_whoever_is_asked_about(group: Group) -> None:
+    group.remember(Episode("I moved to Berlin in February 2023.", day(2023, 6), "Bob"))
+    hits = group.search("Where did Ann live before she moved to Berlin?", kinds=["fact"])
+    assert facts(hits)[0] == "Ann lives in Paris"
+    hits = group.search("Where did Bob work before he moved to Berlin?", kinds=["fact"])
+    assert hits.notes[-1] == "“before he moved to Berlin” was read as before 2023-02"
+
+
+@pytest.mark.parametrize(
+    "question", ["When did Ann live in Paris?", "Has Ann lived in Paris?", "Did Ann ever live in Paris?"]
+)
+def test_a_question_about_the_past_looks_at_what_is_over_too(group: Group, question: str) -> None:
+    assert "Ann lives in Paris" in facts(group.search(question, kinds=["fact"]))
+    assert "Ann lives in Paris" not in facts(group.search("Where does Ann live?", kinds=["fact"]))
+
+
+def test_a_question_that_looks_ahead_asks_for_the_next_day_of_that_name(group: Group) -> None:
+    year = group.now().year  # in January
+    for verb, read in (("will", f"{year}-03 to {year}-04"), ("did", f"{year - 1}-03 to {year - 1}-04")):
+        (note,) = group.search(f"Where {verb} Ann live in March?", kinds=["fact"]).notes
+        assert note == f"“in March” was read as {read}"
 
 
 def test_after_an_event_that_still_lasts_only_what_held_then_is_found(group: Group) -> None:

@@ -36,7 +36,8 @@ _LOOKED_AT = 50
 _NEAREST = 20
 """Names that are looked at for their meaning."""
 
-_NUMBER = re.compile(r"\d+")
+_TELLING = re.compile(r"\d+|[+#%$€£¥]|(?<!\S)-(?=\s\d)|\b(?:i{1,3}|iv|vi{0,3}|ix|xi{0,3}|he|she|his|hers?|him)\b")
+"""What makes another name, however alike the rest is: numbers, Roman ones too, signs, and of whom one speaks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ def find_candidates(reading: Reading, name: str, near: Mapping[int, float] | Non
 
 
 def alike(name: str, other: str) -> float:
-    """How alike two names are spelt, 0 to 100; names with different numbers are not.
+    """How alike two names are spelt, 0 to 100; names with different numbers or signs are not.
 
     ```python
     from ragloom.stores.memory.candidates import alike
@@ -96,7 +97,7 @@ def alike(name: str, other: str) -> float:
     ```
     """
     first, second = folded(name), folded(other)
-    if _NUMBER.findall(first) != _NUMBER.findall(second):
+    if _TELLING.findall(first) != _TELLING.findall(second):
         return 0.0
     return max(fuzz.ratio(first, second), fuzz.token_sort_ratio(first, second))
 

@@ -15,7 +15,8 @@ _SMALL = frozenset(
     ("a", "an", "and", "at", "by", "de", "der", "des", "di", "du", "for", "in", "la", "le", "of", "on", "or",
      "the", "to")
 )  # fmt: skip
-_WORD = re.compile(r"\w+")
+_WORD = re.compile(r"(?<!\w)[-−](?=\d)|[\w+#%$€£¥]+")
+"""Letters and digits, and the signs that make another name: `C++`, `C#`, `-5`, `100%`, `€100`."""
 _LONGEST_ACRONYM = 8
 _LONGEST_TURNED = 5
 """Words of a name that is written with the last one first; longer ones with a comma are lists."""

@@ -27,6 +27,9 @@ LEAST_ALIKE = 92.0
 _SHORTEST = 6
 """Letters of a name that may differ in one without being another name."""
 
+_SHORTEST_ACRONYM = 3
+"""Letters of an acronym that stands for its long form: `AI`, `TV` and `IT` are rather words than initials."""
+
 _ASKED = 8
 """How many candidates a judge is shown."""
 
@@ -52,11 +55,25 @@ class Resolved:
 def sure(name: str, candidates: Sequence[Candidate]) -> Candidate | None:
     """The candidate that a name is taken for without a judge, or None."""
     same = [each for each in candidates if each.method == SPELLING]
-    acronyms = [each for each in candidates if each.method == ACRONYM]
+    acronyms = [
+        each for each in candidates if each.method == ACRONYM and _letters(name, each.name) >= _SHORTEST_ACRONYM
+    ]
     if len(same) == 1 or len(acronyms) == 1:
         return (same or acronyms)[0]
     alike = [each for each in candidates if each.method == FUZZY and each.score >= LEAST_ALIKE]
-    return alike[0] if len(alike) == 1 and len(folded(name)) >= _SHORTEST else None
+    is_sure = len(alike) == 1 and len(folded(name)) >= _SHORTEST and not _is_feminine(name, alike[0].name)
+    return alike[0] if is_sure else None
+
+
+def _letters(name: str, other: str) -> int:
+    """How many an acronym has, of which one of the two is the long form."""
+    return min(len(each.strip().replace(".", "")) for each in (name, other))
+
+
+def _is_feminine(name: str, other: str) -> bool:
+    """Whether a word of one is that of the other with an ending: `Martin` and `Martina` are two people."""
+    pairs = zip(sorted(folded(name).split()), sorted(folded(other).split()), strict=False)
+    return any(max(pair) in (f"{min(pair)}a", f"{min(pair)}e") for pair in pairs)
 
 
 def unknown_names(reading: Reading, facts: Iterable[Fact]) -> list[str]:

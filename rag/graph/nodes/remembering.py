@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -83,13 +84,32 @@ class Recall(_OfMemory):
         }
 
 
+_AUXILIARY = (
+    r"(?:is|are|am|was|were|do|does|did|can|could|will|would|should|shall|may|might|must|has|have|had)(?:n['’]t)?\b"
+)
+_SOMEBODY = (
+    r"(?:i|you|we|he|she|it|they|the|a|an|my|your|our|his|her|their|there|this|that|these|those|any\w*|some\w*)\b"
+)
+_ASKS = re.compile(
+    r"\W*(?:(?:and|so|but|ok|okay|hey|hi|hello|please|well|also|then)\b[,\s]+)*(?:"
+    r"who(?:m|se|['’]s)?\b|(?:when|where|why|how|what|which)['’]s\b|"
+    rf"(?:when|where|why)\s+{_AUXILIARY}|"
+    rf"(?:what|which|how)\s+(?!(?:i|you|we|he|she|it|they)\b)(?:\w+\s+){{0,3}}?{_AUXILIARY}|"
+    rf"{_AUXILIARY}\s+{_SOMEBODY}|"
+    r"(?:can you\s+)?(?:tell|remind)\s+me\b|i\s+(?:want|need|would\s+like)\s+to\s+know\b|i['’]d\s+like\s+to\s+know\b|"
+    r"i\s+wonder\b)",
+    re.IGNORECASE,
+)
+"""How a question begins in English, for one that has no mark."""
+
+
 def _tells(hit: MemoryHit, assistant: str) -> bool:
     """Whether something can be answered from a hit."""
     if hit.episode is None:
         return hit.fact is not None or (hit.entity is not None and bool(hit.entity.entity.summary))
     said = hit.episode.episode
-    spans = sentences(said.content)
-    asks = said.kind == "message" and all(said.content[: span.end].rstrip().endswith(("?", "？")) for span in spans)
+    parts = [said.content[span.start : span.end].rstrip() for span in sentences(said.content)]
+    asks = said.kind == "message" and all(part.endswith(("?", "？")) or _ASKS.match(part) for part in parts)
     return said.source != assistant and not asks
 
 

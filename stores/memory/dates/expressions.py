@@ -59,9 +59,29 @@ _EVENT = re.compile(
     re.IGNORECASE,
 )
 _ASKS_WHEN = re.compile(r"when\s+(?:did|do|does|was|were|is|are|will|has|have|had|can|should)\b", re.IGNORECASE)
+_NOT_OVER = (
+    "is",
+    "are",
+    "was",
+    "were",
+    "be",
+    "am",
+    "'m",
+    "’m",
+    "'s",
+    "’s",
+    "'re",
+    "’re",
+    "get",
+    "got",
+    "getting",
+    "gotten",
+)
+_ACCUSTOMED = "".join(f"(?<!{word} )" for word in _NOT_OVER)
+"""Not behind these: who is used to something does it still."""
 _OVER = re.compile(
     r"\b(?:before(?=\s*(?:[,;.?!]|$))|previously|formerly(?!\s+(?:known|called|named))|no\s+longer|in\s+the\s+past|"
-    r"any\s?more|(?<!is )(?<!are )(?<!was )(?<!were )(?<!be )(?<!get )used\s+to)\b",
+    rf"any\s?more|{_ACCUSTOMED}used\s+to)\b",
     re.IGNORECASE,
 )
 
@@ -138,7 +158,8 @@ def find_times(text: str, reference: datetime, *, ahead: bool = False) -> list[T
 
 def _named(text: str, units: Sequence[Unit]) -> Iterator[TimeExpression]:
     """The units that are times, each with what the words before it make of it."""
-    for unit, is_range in _joined(text, units):
+    for unit, is_joined in _joined(text, units):
+        is_range = is_joined or unit.is_range
         lead = _lead(text, unit)
         if _is_counted(text, unit) or (unit.needs_lead and (lead is None or _is_amount(text, unit, lead))):
             continue

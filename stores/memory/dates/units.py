@@ -37,6 +37,7 @@ class Unit:
         end: offset after its last character.
         span: what it is, in the time zone of the reference.
         needs_lead: whether it is a time only after a word such as `in`: a bare number may be anything.
+        is_range: whether both ends are named: `2016-2018`.
         seen_from: what it is for another reference.
     """
 
@@ -45,6 +46,7 @@ class Unit:
     span: Span
     needs_lead: bool
     seen_from: Callable[[datetime], Span]
+    is_range: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +58,14 @@ class _Form:
         resolve: what it is.
         needs_lead: whether it is a time only after a word such as `in`.
         comes_again: after how long there is another one of the same name.
+        is_range: whether both ends are named.
     """
 
     pattern: re.Pattern[str]
     resolve: Resolve
     needs_lead: bool = False
     comes_again: relativedelta | None = None
+    is_range: bool = False
 
     def unit(self, match: re.Match[str], reference: datetime, *, ahead: bool) -> Unit | None:
         """What is written so; None for a date that no calendar has."""
@@ -73,14 +77,19 @@ class _Form:
             return None
         if span.end <= span.start:  # the past 0 days
             return None
-        return Unit(*match.span(), span, self.needs_lead, lambda moment: self.resolve(match, moment))
+        return Unit(*match.span(), span, self.needs_lead, lambda moment: self.resolve(match, moment), self.is_range)
 
 
 def _form(
-    pattern: str, resolve: Resolve, *, needs_lead: bool = False, comes_again: relativedelta | None = None
+    pattern: str,
+    resolve: Resolve,
+    *,
+    needs_lead: bool = False,
+    comes_again: relativedelta | None = None,
+    is_range: bool = False,
 ) -> _Form:
     compiled = re.compile(rf"(?<![\w.,/-]){pattern}(?![\w/]|[.,]\d)", re.IGNORECASE)
-    return _Form(compiled, resolve, needs_lead, comes_again)
+    return _Form(compiled, resolve, needs_lead, comes_again, is_range)
 
 
 def _iso_day(match: re.Match[str], reference: datetime) -> Span:
@@ -143,7 +152,7 @@ _FORMS = (
     _form(rf"{_PART}{_MONTH},?\s+(?:of\s+)?{_OF_MONTH}", _month),
     _form(rf"(?P<season>{'|'.join(SEASONS)})(?:\s+of)?\s+{_YEAR}", _season),
     _form(rf"Q(?P<quarter>[1-4])(?:\s+of)?\s+{_YEAR}", _quarter),
-    _form(rf"{_YEAR}\s*[-–—]\s*(?P<last>[12]\d{{3}})", _years),
+    _form(rf"{_YEAR}\s*[-–—]\s*(?P<last>[12]\d{{3}})", _years, is_range=True),
     _form(rf"{_PART}'?(?P<decade>[12]\d\d0|\d0)'?s", _decade, needs_lead=True),
     _form(rf"{_PART}(?P<century>1[1-9]|2[0-9])(?:st|nd|rd|th)(?:\s+|-)century", _century),
     *(_form(pattern, resolve) for pattern, resolve in relative.PHRASES),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -22,6 +23,11 @@ from .times import AskedTime, read_time
 
 _INSTANT = timedelta(microseconds=1)
 _LAST = datetime.max.replace(tzinfo=UTC)
+
+_ASKS_OF_THE_PAST = re.compile(
+    r"^\W*(?:when\s+(?:did|was|were|has|have|had)|how\s+long|has|have|had|did|was|were)\b|\bever\b", re.IGNORECASE
+)
+"""Questions that name no time and are not of what holds now: `When did ...?`, `Has she ever ...?`"""
 
 When = datetime | Interval
 """An instant, or all instants of an interval."""
@@ -78,7 +84,8 @@ class Options:
         entities = None if self.around is None else frozenset({find_entity(reading, self.around, known)})
         now = parts.now()
         time = read_time(reading, parts.words, query, now, known) if self.valid_at is None else AskedTime()
-        valid = (time.used and time.used.interval) or as_valid(self.valid_at or now)
+        then = Interval() if self.valid_at is None and _ASKS_OF_THE_PAST.search(query) else self.valid_at or now
+        valid = (time.used and time.used.interval) or as_valid(then)
         return Asked(
             query,
             whole_number("k", self.k),
