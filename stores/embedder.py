@@ -249,6 +249,10 @@ class Embedder(Embeddings):
         return model
 
 
+_NAMES_A_MODEL = ("model_name", "model", "model_id", "model_path", "repo_id", "deployment")
+"""Attributes by which LangChain's embedders say which model they have."""
+
+
 class LangChainEmbedder:
     """Any LangChain `Embeddings` as a `TextEmbedder`."""
 
@@ -262,9 +266,12 @@ class LangChainEmbedder:
     @cached_property
     def fingerprint(self) -> Fingerprint:
         """Name by class and model, and the dimension; the weights are out of reach."""
-        named = (getattr(self.embeddings, attribute, None) for attribute in ("model_name", "model"))
-        model = next((name for name in named if isinstance(name, str)), "")
-        name = type(self.embeddings).__name__ + (f"({model})" if model else "")
+        asked = self.embeddings
+        while isinstance(within := getattr(asked, "underlying_embeddings", None), Embeddings):
+            asked = within  # behind a cache
+        named = (getattr(asked, attribute, None) for attribute in _NAMES_A_MODEL)
+        model = next((str(name) for name in named if isinstance(name, str | Path) and str(name)), "")
+        name = type(asked).__name__ + (f"({model})" if model else "")
         return Fingerprint(name, len(self.encode_query("dimension")), "")
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:

@@ -77,6 +77,8 @@ def _join(joiner: str, conditions: Sequence[Sql]) -> Sql:
 def _logical(operator: str, conditions: Any, column: str) -> Sql:
     if not isinstance(conditions, Sequence) or isinstance(conditions, str) or not conditions:
         raise QueryError(f"where: {operator} takes a list of conditions, not {conditions!r}")
+    if not all(conditions):
+        raise QueryError(f"where: {operator} has an empty condition, which everything meets; leave it out")
     return _join(" AND " if operator == "$and" else " OR ", [to_sql(condition, column) for condition in conditions])
 
 
@@ -86,6 +88,8 @@ def _conditions(name: Any, condition: Any, column: str) -> Sql:
     if name.startswith("$"):
         raise _unknown(name, ["$and", "$or"])
     operators = condition if isinstance(condition, Mapping) else {"$eq": condition}
+    if not operators:
+        raise QueryError(f"where: {name!r} has no operator, such as {{'$gte': 2020}}; leave it out to find any")
     field = _Field.of(name, column)
     return _join(" AND ", [_condition(field, operator, operand) for operator, operand in operators.items()])
 

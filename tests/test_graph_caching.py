@@ -31,6 +31,7 @@ from ragloom.rag.graph import (
     Verdict,
     check,
     node,
+    predicate,
 )
 from ragloom.rag.graph.rag_graph import NODE_CACHE
 from ragloom.rag.graph.state import GIVEN
@@ -312,6 +313,66 @@ def test_processes_share_a_cache(called: Called, cache: Path) -> None:
     command = [sys.executable, "-c", CHILD, str(Path(__file__).parent), str(cache)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.stdout == "0 Who? 1\n", done.stderr
+
+
+def test_a_node_type_that_a_function_makes_is_another_with_other_values(cache: Path) -> None:
+    def shout(mark: str) -> Any:
+        @node("shout", writes={"query"})
+        def shouting(state: RagState, context: Context) -> Update:
+            """Shout."""
+            return {"query": state.question + mark}
+
+        return shouting
+
+    assert [one(shout(mark), cache).invoke("Who").query for mark in "!?!"] == ["Who!", "Who?", "Who!"]
+
+
+def test_a_node_type_of_a_notebook_is_another_once_it_was_changed(cache: Path) -> None:
+    cell = (
+        "@node('shout', writes={'query'})\n"
+        "def shouting(state: RagState, context: Context) -> Update:\n"
+        "    'Shout.'\n"
+        "    return {'query': state.question + %r}\n"
+    )
+    said = []
+    for mark in "!?":
+        names: dict[str, Any] = {"node": node, "RagState": RagState, "Context": Context, "Update": Update}
+        exec(compile(cell % mark, "<cell>", "exec"), names)
+        said.append(one(names["shouting"], cache).invoke("Who").query)
+    assert said == ["Who!", "Who?"]
+
+
+def test_models_under_one_relative_path_are_told_apart(tmp_path: Path, corpus: Corpus) -> None:
+    made = []
+    for name in ("old", "new"):
+        folder = tmp_path / name / "judge"
+        folder.mkdir(parents=True)
+        (folder / "weights").write_text(name)
+        written = tmp_path / name / "words.yaml"
+        written.write_text(
+            "nodes: {find: lexical, rank: {use: cross-encoder, model: ./judge}}\nflow: [start -> find -> rank -> end]\n"
+        )
+        made.append(RagGraph(written, corpus=corpus).fingerprint())
+    assert made[0] != made[1]
+    (folder / "weights").write_text("newer")
+    assert RagGraph(written, corpus=corpus).fingerprint() != made[1]
+
+
+def test_a_predicate_that_was_changed_makes_another_graph(corpus: Corpus) -> None:
+    made = []
+    for least in (3, 4):
+
+        @predicate("long")
+        def long(state: RagState) -> bool:
+            """Whether it is long."""
+            return len(state.question) > least  # noqa: B023
+
+        spec = {
+            "nodes": {"find": "hybrid"},
+            "flow": ["start -> find", {"from": "find", "when": "long", "then": "end", "else": "end"}],
+        }
+        made.append(RagGraph(spec, types=[long], corpus=corpus).fingerprint())
+    assert made[0] != made[1]
 
 
 @pytest.mark.parametrize("make", [lambda file: file.mkdir(), lambda file: file.write_text("Toad was here. " * 99)])

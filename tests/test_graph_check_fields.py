@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from checked import problems
+from ragloom.rag.graph import Context, RagGraph, RagState, SpecError, Update, node
 
 pytestmark = pytest.mark.usefixtures("in_a_folder")
 
@@ -28,6 +29,23 @@ def test_a_read_of_what_nothing_writes() -> None:
         "7: flow[1].when: 'best_verdict < 0' reads verdicts, which nothing writes on the way start -> rest -> check; "
         "a node of type 'main-rag' or 'weigh' writes it",
     ]
+
+
+def test_a_node_may_read_what_it_wrote_itself_in_the_round_before() -> None:
+    @node("counts", reads={"extra.n"}, writes={"extra.n"})
+    def counts(state: RagState, context: Context) -> Update:
+        """Count."""
+        return {"extra": {"n": state.extra.get("n", 0) + 1}}
+
+    @node("looks", reads={"extra.n"}, writes={"query"})
+    def looks(state: RagState, context: Context) -> Update:
+        """Look."""
+        return {"query": str(state.extra["n"])}
+
+    alone = {"nodes": {"a": "counts"}, "flow": ["start -> a -> end"]}
+    assert RagGraph(alone, types=[counts]).invoke("Who?").extra == {"n": 1}
+    with pytest.raises(SpecError, match=r"'looks' reads extra\.n, which nothing writes"):
+        RagGraph({"nodes": {"a": "looks"}, "flow": ["start -> a -> end"]}, types=[looks])
 
 
 def test_a_read_of_what_one_of_two_ways_writes() -> None:

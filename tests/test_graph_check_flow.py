@@ -186,3 +186,31 @@ def test_branches_may_be_run_again() -> None:
     """)
         == []
     )
+
+
+def test_nodes_may_have_names_that_yaml_takes_for_other_values() -> None:
+    assert (
+        problems("""\
+        nodes: {yes: prowl, no: nap, off: nap}
+        flow:
+          - start -> yes
+          - {from: yes, when: hungry, then: no, else: off}
+          - no -> end
+          - off -> end
+    """)
+        == []
+    )
+
+
+@pytest.mark.parametrize("text", ["[" * 200_000, "nodes: " + "{a: " * 300])
+def test_what_is_nested_without_measure_is_told(text: str) -> None:
+    (problem,) = problems(text)
+    assert "nested deeper than 100 times" in problem
+
+
+def test_a_condition_that_holds_itself_is_told() -> None:
+    (problem,) = problems("""\
+        nodes: {find: {use: dense, where: &w {$and: [*w]}}}
+        flow: [start -> find -> end]
+    """)
+    assert "nested without end" in problem

@@ -9,13 +9,27 @@ from typing import Any
 import numpy as np
 import pytest
 from cats import CATS, Purr, prowl
+from langchain_core.documents import Document
 from langchain_core.language_models import FakeListChatModel
 from pydantic import ValidationError
 from ragloom import Corpus, ask
-from ragloom.rag.graph import Context, GraphError, NodeType, NodeTypeError, RagState, Registry, node, predicate
+from ragloom.rag.graph import (
+    Context,
+    GraphError,
+    NodeType,
+    NodeTypeError,
+    RagGraph,
+    RagState,
+    Registry,
+    Update,
+    node,
+    predicate,
+)
 from ragloom.rag.graph.checking import plan
+from ragloom.rag.graph.nodes.vectors import vectors_of
 from ragloom.rag.graph.registry import Catalogue
 from ragloom.rag.retrieve import mmr
+from ragloom.stores.types import Hit
 
 TEXTS = [
     "Toad steals a motor-car and is sent to prison for twenty years.",
@@ -250,3 +264,44 @@ def test_plug_ins_are_imported_when_they_are_used() -> None:
         nodes["wrong"]
     with pytest.raises(NodeTypeError, match="unknown node type 'prwol'; did you mean 'prowl'"):
         CATS.node("prwol")
+
+
+def test_documents_of_one_id_and_other_texts_are_two() -> None:
+    mail, page = Document("A mail.", id="1"), Document("A page.", id="1")
+    state = RagState(question="?", candidates={"mails": [Hit(mail, 1.0, 1)], "wiki": [Hit(page, 1.0, 1)]})
+    for kind in ("rrf", "fuse"):
+        found = Registry.installed().nodes[kind](state, Context("fuse"))["documents"]
+        assert {hit.document.page_content for hit in found} == {"A mail.", "A page."}
+
+
+def test_a_document_of_another_corpus_does_not_have_the_vector_of_its_id(corpus: Corpus) -> None:
+    corpus.add([Document("Bread is baked at night.", id="1")])
+    text = "Toad steals a motor-car."
+    hits = [Hit(Document(text, id="1"), 1.0, 1)]
+    assert np.allclose(vectors_of(hits, corpus), corpus.embedder.encode([text]), atol=1e-6)
+    own = [Hit(corpus.get(["1"])[0], 1.0, 1)]
+    assert np.array_equal(vectors_of(own, corpus), corpus.vectors(["1"]))
+
+
+def test_in_a_loop_only_what_was_found_in_this_round_is_fused(corpus: Corpus) -> None:
+    corpus.add(["Toad steals a motor-car.", "Bread is baked at night.", "Toad sleeps."])
+
+    @node("reranked", reads={"documents"}, writes={"documents", "candidates"})
+    def reranked(state: RagState, context: Context) -> Update:
+        """Turn the order."""
+        return {"documents": state.documents[::-1], "candidates": {context.node: state.documents[::-1]}}
+
+    spec = {
+        "nodes": {
+            "dense": {"use": "dense", "k": 1},
+            "lexical": {"use": "lexical", "k": 1},
+            "fuse": "rrf",
+            "turn": "reranked",
+        },
+        "flow": [
+            "start -> [dense, lexical] -> fuse -> turn",
+            {"from": "turn", "when": "documents > 0", "then": ["dense", "lexical"], "else": "end", "at_most": 1},
+        ],
+    }
+    told = [step.detail for step in RagGraph(spec, corpus=corpus, types=[reranked]).invoke("Toad?").trace]
+    assert [detail.partition(" -> ")[0] for detail in told if " of dense" in detail] == ["1 of dense, 1 of lexical"] * 2

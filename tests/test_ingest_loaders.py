@@ -90,11 +90,60 @@ def test_html_is_read_without_what_no_reader_reads(tmp_path: Path) -> None:
     (text,) = texts(loaded)
     assert loaded.sections[0].heading == ("Big",)
     assert "Wrapped over lines, snake_case * **bold**." in text
-    assert "One here" in text
+    assert "- One here\n- Two [there]" in text
     assert "[there](https://example.org/)" in text
     assert "a cat" in text
     assert "def f():\n    pass" in text
     assert not any(unread in text for unread in ("Menu", "alert", "base64", "p {}"))
+
+
+def read_html(tmp_path: Path, html: str, encoding: str = "utf-8") -> Loaded:
+    path = tmp_path / "page.html"
+    path.write_bytes(html.encode(encoding))
+    (loaded,) = load_html(path)
+    return loaded
+
+
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ("<p>It weighs 10<sup>6</sup> kg at 3 m s<sup>-1</sup>.</p>", "It weighs 10^6 kg at 3 m s^-1."),
+        ("<p>The 1<sup>st</sup> of H<sub>2</sub>O.</p>", "The 1st of H2O."),
+        ("<head><title>T</title><p>No end of the head.</p>", "No end of the head."),
+        ("<table><tr><td>1<td>2<tr><td>3<td>4</table>", "| 1 | 2 |\n| 3 | 4 |"),
+        ('<?xml version="1.0" encoding="UTF-8"?><html><body><p>Prolog.</p></body></html>', "Prolog."),
+        ("<form id=all><h1>Leave</h1><p>26 days.</p><input value=x><select><option>y</select></form>", "26 days."),
+    ],
+)
+def test_html_says_what_a_browser_shows(tmp_path: Path, html: str, text: str) -> None:
+    (found,) = texts(read_html(tmp_path, html))
+    assert found.replace("| --- | --- |\n", "").replace("|  |  |\n", "") == text
+
+
+def test_the_headings_of_a_page_are_its_words_alone(tmp_path: Path) -> None:
+    loaded = read_html(
+        tmp_path,
+        "<h1>Handbook<a class=headerlink href='#handbook'>¶</a></h1><p>One.</p>"
+        "<h2><button>How do I <a href='#x'>reset</a> it?</button></h2><p>Two.</p><button>Buy</button>",
+    )
+    assert [section.heading for section in loaded.sections] == [("Handbook",), ("Handbook", "How do I reset it?")]
+    assert texts(loaded) == ["One.", "Two."]
+
+
+@pytest.mark.parametrize(
+    ("declared", "encoding", "words"),
+    [("gb2312", "gb18030", "朱镕基"), ("shift_jis", "cp932", "①㈱"), ("euc-kr", "cp949", "똠방각하")],
+)
+def test_pages_are_decoded_as_browsers_decode_them(tmp_path: Path, declared: str, encoding: str, words: str) -> None:
+    loaded = read_html(tmp_path, f"<meta charset={declared}><p>{words}</p>", encoding)
+    assert texts(loaded) == [words]
+
+
+def test_a_page_that_says_utf_8_and_is_not_names_the_byte(tmp_path: Path) -> None:
+    path = tmp_path / "page.html"
+    path.write_bytes(b"<meta charset=utf-8><p>caf\xe9</p>")
+    with pytest.raises(LoadError, match=r"not valid UTF-8 \(byte 0xe9 at offset 26\)"):
+        list(load_html(path))
 
 
 def test_word_documents_keep_headings_lists_and_tables(tmp_path: Path) -> None:
@@ -139,10 +188,13 @@ def test_a_pdf_without_a_text_layer_asks_for_ocr(tmp_path: Path) -> None:
         list(load_pdf(path))
 
 
+@pytest.mark.parametrize("algorithm", ["RC4-128", "AES-128", "AES-256"])
 @pytest.mark.parametrize(("password", "readable"), [("", True), ("secret", False)])
-def test_an_encrypted_pdf_is_read_only_if_it_needs_no_password(tmp_path: Path, password: str, readable: bool) -> None:
+def test_an_encrypted_pdf_is_read_only_if_it_needs_no_password(
+    tmp_path: Path, password: str, readable: bool, algorithm: str
+) -> None:
     writer = pypdf.PdfWriter(clone_from=io.BytesIO(pdf("Locked words.")))
-    writer.encrypt(user_password=password, owner_password="owner", algorithm="RC4-128")
+    writer.encrypt(user_password=password, owner_password="owner", algorithm=algorithm)
     path = tmp_path / "locked.pdf"
     writer.write(path)
     if readable:
@@ -228,7 +280,7 @@ def test_a_page_that_is_not_utf8_is_in_what_it_declares(tmp_path: Path, head: st
     assert page.source.text.strip() == said
 
 
-@pytest.mark.parametrize("declared", ["no-such", "utf-8", "shift_jis"])
+@pytest.mark.parametrize("declared", ["no-such", "koi8-u-and-more", "shift_jis"])
 def test_a_page_that_is_not_what_it_declares_is_refused(tmp_path: Path, declared: str) -> None:
     path = tmp_path / "old.html"
     path.write_bytes(f'<html><head><meta charset="{declared}"></head>'.encode() + b"<body>caf\xe9</body></html>")

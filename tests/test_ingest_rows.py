@@ -101,11 +101,20 @@ def test_rows_with_too_many_or_too_few_cells_are_told_by_line(tmp_path: Path) ->
     assert faults == ["more cells than columns: line 3", "no field 'text': line 4"]
 
 
-def test_a_cell_beyond_the_csv_module_s_limit_costs_only_its_row(tmp_path: Path) -> None:
+def test_a_long_cell_of_many_lines_is_one_cell(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
-    path.write_text(f"id,text\n1,{'x' * 200_000}\n2,Fine.\n")
+    article = "A line of a long article.\n" * 8_000
+    path.write_text(f'id,text\n1,"{article}"\n2,Fine.\n')
     loaded, faults = split(list(load_csv(path)))
-    assert [one.source.text for one in loaded][-1] == "Fine."
+    assert [one.source.text.strip() for one in loaded] == [article.strip(), "Fine."]
+    assert faults == []
+
+
+def test_a_quotation_mark_that_has_no_end_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "t.tsv"
+    path.write_text('id\ttext\n1\tOne.\n2\t"Unbalanced\n3\tThree.\n')
+    loaded, faults = split(list(load_csv(path)))
+    assert [one.source.text for one in loaded] == ["One."]
     assert len(faults) == 1
 
 

@@ -33,16 +33,16 @@ METADATA = st.dictionaries(NAMES, VALUES | st.dictionaries(st.just("a"), SCALARS
 CONDITIONS = st.one_of(
     SCALARS,
     st.none(),
-    st.dictionaries(st.sampled_from(["$eq", "$ne"]), SCALARS | st.none(), max_size=2),
+    st.dictionaries(st.sampled_from(["$eq", "$ne"]), SCALARS | st.none(), min_size=1, max_size=2),
     st.dictionaries(st.sampled_from(["$gt", "$gte", "$lt", "$lte"]), SCALARS, min_size=1, max_size=2),
     st.dictionaries(st.sampled_from(["$in", "$nin"]), st.lists(SCALARS | st.none(), max_size=3), min_size=1),
     st.dictionaries(st.just("$contains"), SCALARS, min_size=1),
 )
-FIELDS = st.dictionaries(NAMES, CONDITIONS, max_size=2)
+FIELDS = st.dictionaries(NAMES, CONDITIONS, min_size=1, max_size=2)
 WHERE = st.recursive(
     FIELDS,
     lambda inner: st.dictionaries(
-        st.sampled_from(["$and", "$or"]), st.lists(inner, min_size=1, max_size=3), max_size=2
+        st.sampled_from(["$and", "$or"]), st.lists(inner, min_size=1, max_size=3), min_size=1, max_size=2
     ),
     max_leaves=5,
 )
@@ -139,4 +139,13 @@ def test_deleting_by_a_malformed_condition_deletes_nothing(tmp_path: Path, corpu
     corpus.add(["text"])
     with pytest.raises(QueryError, match="unknown operator"):
         corpus.delete(where={"a": {"$foo": 1}})
+    assert len(corpus) == 1
+
+
+@pytest.mark.parametrize("where", [{"year": {}}, {"$or": [{}]}, {"$and": [{"year": 2020}, {}]}])
+def test_a_condition_that_says_nothing_is_refused_lest_everything_meets_it(corpus: Corpus, where: Any) -> None:
+    corpus.add([Chunk.from_text("Toad.", metadata={"year": 2020})])
+    for ask in (lambda: corpus.search("Toad", where=where), lambda: corpus.delete(where=where)):
+        with pytest.raises(QueryError, match=r"no operator|an empty condition"):
+            ask()
     assert len(corpus) == 1

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from .reading import presets as presets
     from .registry import Registry as Registry
     from .retriever import GraphRetriever as GraphRetriever
+    from .running.channels import serializer as serializer
     from .running.resources import GivenLlm as GivenLlm
     from .schema import json_schema as json_schema
     from .spec import CorpusSpec as CorpusSpec
@@ -95,6 +96,7 @@ __all__ = [
     "node",
     "predicate",
     "presets",
+    "serializer",
 ]
 
 _HOMES = {
@@ -141,5 +143,6 @@ _HOMES = {
     "node": ".node_type",
     "predicate": ".predicates",
     "presets": ".reading",
+    "serializer": ".running.channels",
 }
 __getattr__ = lazy(__name__, _HOMES)

@@ -32,7 +32,7 @@ def check_fields(declared: str, verb: str, fields: Collection[str], known: Colle
         NodeTypeError: one is not among those `known`, nor a user's own.
     """
     for field in several(declared, verb, fields):
-        if field in known or _EXTRA.fullmatch(field):
+        if (field in known and (field != "extra" or verb == "reads")) or _EXTRA.fullmatch(field):
             continue
         if field in RagState.model_fields:
             raise NodeTypeError(f"{declared} {verb} {field!r}, which no node changes")

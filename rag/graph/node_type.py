@@ -52,6 +52,15 @@ WITH_CANDIDATES = NamesNodes("candidates")
 """Says that a parameter names nodes that find candidates: `Annotated[dict[str, float], WITH_CANDIDATES]`."""
 
 
+@dataclass(frozen=True, slots=True)
+class NamesModel:
+    """Within a parameter's `Annotated`: it names a model, perhaps by a path that begins where the graph's file is."""
+
+
+OF_MODEL = NamesModel()
+"""Says that a parameter names a model: `Annotated[str, OF_MODEL]`. What it leads to decides what the node does."""
+
+
 @runtime_checkable
 class ChecksModel(Protocol):
     """A node, as a pydantic model, that looks at its LLM's file when the graph is checked; nothing is loaded then."""
@@ -123,7 +132,12 @@ class NodeType:
         """The parameters that name nodes that find candidates: those whose candidates it reads, and others."""
         return list(dict.fromkeys([*self.names_nodes, *self._marked(WITH_CANDIDATES)]))
 
-    def _marked(self, mark: NamesNodes) -> list[str]:
+    @property
+    def names_models(self) -> list[str]:
+        """The parameters that name models."""
+        return self._marked(OF_MODEL)
+
+    def _marked(self, mark: NamesNodes | NamesModel) -> list[str]:
         return [name for name, info in self.params.model_fields.items() if mark in info.metadata]
 
     def __call__(self, state: RagState, context: Context, **params: Any) -> Any:

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from .conditions import Condition
 from .flow import Flow
 from .node_type import ChecksModel, NodeType
-from .spec import GraphSpec, NodeSpec
+from .spec import START, GraphSpec, NodeSpec
 from .state import WRITABLE
 
 if TYPE_CHECKING:
@@ -128,6 +128,18 @@ class Plan:
             found.append(fallback)
             fallback = self.nodes[fallback].spec.fallback
         return found
+
+    def before(self, name: str) -> frozenset[str]:
+        """The nodes that may run before this one has: in a loop, not those that only come after it."""
+        found, waiting = {name}, [START]
+        while waiting:
+            source = waiting.pop()
+            targets = {*self.flow.targets(source)}
+            for decision in self.flow.decisions_from(source):
+                targets |= {*decision.spec.then, *decision.spec.otherwise}
+            waiting += targets - found
+            found |= targets
+        return frozenset(found - {name})
 
     def reads(self, name: str) -> frozenset[str]:
         """What a node or its fallbacks read."""

@@ -70,6 +70,8 @@ def predicate(
             `int`, `float`, `str` nor a `Literal` of words.
     """
     check_name("predicate", name)
+    if not name.isidentifier():
+        raise NodeTypeError(f"no condition can name the predicate {name!r}; take letters, digits and _")
     check_fields(f"the predicate {name!r}", "reads", reads, RagState.model_fields)
 
     def declare(call: Callable[[RagState], Any]) -> Predicate:

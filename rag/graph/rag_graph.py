@@ -24,7 +24,7 @@ from .predicates import Predicate
 from .reading import Source
 from .registry import Registry
 from .running.building import build
-from .running.caching import NodeCache, ResultCache, digest, made_with, release
+from .running.caching import NodeCache, ResultCache, code_of, digest, made_with, release
 from .running.resources import GivenLlm, Resources, check_given, lacking
 from .running.session import Session
 from .spec import GraphSpec
@@ -136,13 +136,14 @@ class RagGraph(Runnable[GraphInput, RagState]):
     def fingerprint(self) -> str:
         """Another text where a node, its LLM or its corpus is another, the flow, or ragloom with its prompts.
 
-        Corpora and LLMs are opened. Of node types of your own it knows the files that they stand in, not what these
-        import, nor what a memory holds.
+        Corpora and LLMs are opened. Of node types and predicates of your own it knows the files that they stand in, not
+        what these import, nor what a memory holds.
         """
         nodes = [made_with(node, self._resources.context_of(name)) for name, node in self._plan.nodes.items()]
         rules = [node.spec.model_dump(mode="json", exclude={"cache"}) for node in self._plan.nodes.values()]
         flow = [item if isinstance(item, str) else item.model_dump(mode="json") for item in self.spec.flow]
-        return digest([release(), nodes, rules, flow])
+        asked = [code_of(condition.predicate.call) for condition in self._plan.conditions.values()]
+        return digest([release(), nodes, rules, flow, asked])
 
     def llms(self) -> list[BaseChatModel]:
         """The LLMs that nodes use, loaded; those that differ in sampling alone are one model's."""

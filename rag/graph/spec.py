@@ -103,7 +103,7 @@ class LlmSpec(SamplingFields):
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
-    model: str = Field(default="embedded", min_length=1)
+    model: str = Field(min_length=1)
     """`embedded`, the path of a GGUF file, `hf:owner/repo/file.gguf`, or the URL of an OpenAI-compatible server."""
 
     n_gpu_layers: int = Field(default=0, ge=-1)

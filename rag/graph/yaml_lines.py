@@ -16,6 +16,14 @@ from .problem import Keys
 _TIMESTAMP = "tag:yaml.org,2002:timestamp"
 """Of dates; they are read as the texts that they are written as, in which form a corpus has them."""
 
+_BOOLEAN = "tag:yaml.org,2002:bool"
+_TEXT = yaml.resolver.BaseResolver.DEFAULT_SCALAR_TAG
+
+_NAMES_NODES = ("from", "then", "else", "of")
+"""Keys with names of nodes behind them."""
+
+_DEEPEST = 100
+
 _Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -40,6 +48,7 @@ def read_yaml(text: str) -> Read:
     Raises:
         yaml.YAMLError: it is not YAML, or has tags that make more than plain values.
     """
+    _check_nesting(text)
     loader = _Loader(text)
     try:
         node = loader.get_single_node()
@@ -52,6 +61,22 @@ def read_yaml(text: str) -> Read:
         loader.dispose()
 
 
+def _check_nesting(text: str) -> None:
+    """Refuse what is nested so deep that reading it would end the process."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            raise yaml.YAMLError(f"it is nested deeper than {_DEEPEST} times")
+
+
+def _as_texts(node: yaml.Node) -> None:
+    """Take names of nodes for texts: YAML would read `no` as false."""
+    for each in node.value if isinstance(node, yaml.SequenceNode) else [node]:
+        if isinstance(each, yaml.ScalarNode) and each.tag == _BOOLEAN:
+            each.tag = _TEXT
+
+
 def _note(node: yaml.Node, keys: Keys, line: int, read: Read, seen: set[int]) -> None:
     """Note lines of a node and of all within it; what an alias repeats is noted once, so this ends."""
     read.lines[keys] = line
@@ -59,12 +84,16 @@ def _note(node: yaml.Node, keys: Keys, line: int, read: Read, seen: set[int]) ->
         return
     seen.add(id(node))
     if node.tag == _TIMESTAMP:
-        node.tag = yaml.resolver.BaseResolver.DEFAULT_SCALAR_TAG
+        node.tag = _TEXT
     if isinstance(node, yaml.SequenceNode):
         for place, item in enumerate(node.value):
             _note(item, (*keys, place), item.start_mark.line + 1, read, seen)
     elif isinstance(node, yaml.MappingNode):
         for key, value in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                key.tag = _TEXT
+            if key.value in _NAMES_NODES:
+                _as_texts(value)
             here = (*keys, str(key.value) if isinstance(key.value, Hashable) else "")
             if here in read.lines:
                 read.repeated.setdefault(here, read.lines[here])

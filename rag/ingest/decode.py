@@ -21,12 +21,13 @@ def read_text(path: Path) -> str:
     return decode(path.read_bytes())
 
 
-def decode(data: bytes, *, declared: str | None = None) -> str:
+def decode(data: bytes, *, declared: str | None = None, read_as: str | None = None) -> str:
     r"""Decode `data`; line ends become `\n`, a byte order mark is dropped.
 
     Args:
         data: the bytes.
         declared: an encoding that they say themselves they are in, which counts where they are not UTF-8.
+        read_as: which one is meant by that.
 
     Raises:
         LoadError: the bytes are binary or in another encoding.
@@ -36,11 +37,11 @@ def decode(data: bytes, *, declared: str | None = None) -> str:
         text = data[mark:].decode(encoding)
     except UnicodeDecodeError as error:
         at = mark + error.start
-        if declared is None or mark:
+        if declared is None or mark or declared.lower().replace("_", "-") in ("utf-8", "utf8"):
             why = f"not valid {encoding.upper()} (byte 0x{data[at]:02x} at offset {at})"
             raise LoadError(why if mark else f"{why}; convert it, for example: iconv -f latin1 -t utf8") from None
         try:
-            text = data.decode(declared)
+            text = data.decode(read_as or declared)
         except (UnicodeDecodeError, LookupError):
             raise LoadError(f"neither valid UTF-8 nor {declared}, which it says that it is") from None
     if "\0" in text:

@@ -68,9 +68,9 @@ def find_loaders(
 def _built_in(text_field: str) -> dict[str, NamedLoader]:
     """Ragloom's own; the number in a name is raised when the loader would read the same bytes differently."""
     jsonl = NamedLoader(f"jsonl/1 {text_field}", partial(load_jsonl, text_field=text_field))
-    table = NamedLoader(f"csv/1 {text_field}", partial(load_csv, text_field=text_field))
+    table = NamedLoader(f"csv/2 {text_field}", partial(load_csv, text_field=text_field))
     markdown, text = NamedLoader("markdown/1", load_markdown), NamedLoader("text/1", load_text)
-    html = NamedLoader("html/1", load_html)
+    html = NamedLoader("html/2", load_html)
     return {
         **dict.fromkeys([".md", ".markdown", ".mdx"], markdown),
         **dict.fromkeys([".txt", ".text", ".rst", ".log"], text),
@@ -78,7 +78,7 @@ def _built_in(text_field: str) -> dict[str, NamedLoader]:
         **dict.fromkeys([".csv", ".tsv"], table),
         ".jsonl": jsonl,
         ".pdf": NamedLoader("pdf/1", load_pdf),
-        ".docx": NamedLoader("docx/1", load_docx),
+        ".docx": NamedLoader("docx/2", load_docx),
         "pydoc:": NamedLoader("pydoc/1", load_pydoc, check_pydoc),
     }
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..._paths import expand_user
+from ...stores.layout import is_corpus
 from .errors import IngestError
 from .globs import matcher
 from .storable import is_storable, storable_text
@@ -103,7 +104,7 @@ def _files(folder: Path, excluded: Callable[[str], bool], skipped: list[Skipped]
                 and entry not in _LEFT_OUT
                 and not excluded((here / entry).relative_to(folder).as_posix())
             ]
-            folders[:] = [entry for entry in wanted if entry in folders]
+            folders[:] = [entry for entry in wanted if entry in folders and not is_corpus(here / entry)]
             waiting.extend(here / entry for entry in folders if (here / entry).is_symlink())
             yield from (here / entry for entry in wanted if entry in files)
 

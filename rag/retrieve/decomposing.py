@@ -38,10 +38,12 @@ class Decomposed:
     Attributes:
         questions: none where the question cannot be divided.
         notes: what was left out and why, in words.
+        has_failed: whether the LLM has, so that another time something else may come of it.
     """
 
     questions: tuple[str, ...]
     notes: tuple[str, ...]
+    has_failed: bool = False
 
 
 class Decomposer(Step[str, Decomposed]):
@@ -75,10 +77,11 @@ class Decomposer(Step[str, Decomposed]):
                 self.llm, prompt, schema(self.most), max_tokens=_TOKENS_EACH * self.most, cancelled=cancelled
             )
         except OutputParserException as error:
-            return Decomposed((), (f"the LLM's answer cannot be read: {' '.join(str(error).split())[:200]}",))
+            why = " ".join(str(error).split())[:200]
+            return Decomposed((), (f"the LLM's answer cannot be read: {why}",), has_failed=True)
         written = reply.get("questions") if isinstance(reply, Mapping) else None
         if not isinstance(written, list):
-            return Decomposed((), (f"the LLM's answer cannot be read: {reply!r:.80}",))
+            return Decomposed((), (f"the LLM's answer cannot be read: {reply!r:.80}",), has_failed=True)
         return self._sifted(question, [" ".join(str(each).split()) for each in written])
 
     def _sifted(self, question: str, written: list[str]) -> Decomposed:

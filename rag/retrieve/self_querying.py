@@ -43,10 +43,12 @@ class Conditions:
     Attributes:
         where: conditions for `Corpus.search`; empty where there are none.
         notes: what they are, in words, and what was left out and why.
+        has_failed: whether the LLM has, so that another time something else may come of it.
     """
 
     where: Mapping[str, Any]
     notes: tuple[str, ...]
+    has_failed: bool = False
 
 
 def self_query(
@@ -85,13 +87,20 @@ def self_query(
     choices = {name: possible for name, possible in choices.items() if possible}
     if not choices:
         return Conditions({}, ("the question mentions no value of the metadata",))
-    chosen, notes = _choose(question, choices, llm, cancelled)
+    try:
+        chosen, notes = _choose(question, choices, llm, cancelled)
+    except _UnreadableError as error:
+        return Conditions({}, ("no conditions", str(error)), has_failed=True)
     if relax:
         chosen, dropped = _relax(chosen, corpus)
         notes += dropped
     words = " and ".join(f"{name}: {words}" for name, (words, _) in chosen.items())
     where = joined([condition for _, condition in chosen.values()])
     return Conditions(where, (words or "no conditions", *notes))
+
+
+class _UnreadableError(Exception):
+    """The LLM's answer is not in the form that was asked for."""
 
 
 _Chosen = dict[str, tuple[str, Mapping[str, Any]]]
@@ -106,9 +115,9 @@ def _choose(
     try:
         reply = ask_json(llm, prompt, schema(choices), max_tokens=len(shown.encode()) + 16, cancelled=cancelled)
     except OutputParserException as error:
-        return {}, [f"the LLM's answer cannot be read: {' '.join(str(error).split())[:200]}"]
+        raise _UnreadableError(f"the LLM's answer cannot be read: {' '.join(str(error).split())[:200]}") from error
     if not isinstance(reply, Mapping):
-        return {}, [f"the LLM's answer cannot be read: {reply!r:.80}"]
+        raise _UnreadableError(f"the LLM's answer cannot be read: {reply!r:.80}")
     chosen: _Chosen = {}
     notes = []
     for name, possible in choices.items():

@@ -33,7 +33,7 @@ def check_reads(plan: Plan, registry: Registry) -> list[Problem]:
         problems += [
             _unwritten(plan, registry, ("nodes", name, "use"), key, missing, name)
             for name in plan.nodes
-            if key in reads[name] and name in missing
+            if key in reads[name] and name in missing and not _counts(plan, name, key)
         ]
         for decision in plan.flow.decisions:
             source = decision.spec.source
@@ -41,6 +41,11 @@ def check_reads(plan: Plan, registry: Registry) -> list[Problem]:
                 at: Keys = ("flow", decision.item, "when")
                 problems.append(_unwritten(plan, registry, at, key, missing, source))
     return problems
+
+
+def _counts(plan: Plan, name: str, key: str) -> bool:
+    """Whether a node reads in a loop what it wrote of a user's own the last time; the first time there is nothing."""
+    return key.startswith("extra.") and key in plan.nodes[name].writes
 
 
 def _writes(plan: Plan, name: str) -> frozenset[str]:

@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from ...._explain import count
-from ....stores.errors import CorpusError
 from ...generate import citing, grounding, quoting
 from ...generate import evidence as weighing
 from ...generate import notes as noting
@@ -17,6 +16,7 @@ from ..context import Context
 from ..node_type import node
 from ..state import RagState, Update, written
 from .retrieving import Count, HowMany
+from .vectors import stored_vectors
 
 Asked = Literal["question", "query"]
 """What is answered: the question as it was asked, or as a node has rewritten it."""
@@ -32,10 +32,7 @@ def gather(state: RagState, context: Context, *, asked: Asked = "question") -> U
     documents = [hit.document for hit in state.documents]
     with context.timed("loading the embedder"):
         context.corpus.check_embedder()
-    try:
-        vectors = context.corpus.vectors([document.id or "" for document in documents])
-    except CorpusError:  # not of this corpus, or deleted since
-        vectors = None
+    vectors = stored_vectors(state.documents, context.corpus)
     evidence = weighing.gather(
         getattr(state, asked), documents, context.corpus.embedder, passage_vectors=vectors, language=context.language
     )

@@ -33,7 +33,7 @@ def rrf(
     """Fuse what several nodes found by reciprocal rank fusion.
 
     Args:
-        of: the nodes whose candidates are fused; by default all that found any.
+        of: the nodes whose candidates are fused; by default all that found any, in a loop since this node ran last.
         keep: how many documents to keep.
         rank_constant: the k of RRF; a smaller one lets the first ranks count more.
     """
@@ -53,7 +53,7 @@ class Fuse(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     of: list[str] | None = None
-    """the nodes whose candidates are fused; by default all that found any."""
+    """the nodes whose candidates are fused; by default all that found any, in a loop since this node ran last."""
 
     weights: Annotated[dict[str, Weight], WITH_CANDIDATES] = {}
     """how much each node counts; one that is not named counts 1."""
@@ -109,4 +109,5 @@ def mmr(
 
 
 def _key(hit: Hit) -> str:
-    return hit.document.id or hit.document.page_content
+    """What tells documents apart: two corpora may have different ones under one id."""
+    return f"{hit.document.id or ''}\n{hit.document.page_content}"

@@ -42,5 +42,5 @@ def self_query(state: RagState, context: Context, *, fields: list[str] | None = 
         state.query, context.corpus, context.llm, fields=fields, relax=relax, cancelled=context.cancelled
     )
     for note in found.notes:
-        context.note(note)
+        context.note(note, is_transient=found.has_failed)
     return {"where": dict(found.where)}

@@ -18,7 +18,7 @@ from ...generate import evidence as weighing
 from ...generate import grounding
 from ...ingest.sentences import sentences
 from ..context import Context
-from ..node_type import node
+from ..node_type import OF_MODEL, node
 from ..state import RagState, Update, written
 from .retrieving import HowMany
 
@@ -41,7 +41,7 @@ class _OfMemory(BaseModel):
     group: Text = "default"
     """whose memory: a user, a project, an agent."""
 
-    embedder: Text = "embedded"
+    embedder: Annotated[Text, OF_MODEL] = "embedded"
     """the memory's embedder, a model's name or folder."""
 
     def _open(self, context: Context) -> Group:
@@ -124,7 +124,7 @@ def _document(hit: MemoryHit, source: str) -> Document:
 class _Weighing(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
-    embedder: Text = "embedded"
+    embedder: Annotated[Text, OF_MODEL] = "embedded"
     """what compares sentences, a model's name or folder."""
 
     def _load(self, context: Context) -> TextEmbedder:

@@ -12,7 +12,7 @@ from ....stores.types import Hit
 from ...rerank.types import IDENTIFIERS
 from ...rerank.windows import check_overlap
 from ..context import Context
-from ..node_type import node
+from ..node_type import OF_MODEL, node
 from ..state import RagState, Update
 from .retrieving import Count, HowMany
 
@@ -158,7 +158,7 @@ class First(_Reranking):
 class CrossEncoder(_Reranking):
     """Rank the documents by a cross-encoder, a model that reads query and document together."""
 
-    model: Annotated[str, Field(min_length=1)]
+    model: Annotated[str, Field(min_length=1), OF_MODEL]
     """a cross-encoder of sentence-transformers: its folder, or its name on Hugging Face."""
 
     max_length: Annotated[int, Field(ge=8)] | None = None

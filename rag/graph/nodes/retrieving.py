@@ -30,6 +30,8 @@ def _checked(where: dict[str, Any]) -> dict[str, Any]:
         check_where(where)
     except QueryError as error:
         raise ValueError(str(error).removeprefix("where: ")) from None
+    except RecursionError:  # an alias of itself
+        raise ValueError("is nested without end") from None
     return where
 
 

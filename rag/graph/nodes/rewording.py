@@ -51,7 +51,7 @@ def decompose(state: RagState, context: Context, *, most: HowMany = decomposing.
     decomposer = decomposing.Decomposer(llm=context.llm, most=most, language=context.language)
     decomposed = decomposer.invoke(state.query, cancelled=context.cancelled)
     for note in decomposed.notes:
-        context.note(note)
+        context.note(note, is_transient=decomposed.has_failed)
     return {"subquestions": list(decomposed.questions)}
 
 

@@ -10,11 +10,13 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
+import marshal
 import sqlite3
 from collections.abc import Callable, Hashable
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
+from types import CellType
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from langchain_core.language_models import BaseChatModel
@@ -100,7 +102,8 @@ def made_with(node: PlannedNode, context: Context) -> dict[str, Any]:
     """What a node's results depend on besides the state and ragloom: type, parameters, corpora, language, LLM."""
     assert node.type is not None and node.params is not None  # noqa: PT018 - a plan without problems has them
     return {
-        "node": [context.node, node.type.name, node.params.model_dump(mode="json"), _code(node.type.call)],
+        "node": [context.node, node.type.name, node.params.model_dump(mode="json"), code_of(node.type.call)],
+        "models": [_folder(context.locate_model(str(getattr(node.params, name)))) for name in node.type.names_models],
         "corpus": _corpus(context.corpus) if node.needs_corpus else None,
         "corpora": [_corpus(context.corpus_of(name)) for name in node.named_corpora],
         "language": context.language,  # of prompts, in nodes that need no corpus, too
@@ -109,16 +112,39 @@ def made_with(node: PlannedNode, context: Context) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=256)
-def _code(call: Callable[..., Any]) -> list[str]:
-    """Which function or class it is, and of one that is not ragloom's, whose version tells, the file it stands in."""
+def code_of(call: Callable[..., Any]) -> list[str]:
+    """Which function or class it is, and of one that is not ragloom's, whose version tells, its code.
+
+    That is the file it stands in, and the plain values that it was made with where another function has made it. One
+    that was typed into a notebook stands in no file: then it is what Python has made of it.
+    """
     name = [str(call.__module__), getattr(call, "__qualname__", "")]
     if name[0].partition(".")[0] == __name__.partition(".")[0]:
         return name
+    run = call.__call__ if isinstance(call, type) else call
+    cells = getattr(run, "__closure__", None) or ()
+    made_with = repr([each.cell_contents for each in cells if _is_filled(each) and _is_plain(each.cell_contents)])
     try:
-        file = Path(inspect.getsourcefile(call) or "")
-        return [*name, hashlib.sha256(file.read_bytes()).hexdigest()]
-    except (OSError, TypeError):  # typed into a shell, or compiled
-        return name
+        code = Path(inspect.getsourcefile(call) or "").read_bytes()
+    except (OSError, TypeError):
+        given = (getattr(run, name, None) for name in ("__defaults__", "__kwdefaults__"))
+        code = marshal.dumps(run.__code__) + repr([*given]).encode() if hasattr(run, "__code__") else b""
+    return [*name, hashlib.sha256(code + made_with.encode()).hexdigest()]
+
+
+def _is_plain(value: object) -> bool:
+    """Whether a value says all of itself."""
+    if isinstance(value, list | tuple):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, str | bytes | int | float)
+
+
+def _is_filled(cell: CellType) -> bool:
+    try:
+        _ = cell.cell_contents
+    except ValueError:  # a name that is not set yet
+        return False
+    return True
 
 
 def release() -> list[str]:
@@ -139,6 +165,12 @@ def digest(parts: Any) -> str:
 
 def _corpus(corpus: Corpus) -> list[Any]:
     return [str(corpus.path), corpus.version, corpus.embedder_fingerprint, corpus.language]
+
+
+def _folder(model: str) -> list[Any]:
+    """A model's name, or its folder, with the state of its files."""
+    files = sorted(Path(model).rglob("*")) if Path(model).is_dir() else []
+    return [model, [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files if file.is_file()]]
 
 
 def _llm(llm: BaseChatModel) -> list[Any]:

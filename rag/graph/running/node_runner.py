@@ -26,7 +26,7 @@ from ..context import Context
 from ..errors import CancelledError, NodeError
 from ..events import Event, NodeEnded, NodeFailed, NodeStarted
 from ..node_type import NodeType
-from ..plan import Plan, PlannedNode
+from ..plan import Plan, PlannedNode, named_by
 from ..spec import END
 from ..state import NodeTrace, RagState
 from .attempts import Attempt, acall, call_apart, call_here
@@ -81,6 +81,7 @@ class NodeRunner(Runnable[Mapping[str, Any], Any]):
         self._resources = resources
         self._cache = cache if cache is not None and cache.keeps(plan.nodes[name]) else None
         self._router = Router(plan, name)
+        self._before = plan.before(name)
         self._is_apart = is_apart
 
     def invoke(
@@ -232,6 +233,9 @@ class NodeRunner(Runnable[Mapping[str, Any], Any]):
         kind, params = _type(node), node.params
         assert params is not None
         run = kind.bind(params)
+        if kind.names_nodes and not any(named_by(params, param) for param in kind.names_nodes):
+            own = {name: hits for name, hits in state.candidates.items() if name in self._before}
+            state = state.model_copy(update={"candidates": own})
         return Attempt(self.node, lambda: run(state, context), node.spec.timeout, context.cancelled, kind.is_async)
 
     @contextmanager

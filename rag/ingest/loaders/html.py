@@ -7,6 +7,7 @@ quotation is worse than an asterisk that could be taken for emphasis.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,8 +17,22 @@ from ..types import Loaded
 from .extra import parser
 from .markdown import document
 
-_UNREAD = ["head", "script", "style", "nav", "noscript", "template", "svg", "iframe", "button", "form"]
-_AS_BROWSERS = dict.fromkeys(["iso-8859-1", "iso8859-1", "latin-1", "latin1", "ascii", "us-ascii"], "windows-1252")
+_UNREAD = [
+    *("head", "script", "style", "nav", "noscript", "template", "svg", "iframe"),
+    *("button", "input", "select", "textarea", "datalist"),  # of a form, which some pages have around all of their text
+]
+_HEADINGS = ["h1", "h2", "h3", "h4", "h5", "h6"]
+_RAISED = re.compile(r"[-+−]?[\w.,+−-]*\d[\w.,+−-]*|[-+−]")
+"""What changes a number or a unit if it is raised: the 6 of 10⁶, the -1 of s⁻¹."""
+
+_AS_BROWSERS = {
+    **dict.fromkeys(["iso-8859-1", "iso8859-1", "latin-1", "latin1", "ascii", "us-ascii"], "windows-1252"),
+    **dict.fromkeys(["gb2312", "gb_2312-80", "gbk", "x-gbk"], "gb18030"),
+    **dict.fromkeys(["shift_jis", "shift-jis", "sjis", "x-sjis"], "cp932"),
+    **dict.fromkeys(["euc-kr", "ks_c_5601-1987", "ksc5601"], "cp949"),
+    **dict.fromkeys(["iso-8859-9", "latin5"], "cp1254"),
+    "big5": "big5hkscs",
+}
 """What pages that declare one of these are in: https://encoding.spec.whatwg.org/#names-and-labels."""
 
 _OUTSIDE = ("http://", "https://", "mailto:")
@@ -33,7 +48,7 @@ def load_html(path: Path) -> Iterator[Loaded]:
     """
     data = path.read_bytes()
     declared = parser("bs4").dammit.EncodingDetector.find_declared_encoding(data, is_html=True)
-    yield html_document(path, decode(data, declared=_AS_BROWSERS.get(declared, declared)))
+    yield html_document(path, decode(data, declared=declared, read_as=_AS_BROWSERS.get(declared)))
 
 
 def html_document(path: Path, html: str) -> Loaded:
@@ -51,10 +66,21 @@ def html_document(path: Path, html: str) -> Loaded:
 
 
 def _to_markdown(html: str) -> tuple[str, str]:
-    soup = parser("bs4").BeautifulSoup(html, "html.parser")
+    parser("html5lib")  # reads tags that have no end as browsers do
+    soup = parser("bs4").BeautifulSoup(html, "html5lib")
     title = soup.title.get_text() if soup.title else ""
     for tag in soup(_UNREAD):
-        tag.decompose()
+        if tag.name == "button" and tag.find_parent(_HEADINGS):
+            tag.unwrap()
+        else:
+            tag.decompose()
+    for raised in soup("sup"):
+        before = raised.previous_sibling
+        if _RAISED.fullmatch(raised.get_text().strip()) and str(before or " ")[-1:].isalnum():
+            raised.insert(0, "^")
+    for anchor in soup.select(", ".join(f"{heading} a[href^='#']" for heading in _HEADINGS)):
+        if not any(character.isalnum() for character in anchor.get_text()):  # ¶, with which a page links to itself
+            anchor.decompose()
     for image in soup("img"):
         image.replace_with(image.get("alt") or "")
     for link in soup("a"):

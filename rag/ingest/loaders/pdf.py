@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ....errors import MissingExtraError
 from ....stores.types import Source
 from ..errors import LoadError
 from ..storable import storable_text, storable_title
@@ -34,6 +35,8 @@ def load_pdf(path: Path) -> Iterator[Loaded]:
         title = reader.metadata.title if reader.metadata else None
     except (LoadError, OSError):
         raise
+    except pypdf.errors.DependencyError as error:
+        raise MissingExtraError("cryptography, which reads encrypted PDFs,", "files") from error
     except Exception as error:
         # pypdf fails on damaged files wherever it happens to be: KeyError, TypeError, RecursionError, its own errors.
         raise LoadError(f"not a readable PDF ({type(error).__name__}: {error})") from error

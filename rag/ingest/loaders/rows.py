@@ -107,7 +107,8 @@ def _json_rows(path: Path) -> Iterator[_Row]:
 
 def _csv_rows(text: str, text_field: str) -> Iterator[_Row]:
     delimiter = _delimiter(text, text_field)
-    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
+    csv.field_size_limit(max(csv.field_size_limit(), len(text)))  # or a long cell would end within itself
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     if reader.fieldnames is None:
         return
     if text_field not in reader.fieldnames:
