@@ -54,6 +54,13 @@ def test_headings_divide_the_text_and_name_the_sections() -> None:
     ]
 
 
+def test_what_a_heading_is_called_for_links_is_not_among_its_words() -> None:
+    assert described("# Set up {#set-up .wide}\n\nDo it.\n\n## A {set}\n\nOf it.\n") == [
+        (("Set up",), "Do it."),
+        (("Set up", "A {set}"), "Of it."),
+    ]
+
+
 def test_a_hash_in_code_a_list_or_a_quotation_is_no_heading() -> None:
     text = "# Real\n\n```sh\n# comment\n```\n\n    # indented\n\n- # in a list\n\n> # quoted\n"
     assert [section.heading for section in outline(text).sections] == [("Real",)]
@@ -102,6 +109,15 @@ def test_front_matter_becomes_json_metadata_and_offsets_stay_those_of_the_file(t
     json.dumps(loaded.source.metadata)
     (section,) = loaded.sections
     assert text[section.start : section.end] == "Ask your lead."
+
+
+def test_front_matter_may_end_in_dots(tmp_path: Path) -> None:
+    path = tmp_path / "page.md"
+    path.write_text("---\ntitle: Toad\n...\n\n# H\n\nText.\n\n---\n\nMore.\n")
+    (loaded,) = load_markdown(path)
+    assert isinstance(loaded, Loaded)
+    assert loaded.source.title == "Toad"
+    assert [loaded.source.text[each.start : each.end] for each in loaded.sections] == ["Text.\n\n---\n\nMore."]
 
 
 def test_broken_front_matter_is_reported_and_the_page_is_read(tmp_path: Path) -> None:

@@ -22,6 +22,9 @@ from .types import Section
 
 _FENCE = re.compile(r"^[ \t>]*(?:```|~~~)[^\n]*\n?", re.MULTILINE)
 _LEAVES = {"paragraph_open", "heading_open", "fence", "code_block", "html_block", "table_open", "hr", "list_item_open"}
+_ATTRIBUTES = re.compile(r"\s*\{[#.:][^{}]*\}\s*$")
+"""What Pandoc, Kramdown and others read behind a heading: `{#its-name .a-class}`."""
+
 _LINE_END = re.compile(r"\r\n?|\n")
 _ODD = re.compile(r"[^\S \t\r\n]|\0")
 
@@ -147,7 +150,7 @@ def _headings(text: str, start: int) -> Iterator[Heading]:
         # A heading in a quotation or a list item does not divide the document, hence level 0 only.
         if token.type == "heading_open" and token.level == 0 and token.map:
             begin, end = lines[token.map[0]][0], lines[token.map[1] - 1][1]
-            words = storable_title(_without_markup(inline))
+            words = storable_title(_ATTRIBUTES.sub("", _without_markup(inline)))
             yield Heading(int(token.tag[1:]), words, start + begin, start + end)
 
 

@@ -7,8 +7,8 @@ is valid but names no fields is text between two rules.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
-from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -18,9 +18,13 @@ from frontmatter.default_handlers import YAMLHandler
 
 from ....stores.types import Source
 from ..decode import read_text
+from ..span import Span
 from ..storable import jsonable, storable_title
 from ..structure import outline
 from ..types import Loaded, Skipped
+
+_CLOSES = re.compile(r"^(?:-{3,}|\.{3})[ \t]*$", re.MULTILINE)
+"""A line that ends front matter; with dots as Pandoc takes it."""
 
 
 def load_markdown(path: Path) -> Iterator[Loaded | Skipped]:
@@ -37,7 +41,8 @@ def load_markdown(path: Path) -> Iterator[Loaded | Skipped]:
         metadata, body = _front_matter(text)
     except (yaml.YAMLError, ValueError) as error:
         yield Skipped(path.as_posix(), f"front matter left out, it is not valid YAML{_place(error)}")
-        metadata, body = {}, _after_front_matter(text)
+        fields = _fields(text)
+        metadata, body = {}, _after(text, fields) if fields else 0
     yield document(path, text, body=body, title=str(metadata.get("title") or ""), metadata=metadata)
 
 
@@ -60,23 +65,27 @@ def _front_matter(text: str) -> tuple[Mapping[str, Any], int]:
         yaml.YAMLError: what stands between the fences is not YAML.
         ValueError: it holds what looks like a date and is none.
     """
-    fences = list(islice(YAMLHandler.FM_BOUNDARY.finditer(text), 2)) if _opens(text) else []
-    if len(fences) < 2:
+    fields = _fields(text)
+    if fields is None:
         return {}, 0
-    metadata = YAMLHandler().load(text[fences[0].end() : fences[1].start()])
+    metadata = YAMLHandler().load(text[fields.start : fields.end])
     if metadata is None:
-        return {}, fences[1].end()
-    return (metadata, fences[1].end()) if isinstance(metadata, Mapping) else ({}, 0)
+        return {}, _after(text, fields)
+    return (metadata, _after(text, fields)) if isinstance(metadata, Mapping) else ({}, 0)
 
 
-def _opens(text: str) -> bool:
-    """Whether front matter begins at the very first line; further down, `---` is a rule or underlines a heading."""
-    return text.startswith("---") and not text.partition("\n")[0].strip("- ")
+def _fields(text: str) -> Span | None:
+    """Where the front matter's fields stand. It begins at the very first line: further down, `---` is a rule."""
+    first = text.partition("\n")[0]
+    if not text.startswith("---") or first.strip("- "):
+        return None
+    closing = _CLOSES.search(text, len(first) + 1)
+    return Span(len(first) + 1, closing.start()) if closing else None
 
 
-def _after_front_matter(text: str) -> int:
-    content = YAMLHandler().split(text)[1]
-    return len(text) - len(content)
+def _after(text: str, fields: Span) -> int:
+    """Where the content begins: behind the line that ends the fields."""
+    return fields.end + len(text[fields.end :].partition("\n")[0])
 
 
 def _place(error: Exception) -> str:
