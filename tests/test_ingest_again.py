@@ -250,3 +250,13 @@ def test_what_is_left_out_is_told_by_every_run_and_embeds_nothing(
     (folder / "facts.jsonl").write_text('{"text": "Fine."}\n')
     (folder / "leave.md").write_text("---\nteam: [people]\n---\n# Leave\n\nAsk your lead two weeks ahead.\n")
     assert ingest(folder, corpus).skipped == ()
+
+
+def test_a_table_that_has_become_empty_goes_and_is_told(corpus: Corpus, tmp_path: Path) -> None:
+    table = tmp_path / "table.csv"
+    table.write_text("id,text\n1,Toad steals a motor-car.\n")
+    ingest(table, corpus)
+    table.write_text("")
+    report = ingest(table, corpus)
+    assert (report.removed, len(corpus)) == (1, 0)
+    assert [skipped.reason for skipped in report.skipped] == ["no text in it"]

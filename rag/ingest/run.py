@@ -94,6 +94,8 @@ class Run:
             return
         if not any(each.is_unread for each in self.skipped[skipped_before:]):
             self.gone |= stored.keys() - given.keys()
+        if not given and len(self.skipped) == skipped_before:
+            self.skipped.append(Skipped(job.origin, "no text in it"))
         if content and given and len(self.skipped) == skipped_before:
             self.whole[job.origin] = fingerprint.of_file(content, given, self.cutter.settings(job.loader.name))
 
