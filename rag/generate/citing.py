@@ -38,9 +38,10 @@ MAX_ANSWER_TOKENS = 64
 _TEMPLATE = 64
 """Tokens that a chat template may add to a prompt."""
 
+_BEHIND_WHAT = rf"(?<=[\s.,;:!?)\]\"”’。，、；：！？）」』】।۔။])|(?<={UNSPACED})|^"
 _ENDS_A_CLAUSE = r"(?=(?:\s*\[\d+(?:\s*,\s*\d+)*\])*\s*(?:[.,;:!?](?!\w)|$))"
 _MARKER = re.compile(
-    rf"(?:(?<=[\s.,;:!?)\]\"”’。，、；：！？）」』】।۔။])|(?<={UNSPACED})|^|(?P<word>(?<=[^\W\d_]{{2}})))"
+    rf"(?:{_BEHIND_WHAT}|(?P<word>(?<=[^\W\d_]{{2}})))"
     rf"\[(?P<numbers>\d+(?:\s*,\s*\d+)*)\](?(word){_ENDS_A_CLAUSE})",
     re.MULTILINE,
 )

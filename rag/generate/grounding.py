@@ -21,6 +21,7 @@ from dataclasses import replace
 from ..._explain import count
 from ...stores.embedder import TextEmbedder
 from .evidence import Evidence
+from .numbers import numbers
 from .quoting import quote
 from .support import ContentTerms
 from .types import Answer, Citation, Claim, Statement, cite_all
@@ -32,21 +33,6 @@ _FULL_STOPS = (".", "!", "。", "！", "．", "।", "॥", "۔", "။", "។", 
 
 _CLOSING = "\"'”’»)]}*_`」』）】"
 """What may stand behind a sentence's full stop."""
-
-_FIGURE = r"\d{1,3}(?:[ \u00a0\u202f]\d{3})+(?!\d)|\d+(?:[.,/:]\d+)*"
-_IN_WORDS = (
-    "one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|(?:thir|four|fif|six|seven|eigh|nine)teen|"
-    "(?:twen|thir|for|fif|six|seven|eigh|nine)ty"
-)
-_SCALE = r"[\s-]+(?:hundred|thousand|million|billion|trillion|dozen)s?\b"
-_NUMBER = re.compile(
-    rf"(?:(?<![\w)])[-−])?(?:[$€£¥]\s?)?(?<![\d.,])(?:{_FIGURE})(?:\s?[%‰$€£¥°])?(?:{_SCALE})*|"
-    rf"\b(?:(?:{_IN_WORDS})\b(?:{_SCALE})*|(?:a|an|half|several)(?:{_SCALE})+)",
-    re.IGNORECASE,
-)
-"""A number with what makes another one of it: sign, currency, percent, `million`."""
-
-_GROUPED = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 
 _NEGATION = re.compile(
     r"\b(not|no|never|none|neither|nor|cannot|without|nothing|nobody|nowhere|hardly|barely|scarcely|rarely|seldom|"
@@ -121,15 +107,10 @@ def _agree(text: str, carrier: Citation, terms: ContentTerms) -> bool:
     return (
         text.rstrip().rstrip(_CLOSING).endswith(_FULL_STOPS)
         and terms.in_order(text, carrier.words)
-        and _numbers(text) <= _numbers(carrier.text)
+        and numbers(text) <= numbers(carrier.text)
         and _negated(text) == _negated(carrier.text)
         and (not _negated(text) or terms.in_order(carrier.text, text))
     )
-
-
-def _numbers(text: str) -> set[str]:
-    """The numbers of a text, each in one spelling: `1,500` and `1 500` are the same."""
-    return {_GROUPED.sub("", re.sub(r"\s", "", match[0])).lower() for match in _NUMBER.finditer(text)}
 
 
 def _negated(sentence: str) -> bool:
