@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import gc
+import pickle
 import subprocess
 import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import llama_cpp
 import pytest
@@ -23,7 +26,9 @@ from langchain_core.messages import (
     SystemMessage,
     ToolMessage,
 )
+from pydantic import BaseModel
 from ragloom.rag.llm import ChatLocal, ChatModel, ContextOverflow, ModelError, load
+from ragloom.rag.llm.template import ChatTemplate
 
 pytestmark = pytest.mark.model
 
@@ -386,3 +391,44 @@ def test_load_gives_a_local_chat_model() -> None:
     assert isinstance(llm, ChatModel)
     assert (llm.context_size, llm.max_tokens, llm.stop, llm.temperature) == (256, 2, ("you",), 0.5)
     llm.close()
+
+
+class Named(BaseModel):
+    name: str
+
+
+def test_a_thought_is_left_out_where_the_answer_has_a_form(llm: ChatLocal, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[bool] = []
+    prompt = ChatTemplate.prompt
+
+    def watched(self: ChatTemplate, turns: Any, tools: Any = (), *, thinking: bool = True) -> Any:
+        seen.append(thinking)
+        return prompt(self, turns, tools, thinking=thinking)
+
+    monkeypatch.setattr(ChatTemplate, "prompt", watched)
+    llm.invoke("Hi", max_tokens=1)
+    llm.with_structured_output(Named).invoke("Tom")
+    llm.bind_tools([Named], tool_choice="any").invoke("Tom", max_tokens=1)
+    llm.bind_tools([Named]).invoke("Tom", max_tokens=1)
+    llm.invoke("Hi", max_tokens=1, thinking=False)
+    assert seen == [True, False, False, True, False]
+
+
+def test_a_structured_answer_with_its_raw_one_takes_options_too(llm: ChatLocal) -> None:
+    found = llm.with_structured_output(Named, include_raw=True).invoke("Tom", max_tokens=2)
+    assert found["raw"].usage_metadata["output_tokens"] == 2
+    assert "allow more with max_tokens, or, where the context is full" in str(found["parsing_error"])
+
+
+@pytest.mark.parametrize(
+    ("option", "meant"), [("timout", "timeout"), ("logprob", "logprobs"), ("responseformat", "response_format")]
+)
+def test_an_unknown_option_of_a_call_names_the_one_that_was_meant(llm: ChatLocal, option: str, meant: str) -> None:
+    with pytest.raises(ModelError, match=f"unknown option '{option}'; did you mean '{meant}'"):
+        llm.invoke("Hi", **{option: 3})
+
+
+def test_a_model_is_shared_by_its_copies_and_stays_in_its_process(llm: ChatLocal) -> None:
+    assert copy.deepcopy(llm).engine is llm.engine
+    with pytest.raises(ModelError, match="a loaded model cannot be pickled; load it in each process"):
+        pickle.dumps(llm)

@@ -219,6 +219,31 @@ def test_options_that_openai_does_not_know_are_sent_if_they_are_asked_for(server
     assert server.requests[-1]["top_k"] == 3
 
 
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("gpt-5-mini", {}), ("o3", {}), ("gpt-4o", {"temperature": 0.0}), ("default", {"temperature": 0.0})],
+)
+def test_what_nobody_chose_is_not_told_to_models_that_refuse_it(
+    server: Server, name: str, told: dict[str, float]
+) -> None:
+    load(server.url, model_name=name).invoke("Hi")
+    assert {key: value for key, value in server.requests[-1].items() if key in ("temperature", "top_p")} == told
+
+
+def test_what_was_chosen_is_told(server: Server) -> None:
+    load(server.url, temperature=0.5, top_p=0.9).invoke("Hi")
+    assert (server.requests[-1]["temperature"], server.requests[-1]["top_p"]) == (0.5, 0.9)
+
+
+def test_options_of_the_server_s_own_stand_beside_those_of_the_model(server: Server) -> None:
+    llm = load(server.url, top_k=5, min_p=0.1)
+    llm.invoke("Hi", extra_body={"chat_template_kwargs": {"enable_thinking": False}})
+    assert (server.requests[-1]["top_k"], server.requests[-1]["min_p"]) == (5, 0.1)
+    assert server.requests[-1]["chat_template_kwargs"] == {"enable_thinking": False}
+    with pytest.raises(ModelError, match=r"unknown option 'temprature'; the server's own go into extra_body"):
+        llm.invoke("Hi", temprature=0.4)
+
+
 def test_a_server_that_is_too_slow_is_given_up(server: Server) -> None:
     server.answering.clear()
     for llm, options in ((load(server.url, timeout=0.05), {}), (load(server.url), {"timeout": 0.05})):

@@ -33,6 +33,18 @@ USERS_ONLY = (
     "{% for m in messages %}{% if m.role != 'user' %}{{ raise_exception('users only') }}{% endif %}{% endfor %}"
 )
 
+SYSTEM_FIRST = (
+    "{% for m in messages %}{% if m.role == 'system' and not loop.first %}"
+    "{{ raise_exception('System message must be at the beginning') }}{% endif %}"
+    "{{ '[' + m.role + ']' + m.content }}{% endfor %}"
+)
+TURN_BY_TURN = (
+    "{% set ns = namespace(last='assistant') %}{% for m in messages %}"
+    "{% if m.role == 'system' %}{% if not loop.first %}"
+    "{{ raise_exception('system first') }}{% endif %}{% elif m.role == ns.last %}{{ raise_exception('alternate') }}"
+    "{% else %}{% set ns.last = m.role %}{% endif %}{{ '[' + m.role + ']' + m.content }}{% endfor %}"
+)
+
 MakeTemplate = Callable[[str], ChatTemplate]
 
 
@@ -139,6 +151,23 @@ def test_without_a_system_role_its_text_opens_the_first_user_turn(
 ) -> None:
     tokens = with_template(template).prompt(to_turns([SystemMessage("Be brief."), HumanMessage("Hi")])).tokens
     assert b"Be brief.\n\nHi" in b"".join(map(weights.piece, tokens))
+
+
+@pytest.mark.parametrize(
+    ("template", "messages", "told"),
+    [
+        (SYSTEM_FIRST, ["s:a", "s:b", "u:one"], "[system]a\n\nb[user]one"),
+        (SYSTEM_FIRST, ["s:a", "u:one", "a:two", "s:b", "u:three"], "[system]a\n\nb[user]one[assistant]two[user]three"),
+        (TURN_BY_TURN, ["s:a", "u:one", "u:two"], "[system]a[user]one\n\ntwo"),
+        (TURN_BY_TURN, ["s:a", "u:one", "s:b", "u:two"], "[system]a\n\nb[user]one\n\ntwo"),
+    ],
+)
+def test_what_the_system_says_keeps_its_role_where_the_template_has_one(
+    with_template: MakeTemplate, weights: Weights, template: str, messages: list[str], told: str
+) -> None:
+    kinds: dict[str, type[BaseMessage]] = {"s": SystemMessage, "u": HumanMessage, "a": AIMessage}
+    turns = to_turns([kinds[kind](text) for kind, _, text in (each.partition(":") for each in messages)])
+    assert b"".join(map(weights.piece, with_template(template).prompt(turns).tokens)).decode() == told
 
 
 def test_control_texts_stay_text_where_the_system_turn_is_merged(with_template: MakeTemplate, weights: Weights) -> None:

@@ -67,7 +67,8 @@ def _call(call: CallRead) -> ToolCall:
 def _cut_off(call: CallRead, finish_reason: FinishReason | None) -> InvalidToolCall:
     """The grammar lets no answer end within a call, so a limit or a stop string ended it."""
     is_limit = finish_reason == "length"
-    advice = "allow more with max_tokens" if is_limit else "the call has one of the `stop` strings in it"
+    limit = "allow more with max_tokens, or, where the context is full, load the model with a larger n_ctx"
+    advice = limit if is_limit else "the call has one of the `stop` strings in it"
     error = f"the answer ended within the call; {advice}"
     return invalid_tool_call(name=call.name, args=call.arguments, id=call.id, error=error)
 

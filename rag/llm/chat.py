@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, aclosing, closing
 from pathlib import Path
-from typing import Any
+from typing import Any, Never, Self
 
 import numpy as np
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
@@ -270,7 +270,10 @@ class ChatLocal(AnswerOptionFields, SamplingFields, Binding):
         response_format = options.pop("response_format", None)
         many = options.pop("parallel_tool_calls", None)
         tools = read_tools(options.pop("tools", None) or (), options.pop("tool_choice", None))
-        cancelled, is_thinking = options.pop("cancelled", None), options.pop("thinking", True)
+        self._refuse_unknown_options(options)
+        cancelled = options.pop("cancelled", None)
+        leaves_room = tools.choice in ("auto", "none") if tools else response_format is None
+        is_thinking = options.pop("thinking", leaves_room)  # a grammar that allows none would have JSON in the thought
         prompt = self._template.prompt(to_turns(messages), tools.shown if tools else (), thinking=is_thinking)
         reader = None
         if tools:
@@ -289,6 +292,25 @@ class ChatLocal(AnswerOptionFields, SamplingFields, Binding):
             cancelled=cancelled,
         )
         return request, Answer(self._engine.name, len(prompt.tokens), reader)
+
+    def _refuse_unknown_options(self, options: Mapping[str, Any]) -> None:
+        known = [*Sampling.model_fields, *AnswerOptions.model_fields, "thinking", "cancelled"]
+        for name in options:
+            if name not in known:
+                of_calls = ("response_format", "tools", "tool_choice", "parallel_tool_calls")
+                raise ModelError(unknown("option", name, [*known, *of_calls]))
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        """A copy, which shares the model."""
+        return self.model_copy()
+
+    def __reduce__(self) -> Never:
+        """Refuse to be pickled: what llama.cpp has loaded stays in its process.
+
+        Raises:
+            ModelError: always.
+        """
+        raise ModelError("a loaded model cannot be pickled; load it in each process, by ragloom.load")
 
     def _sampling(self, stop: list[str] | None, options: dict[str, Any]) -> Sampling:
         mine = {name: getattr(self, name) for name in Sampling.model_fields}

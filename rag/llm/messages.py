@@ -65,6 +65,13 @@ def merge_system(turns: Sequence[Turn]) -> list[Turn]:
     return [*rest[:at], Turn("user", f"{system}\n\n{rest[at].content}"), *rest[at + 1 :]]
 
 
+def lead_system(turns: list[Turn]) -> list[Turn]:
+    """All that the system says in one turn at the beginning, for templates that take no system message elsewhere."""
+    said = [turn.content for turn in turns if turn.role == "system"]
+    others = [turn for turn in turns if turn.role != "system"]
+    return [Turn("system", "\n\n".join(said)), *others] if said else others
+
+
 def merge_neighbours(turns: Sequence[Turn]) -> list[Turn]:
     """Join turns of one role that follow each other, for templates that insist on alternating roles."""
     merged: list[Turn] = []

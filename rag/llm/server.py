@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import re
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -47,6 +48,9 @@ _MOST_LOGPROBS = 20  # more are refused
 _NOT_OPENAIS = ("top_k", "min_p")  # llama-server, Ollama and vLLM know them
 _NONE_KEPT = type(openai.DEFAULT_CONNECTION_LIMITS)(max_keepalive_connections=0)
 """Connections that are waited for belong to an event loop, and the next request may come from another one."""
+
+_REASONING = re.compile(r"o\d|gpt-5", re.IGNORECASE)
+"""Names of OpenAI's models that think before they answer."""
 
 _SAID = ("messages", "input", "instructions")  # the last two are the Responses API's
 _TOKENS_PER_MESSAGE = 8  # ChatML and Llama 3 put 5 around each; rather too many than too few
@@ -203,8 +207,9 @@ class ChatServer(LastingOptions, ChatOpenAI, ChatModel):
         payload: dict[str, Any] = super()._get_request_payload(input_, stop=stop, **kwargs)
         if "max_completion_tokens" in payload and _host(self.openai_api_base) != _OPENAI:
             payload["max_tokens"] = payload.pop("max_completion_tokens")
-        if own := {name: payload.pop(name) for name in _NOT_OPENAIS if name in payload}:
-            payload["extra_body"] = (payload.get("extra_body") or {}) | own
+        own = {name: payload.pop(name) for name in _NOT_OPENAIS if name in payload}
+        if body := {**(self.extra_body or {}), **(payload.get("extra_body") or {}), **own}:
+            payload["extra_body"] = body
         return payload | {name: texts_of(payload[name]) for name in _SAID if name in payload}
 
     def _generate(self, *args: Any, **kwargs: Any) -> ChatResult:
@@ -296,6 +301,8 @@ class ChatServer(LastingOptions, ChatOpenAI, ChatModel):
             raise AnswerCutOff(url) from error
         except (AttributeError, TypeError, ValueError) as error:  # what langchain-openai makes of other replies
             why = " ".join(str(error).split())
+            if found := re.search(r"unexpected keyword argument '(\w+)'", why):
+                raise ModelError(f"unknown option {found[1]!r}; the server's own go into extra_body") from error
             raise ModelError(f"{url} cannot be asked this, or sent what is no answer: {why}") from error
 
 
@@ -350,14 +357,21 @@ def connect(  # noqa: PLR0913 - all but the first by keyword
         http_async_client=openai.DefaultAsyncHttpxClient(limits=_NONE_KEPT),
         timeout=AnswerOptions.of({"timeout": timeout}).timeout,
         stream_usage=True,
-        **_options(sampling),
+        **_options(sampling, model_name or ""),
         **own,
     )
 
 
-def _options(sampling: Sampling) -> dict[str, Any]:
-    """In `ChatOpenAI`'s words; what OpenAI does not know is said only if asked for, to servers that may know it."""
-    told = {name: value for name, value in sampling if value not in (None, ())}
+def _options(sampling: Sampling, model_name: str) -> dict[str, Any]:
+    """In `ChatOpenAI`'s words; what OpenAI does not know is said only if asked for, to servers that may know it.
+
+    OpenAI's reasoning models take neither `temperature` nor `top_p`: defaults of these are not told to them.
+    """
+    given = sampling.model_fields_set
+    untold = {"top_p", "temperature"} if _REASONING.match(model_name) else {"top_p"}
+    told = {
+        name: value for name, value in sampling if value not in (None, ()) and (name in given or name not in untold)
+    }
     for penalty in ("frequency_penalty", "presence_penalty"):
         told[penalty] = told[penalty] or None  # some servers refuse even a 0
     asked = {name: value for name in _NOT_OPENAIS if (value := told.pop(name))}

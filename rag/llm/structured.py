@@ -10,7 +10,7 @@ from typing import Any
 
 from langchain_core.exceptions import OutputParserException
 from langchain_core.messages import AIMessage
-from langchain_core.runnables import Runnable, RunnableLambda, RunnableMap, RunnablePassthrough
+from langchain_core.runnables import Runnable, RunnableLambda, RunnablePassthrough
 from langchain_core.utils.function_calling import convert_to_json_schema
 from langchain_core.utils.pydantic import is_basemodel_subclass
 from pydantic import BaseModel
@@ -78,7 +78,8 @@ def structured(
         return llm | parse
     parsed = RunnablePassthrough.assign(parsed=(lambda given: given["raw"]) | parse, parsing_error=lambda _: None)
     failed = RunnablePassthrough.assign(parsed=lambda _: None)
-    return RunnableMap(raw=llm) | parsed.with_fallbacks([failed], exception_key="parsing_error")
+    raw = llm | RunnableLambda(lambda message: {"raw": message})  # the first of a sequence is given a call's options
+    return raw | parsed.with_fallbacks([failed], exception_key="parsing_error")
 
 
 def _parse(message: AIMessage, schema: dict[str, Any] | type) -> Any:
@@ -106,5 +107,6 @@ def _read(message: AIMessage) -> Any:
         if not (cut_off and type(value) in (int, float)):
             return value
     raise OutputParserException(
-        f"the answer was cut off before its JSON was whole: {message.text!r:.80}; allow more with max_tokens"
+        f"the answer was cut off before its JSON was whole: {message.text!r:.80}; allow more with max_tokens, or, "
+        "where the context is full, load the model with a larger n_ctx"
     )

@@ -23,7 +23,7 @@ from llama_cpp.llama_chat_format import Jinja2ChatFormatter
 
 from .calls import Call, CallForm
 from .errors import ModelError
-from .messages import Turn, merge_neighbours, merge_system
+from .messages import Turn, lead_system, merge_neighbours, merge_system
 from .thinking import without_thinking
 from .toolprompt import as_message, find_form, tools_as_text
 from .weights import Weights
@@ -35,6 +35,9 @@ _Shape = Callable[[list[Turn]], list[Turn]]
 
 _SHAPES: list[_Shape] = [
     lambda turns: turns,
+    lead_system,
+    merge_neighbours,
+    lambda turns: merge_neighbours(lead_system(turns)),
     merge_system,
     lambda turns: merge_neighbours(merge_system(turns)),
 ]
