@@ -10,6 +10,7 @@ import typer
 
 from .._explain import count
 from .._paths import expand_user
+from ..errors import RagloomError
 from .cli_parts import NOTHING, make_display, open_corpus
 from .options import DEFAULT_INDEX, AsJson, IndexArgument
 
@@ -37,6 +38,8 @@ def corpus_repair_command(
     as_json: AsJson = False,
 ) -> None:
     """Make both indexes, of words and of meaning, again from the database."""
+    if embedder and not reembed:
+        raise RagloomError("--embedder is of no use without --reembed")
     display = make_display(as_json)
     with open_corpus(index, embedder=embedder) as corpus:
         report = corpus.repair(reembed=reembed)

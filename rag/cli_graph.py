@@ -52,6 +52,8 @@ def validate_command(graph: Source, allow_imports: AllowImports = False, as_json
 
     display = make_display(as_json)
     planned, problems = plan(graph, allow_imports=allow_imports)
+    if [(problem.path, problem.file, problem.line) for problem in problems] == [("graph", "", None)]:
+        raise RagloomError(problems[0].message)  # there is no such graph, so nothing has been checked
     display.problems(problems)
     if problems:
         raise typer.Exit(NOTHING)

@@ -38,8 +38,15 @@ def ingest_command(
     check_paths(paths, include=include, exclude=exclude)
     display = make_display(as_json)
     with Corpus(into, language=language, embedder=embedder) as corpus:
+        if embedder and len(corpus):
+            corpus.check_embedder()
         report = ingest_into(display, paths, corpus, include=include, exclude=exclude, text_field=text_field)
-        if not report.removed:
+        if (include or exclude) and not report.files:
+            left = f"--include and --exclude leave no file of {', '.join(paths)}"
+            if not len(corpus):
+                raise RagloomError(left)
+            display.note(left)
+        elif not report.removed:
             check_not_empty(corpus, paths, report)
         display.data(report.as_dict())
         display.line(report.summary())

@@ -56,6 +56,8 @@ def remember_command(
     from ..stores.memory.reading.hits import text_of
 
     display = make_display(as_json)
+    if not text.strip():
+        raise RagloomError("the text is empty; say something")
     said = Episode(text, _instant(at, "--at") or datetime.now(UTC), source)
     with _extractor(fact, llm) as extractor, _open(path, group, create=True) as opened:
         done = opened.remember(said, extractor=extractor)

@@ -204,3 +204,9 @@ def test_an_index_without_chunks_says_so(tmp_path: Path) -> None:
     done = here("search", "leave", "-i", tmp_path / "index", "--mode", "lexical")
     assert done.code == 1
     assert f"the index is empty; fill it with: ragloom ingest FOLDER --into {tmp_path / 'index'}" in done.err
+
+
+def test_an_option_that_can_do_nothing_is_refused(index: Path, pages: Path) -> None:
+    here("corpus", "repair", index, "--embedder", "foo").check_fault("--embedder is of no use without --reembed")
+    told = here("ingest", pages, "--into", index, "--include", "*.nothing").err
+    assert "--include and --exclude leave no file of" in told

@@ -159,3 +159,8 @@ def test_modules_are_imported_only_when_that_is_allowed(tmp_path: Path, monkeypa
     file.write_text("imports: [cats]\nnodes: {find: prowl}\nflow: [start -> find -> end]\n")
     assert "--allow-imports" in here("graph", "validate", file).out
     assert here("graph", "validate", file, "--allow-imports").code == 0
+
+
+@pytest.mark.parametrize("name", ["no-such.yaml", "no-such"])
+def test_a_graph_that_is_not_there_is_no_graph_with_problems(name: str) -> None:
+    here("graph", "validate", name).check_fault(name)

@@ -102,3 +102,13 @@ def test_faults_are_told_in_one_line(facts: None, arguments: list[str], told: st
 def test_a_group_that_is_not_there_is_told_with_those_that_are(facts: None) -> None:
     for command in (["search", "Berlin"], ["timeline", "Ann"], ["export", "out.jsonl"]):
         here("memory", *command, "--group", "anne").check_fault("there is no group 'anne' in ", "there are: default")
+
+
+def test_an_empty_text_and_an_empty_part_of_a_fact_are_refused_in_one_line() -> None:
+    here("memory", "remember", " ").check_fault("the text is empty")
+    here("memory", "remember", "I live.", "--fact", "Ann | lives in | ").check_fault("the object of a fact is empty")
+    assert "Fact(" not in here("memory", "remember", "I live.", "--fact", "Ann | lives in | ").err
+
+
+def test_a_memory_that_is_not_there_is_begun_by_the_command_told() -> None:
+    here("memory", "stats").check_fault("there is no memory at", "ragloom memory remember TEXT")

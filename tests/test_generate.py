@@ -198,6 +198,21 @@ def test_a_whole_passage_keeps_its_code_and_its_lines() -> None:
     assert answer.text == f"{text} [1]"
 
 
+def test_what_several_sentences_have_cited_is_not_quoted_again() -> None:
+    text = "Parents get sixteen weeks of leave. Ask two weeks ahead."
+    found = gather("How many weeks of leave?", [document(text, "leave")], HashingEmbedder(dimension=256))
+    said = tuple(Statement(sentence) for sentence in ("Parents get sixteen weeks of leave.", "Ask two weeks ahead."))
+    answer = ground(Answer("?", said, (), "cited"), found, quote(found, passages=1))
+    assert answer.text == "Parents get sixteen weeks of leave. [1] Ask two weeks ahead. [2]"
+
+
+def test_a_title_that_the_llm_read_before_a_sentence_is_none_of_its_words() -> None:
+    page = Document("Parents get sixteen weeks of leave.", metadata={"source_id": "a", "title": "Leave"})
+    found = gather("How many weeks?", [page], HashingEmbedder(dimension=256))
+    said = (Statement("Leave Parents get sixteen weeks of leave."),)
+    assert ground(Answer("?", said, (), "cited"), found).statements[0].text == page.page_content
+
+
 def test_grounding_drops_an_invention_and_falls_back_to_quotes() -> None:
     found = evidence("What did Toad steal?")
     invented = "Toad piloted a submarine through Antarctica with seven penguins."
@@ -205,7 +220,7 @@ def test_grounding_drops_an_invention_and_falls_back_to_quotes() -> None:
     answer = ground(draft, found)
     assert answer.how == "quoted"
     assert [statement.text for statement in answer.dropped] == [invented]
-    assert answer.notes == ("the passages do not carry what the LLM wrote: exact quotes",)
+    assert answer.notes == ("what the LLM wrote did not stand: exact quotes",)
     assert invented not in answer.text
 
 
@@ -220,7 +235,7 @@ def test_passages_without_a_sentence_leave_nothing_to_quote_and_no_note_says_oth
     answer = ground(Answer("What?", (Statement("It is one."),), (), "cited"), found)
     assert not answer.known
     assert answer.notes == (
-        "the passages do not carry what the LLM wrote",
+        "what the LLM wrote did not stand",
         "the documents hold nothing to quote",
     )
 

@@ -55,11 +55,11 @@ def ground(draft: Answer, evidence: Evidence, embedder: TextEmbedder, quotes: An
     standing = [claim for claim in claims if claim.citations]
     dropped = tuple(Statement(claim.text, support=claim.support) for claim in claims if not claim.citations)
     if not standing:
-        reason = "the passages do not carry what the LLM wrote" + (": exact quotes" if quotes.known else "")
+        reason = "what the LLM wrote did not stand" + (": exact quotes" if quotes.known else "")
         notes = (*draft.notes, *([reason] if dropped else ()), *quotes.notes)
         return replace(quotes, notes=notes, dropped=dropped, usage=draft.usage)
     cited = {citation for claim in standing for citation in claim.citations}
-    own_words = [claim for claim in _claims(quotes) if not any(_within(place, cited) for place in claim.citations)]
+    own_words = [claim for claim in _claims(quotes) if not any(_covered(place, cited) for place in claim.citations)]
     return Answer(
         draft.question,
         *cite_all([*standing, *own_words]),
@@ -87,6 +87,17 @@ def _within(place: Citation, cited: set[Citation]) -> bool:
     )
 
 
+def _covered(place: Citation, cited: set[Citation]) -> bool:
+    """Whether all of a place has been cited already, by other places together."""
+    rest = list(place.text)
+    for c in cited:
+        start, end = max(c.start, place.start), min(c.end, place.end)
+        here, there = slice(start - place.start, end - place.start), slice(start - c.start, end - c.start)
+        if c.source_id == place.source_id and start < end and c.text[there] == place.text[here]:
+            rest[here] = " " * (end - start)
+    return not "".join(rest).strip()
+
+
 def _check(draft: Answer, evidence: Evidence, embedder: TextEmbedder, quotes: Answer) -> list[Claim]:
     """Each sentence of a draft once, with its K-precision on the nearest sentence, and cited to that if it stands."""
     texts = list({" ".join(statement.text.lower().split()): statement.text for statement in draft.statements}.values())
@@ -97,9 +108,19 @@ def _check(draft: Answer, evidence: Evidence, embedder: TextEmbedder, quotes: An
     claims = []
     for text, row in zip(texts, scores, strict=True):
         nearest = evidence.sentences[int(row.argmax())]
+        text = _without_heading(text, nearest)  # noqa: PLW2901 - an LLM reads it before the text, and repeats it
         carried = row.max() >= MIN_SIMILARITY and _within(nearest, quoted) and _agree(text, nearest, terms)
         claims.append(Claim(text, [nearest] if carried else [], terms.precision(text, nearest.words)))
     return claims
+
+
+def _without_heading(text: str, carrier: Citation) -> str:
+    """A sentence without the title or heading that its carrier stands under, if that begins with what is left."""
+    for name in (carrier.title, *carrier.heading):
+        rest = text.removeprefix(name).lstrip(" :–—-") if name else text
+        if rest != text and rest[:1] and carrier.text.startswith(rest.split()[0]):
+            return rest
+    return text
 
 
 def _agree(text: str, carrier: Citation, terms: ContentTerms) -> bool:

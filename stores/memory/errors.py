@@ -16,7 +16,9 @@ class MemoryNotFoundError(MemoryStoreError):
 
     def __init__(self, path: Path) -> None:
         """Name the `path`."""
-        super().__init__(f"there is no memory at {path}; check the path, or open it with create=True to begin one")
+        super().__init__(
+            f"there is no memory at {path}; check the path, or begin one: create=True, or ragloom memory remember TEXT"
+        )
 
 
 class MemoryLockedError(MemoryStoreError):

@@ -116,7 +116,8 @@ class Fact:
             object.__setattr__(self, name, " ".join(check_text(name, getattr(self, name)).split()))
         for name in ("subject", "relation", "object"):
             if not getattr(self, name).strip("_ " if name == "relation" else None):
-                raise MemoryValueError(f"the {name} of a fact is empty; give it a name: {self!r:.160}")
+                told = " | ".join((self.subject, self.relation, self.object))
+                raise MemoryValueError(f"the {name} of a fact is empty; give it a name: {told:.160}")
         if not 0 < self.confidence <= 1:
             raise MemoryValueError(f"confidence must be above 0 and at most 1, not {self.confidence!r}")
         valid = self.valid
