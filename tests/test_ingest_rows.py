@@ -122,3 +122,18 @@ def test_an_empty_table_has_no_documents(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text("")
     assert list(load_csv(path)) == []
+
+
+def test_columns_of_numbers_become_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(
+        "id,text,year,price,postcode,code,title\n1,One.,2019,1.5,01234,A1,7\n2,Two.,,-2,56789,12,8\n3,Three.,2021,0,1,3,9\n"
+    )
+    loaded, faults = split(list(load_csv(path)))
+    assert faults == []
+    assert [one.source.metadata for one in loaded] == [
+        {"id": "1", "year": 2019, "price": 1.5, "postcode": "01234", "code": "A1"},
+        {"id": "2", "price": -2, "postcode": "56789", "code": "12"},
+        {"id": "3", "year": 2021, "price": 0, "postcode": "1", "code": "3"},
+    ]
+    assert [one.source.title for one in loaded] == ["7", "8", "9"]

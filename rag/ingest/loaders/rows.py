@@ -9,7 +9,8 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator, Mapping, Set
+import re
+from collections.abc import Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +22,7 @@ from .text import plain_document
 
 _IDS = ("id", "_id")
 _LINES_NAMED = 10
+_NUMBER = re.compile(r"-?(?:0|[1-9]\d{0,14})(?:\.\d{1,15})?")
 
 
 class _Row(NamedTuple):
@@ -44,11 +46,29 @@ def load_jsonl(path: Path, *, text_field: str = "text") -> Iterator[Loaded | Ski
 def load_csv(path: Path, *, text_field: str = "text") -> Iterator[Loaded | Skipped]:
     """Load a table whose first row names the columns, separated by commas, semicolons or tabs.
 
+    A column whose cells are numbers, all but those that are empty, becomes numbers in the metadata.
+
     Raises:
         LoadError: the file is not text, or has no column `text_field`.
         OSError: it cannot be read.
     """
-    yield from _documents(path, _csv_rows(read_text(path), text_field), text_field)
+    rows = list(_csv_rows(read_text(path), text_field))
+    yield from _documents(path, _with_numbers(rows, {text_field, "title", *_IDS}), text_field)
+
+
+def _with_numbers(rows: Sequence[_Row], texts: Set[str]) -> Iterator[_Row]:
+    """The rows with numbers in the columns that have nothing else, but for those that are `texts` in any case.
+
+    What has a zero in front, such as a postcode, is no number.
+    """
+    whole = [row.fields for row in rows if not row.fault]
+    columns = {name: [row[name] for row in whole if row.get(name)] for name in (whole[0] if whole else ())}
+    numbers = {name for name, cells in columns.items() if cells and all(map(_NUMBER.fullmatch, cells))} - texts
+    for row in rows:
+        fields = {name: cell for name, cell in row.fields.items() if cell or name not in numbers}
+        yield row._replace(
+            fields={name: json.loads(cell) if name in numbers else cell for name, cell in fields.items()}
+        )
 
 
 def _documents(path: Path, rows: Iterator[_Row], text_field: str) -> Iterator[Loaded | Skipped]:
