@@ -67,7 +67,8 @@ def chat_command(
 
 
 def _greet(display: Display, conversation: Conversation, kept: str) -> None:
-    display.note(HELP)
+    if sys.stdin.isatty():
+        display.note(HELP)
     if conversation.turns:
         display.note(f"going on after {count(len(conversation.turns) // 2, 'question')}")
     elif kept and not conversation.unanswered:
@@ -82,7 +83,8 @@ def _lines() -> Iterator[str]:
         try:
             yield input(PROMPT if sys.stdin.isatty() else "")
         except (EOFError, KeyboardInterrupt):
-            print()
+            if sys.stdin.isatty():
+                print()
             return
 
 
@@ -103,8 +105,12 @@ class Chat:
             asked = line.strip()
             if asked == "/quit":
                 return
-            if asked:
+            if asked and sys.stdin.isatty():
                 self._heed(asked)
+            elif asked:  # nobody has seen it typed
+                self._display.line(f"{PROMPT}{asked}")
+                self._heed(asked)
+                self._display.line()
 
     def _heed(self, asked: str) -> None:
         try:

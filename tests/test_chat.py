@@ -183,6 +183,8 @@ def test_the_chat_of_another_process_goes_on(index: Path, tmp_path: Path) -> Non
     first = piped(tmp_path, f"{FIRST}\n", "--thread", "monday")
     assert (first.code, "sixteen weeks of leave" in first.out) == (0, True), first
     assert "a new conversation, kept as 'monday' in ragloom-chats.sqlite" in first.err
+    assert first.out.startswith(f"> {FIRST}\n")  # nobody has seen it typed
+    assert "Ctrl-D" not in first.err
     second = piped(tmp_path, "/quit\n", "--thread", "monday")
     assert "going on after 1 question" in second.err
     assert (tmp_path / "ragloom-chats.sqlite").is_file()

@@ -81,8 +81,17 @@ def test_eval_gives_json_of_one_part_by_another_measure(files: Path) -> None:
         (("tune", "lexical.yaml", "--space", "space.yaml", "--measure", "goodness"), "'goodness' cannot be told"),
     ],
 )
-def test_what_cannot_be_done_is_told_in_a_line(files: Path, args: tuple[str, ...], told: str) -> None:
+def test_what_cannot_be_done_is_told_in_a_line_and_leaves_nothing(
+    files: Path, args: tuple[str, ...], told: str
+) -> None:
     run(*args).check_fault(told)
+    assert not (files / "out").exists()
+
+
+def test_a_space_that_is_no_yaml_names_its_line(files: Path) -> None:
+    (files / "space.yaml").write_text("nodes.quote.passages: [1]\nnodes.quote\nnodes.retrieve.k: [1]\n")
+    run("tune", "lexical.yaml", "--space", "space.yaml").check_fault("space.yaml:3: not valid YAML: could not find")
+    assert not (files / "out").exists()
 
 
 def test_eval_without_an_index_says_which_is_missing(files: Path) -> None:

@@ -23,13 +23,15 @@ _log = logging.getLogger(__name__)
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Keep other evaluations out of a folder, which is made if it is not there.
+    """Keep other evaluations out of a folder, which is made if it is not there; one that stays empty goes again.
 
     Raises:
         EvaluateError: another one is writing there.
     """
+    is_new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / "evaluation.lock", timeout=0)
+    file = folder / "evaluation.lock"
+    lock = FileLock(file, timeout=0)
     try:
         lock.acquire()
     except Timeout:
@@ -38,6 +40,9 @@ def locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+        if is_new and set(folder.iterdir()) <= {file}:
+            file.unlink(missing_ok=True)
+            folder.rmdir()
 
 
 class RunLog:

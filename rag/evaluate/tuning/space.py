@@ -110,7 +110,10 @@ def read_space(space: Space | str | Path, spec: GraphSpec, check: Check) -> list
     file = expand_user(space)
     try:
         document = read_yaml(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
+    except yaml.YAMLError as error:
+        mark, why = getattr(error, "problem_mark", None), getattr(error, "problem", None) or str(error)
+        raise SpaceError(f"{file}{f':{mark.line + 1}' if mark else ''}: not valid YAML: {why}") from error
+    except (OSError, ValueError) as error:
         raise SpaceError(f"cannot read {file}: {' '.join(str(error).split())}") from error
     if not isinstance(document.value, Mapping):
         raise SpaceError(f"{file}: a space is a mapping such as 'nodes.retrieve.k: [4, 8]'")
