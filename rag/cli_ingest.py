@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import RagloomError
+from ..stores.layout import corpus_files, is_corpus
 from .cli_parts import make_display
 from .options import DEFAULT_INDEX, AsJson
 
@@ -32,12 +34,11 @@ def ingest_command(
     as_json: AsJson = False,
 ) -> None:
     """Read documents into an index; unchanged files cost nothing, vanished ones go."""
-    from ..stores.corpus import Corpus
     from .ingest import check_paths
 
     check_paths(paths, include=include, exclude=exclude)
     display = make_display(as_json)
-    with Corpus(into, language=language, embedder=embedder) as corpus:
+    with _opened(into, language=language, embedder=embedder) as corpus:
         if embedder and len(corpus):
             corpus.check_embedder()
         report = ingest_into(display, paths, corpus, include=include, exclude=exclude, text_field=text_field)
@@ -52,6 +53,27 @@ def ingest_command(
         display.line(report.summary())
         if not len(corpus):
             display.note(f"the index is empty now: nothing is left in {', '.join(paths)}")
+
+
+@contextmanager
+def _opened(folder: Path, **options: Any) -> Iterator[Corpus]:
+    """An index to write to; one that was made in vain goes again: it would be asked, and know nothing."""
+    from ..stores.corpus import Corpus
+
+    is_new, is_vain = not is_corpus(folder), False
+    try:
+        with Corpus(folder, **options) as corpus:
+            try:
+                yield corpus
+            except RagloomError:
+                is_vain = is_new and not len(corpus)
+                raise
+    finally:
+        if is_vain:
+            for path in corpus_files(folder):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+            if not any(folder.iterdir()):
+                folder.rmdir()
 
 
 def ingest_into(display: Display, paths: list[str], corpus: Corpus, **options: Any) -> IngestReport:

@@ -210,3 +210,14 @@ def test_an_option_that_can_do_nothing_is_refused(index: Path, pages: Path) -> N
     here("corpus", "repair", index, "--embedder", "foo").check_fault("--embedder is of no use without --reembed")
     told = here("ingest", pages, "--into", index, "--include", "*.nothing").err
     assert "--include and --exclude leave no file of" in told
+
+
+def test_an_index_that_was_made_in_vain_is_not_left_behind(scripted_command: None, tmp_path: Path, pages: Path) -> None:
+    (tmp_path / "none").mkdir()
+    into = tmp_path / "new"
+    here("ingest", tmp_path / "none", "--into", into).check_fault("there is nothing to read in")
+    assert not into.exists()
+    into.mkdir()
+    (into / "mine.txt").write_text("Mine.")
+    here("ingest", pages, "--into", into, "--include", "*.nothing").check_fault("leave no file of")
+    assert [path.name for path in into.iterdir()] == ["mine.txt"]
