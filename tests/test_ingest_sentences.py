@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from ragloom.rag.ingest.sentences import is_prose, sentences
-from ragloom.rag.ingest.structure import blocks
+from ragloom.rag.ingest.structure import blocks, outline
 
 TEXTS = st.lists(
     st.sampled_from(
@@ -171,3 +171,21 @@ def test_what_says_something_is_worth_quoting(sentence: str) -> None:
 )
 def test_what_says_nothing_by_itself_is_not(sentence: str) -> None:
     assert not is_prose(sentence)
+
+
+def test_indented_paragraphs_of_plain_text_have_sentences_and_code_has_none() -> None:
+    page = "    Parents get sixteen weeks of leave. Ask two weeks\n    ahead of it.\n\n    $ pip install ragloom.\n"
+    assert [page[span.start : span.end] for span in sentences(page)] == [
+        "Parents get sixteen weeks of leave.",
+        "Ask two weeks\n    ahead of it.",
+    ]
+
+
+def test_a_paragraph_above_a_line_of_dashes_is_no_heading() -> None:
+    page = "Leave is paid. It\nis sixteen weeks long.\n----------\n\nA heading\n---------\n\nMore of it.\n"
+    assert [page[span.start : span.end] for span in sentences(page)] == [
+        "Leave is paid.",
+        "It\nis sixteen weeks long.",
+        "More of it.",
+    ]
+    assert [section.heading for section in outline(page).sections] == [(), ("A heading",)]

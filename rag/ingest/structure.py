@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import NamedTuple
 
 from markdown_it import MarkdownIt
@@ -26,6 +26,11 @@ _ATTRIBUTES = re.compile(r"\s*\{[#.:][^{}]*\}\s*$")
 """What Pandoc, Kramdown and others read behind a heading: `{#its-name .a-class}`."""
 
 _LINE_END = re.compile(r"\r\n?|\n")
+_WORD = re.compile(r"[^\W\d_]{2,}")
+_SIGN = re.compile(r"[{}\[\]<>=;_\\|$@#*+^~`]")
+_FEWEST_WORDS = 6
+_MOST_SIGNS = 0.01
+
 _ODD = re.compile(r"[^\S \t\r\n]|\0")
 
 
@@ -111,11 +116,36 @@ def blocks(text: str) -> Iterator[Block]:
     for token, following in pairwise([*_blocks().parse(part), None]):
         if token and token.map and token.type in _LEAVES:
             first, last = token.map
-            is_paragraph = following and token.type == "paragraph_open"
+            is_underlined = following is not None and _is_underlined_prose(token, following)
+            is_paragraph = following and (token.type == "paragraph_open" or is_underlined)
+            last -= is_underlined
             words = _words_of_lines(part, lines[first:last], following.content) if following and is_paragraph else []
+            if token.type == "code_block":
+                words = list(_prose(part, lines[first:last]))
             places = (trimmed(text, start + begin, start + end) for begin, end in words)
             paragraph = [Line(place[0], text[slice(*place)]) for place in places if place]
             yield Block(start + lines[first][0], token.level > 0, paragraph)
+
+
+def _prose(part: str, lines: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """The lines of an indented block that are rather a paragraph, as manual pages have them."""
+    for _, group in groupby(lines, key=lambda line: not part[slice(*line)].strip()):
+        paragraph = list(group)
+        if _reads_like_prose(part[paragraph[0][0] : paragraph[-1][1]]):
+            yield from paragraph
+
+
+def _reads_like_prose(code: str) -> bool:
+    """Whether lines are words that end in a full stop, with few signs among them."""
+    is_sentence = (
+        code.rstrip().endswith((".", "!", "?", "。", "！", "？")) and len(_WORD.findall(code)) >= _FEWEST_WORDS
+    )
+    return is_sentence and len(_SIGN.findall(code)) <= len(code) * _MOST_SIGNS
+
+
+def _is_underlined_prose(token: Token, inline: Token) -> bool:
+    """Whether a heading is a paragraph that happens to stand above a line of dashes."""
+    return token.type == "heading_open" and token.markup in ("-", "=") and inline.content.endswith((".", "。"))
 
 
 def _code_before(text: str) -> int:
@@ -148,7 +178,7 @@ def _headings(text: str, start: int) -> Iterator[Heading]:
     tokens = _blocks().parse(part)
     for token, inline in pairwise(tokens):
         # A heading in a quotation or a list item does not divide the document, hence level 0 only.
-        if token.type == "heading_open" and token.level == 0 and token.map:
+        if token.type == "heading_open" and token.level == 0 and token.map and not _is_underlined_prose(token, inline):
             begin, end = lines[token.map[0]][0], lines[token.map[1] - 1][1]
             words = storable_title(_ATTRIBUTES.sub("", _without_markup(inline)))
             yield Heading(int(token.tag[1:]), words, start + begin, start + end)
