@@ -69,7 +69,10 @@ def test_a_call_that_is_cut_off_is_never_mended(end: int, places: set[int]) -> N
 
 @pytest.mark.parametrize(
     ("finish_reason", "advice"),
-    [("length", "allow more with max_tokens"), ("stop", "the call has one of the `stop` strings in it")],
+    [
+        ("length", "allow more with max_tokens, or, where the context is full, load the model with a larger n_ctx"),
+        ("stop", "the call has one of the `stop` strings in it"),
+    ],
 )
 def test_a_cut_off_call_says_what_to_do(finish_reason: FinishReason, advice: str) -> None:
     begun = deltas(['<tool_call>{"name": "f", "arguments": {"a": "b'], finish_reason)
