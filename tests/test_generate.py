@@ -15,7 +15,7 @@ from ragloom.rag.generate.evidence import Evidence, gather
 from ragloom.rag.generate.passages import pack
 from ragloom.rag.generate.quoting import quote
 from ragloom.rag.generate.support import ContentTerms
-from ragloom.rag.generate.types import UNKNOWN, Answer, Statement
+from ragloom.rag.generate.types import UNKNOWN, Answer, Citation, Statement
 
 TOAD = "Toad lives at Toad Hall. He bought a canary-yellow cart. Later he stole a motor-car and was sent to prison."
 MOLE = "Mole lives underground. Mole met Rat by the river in spring."
@@ -211,6 +211,8 @@ def test_a_title_that_the_llm_read_before_a_sentence_is_none_of_its_words() -> N
     found = gather("How many weeks?", [page], HashingEmbedder(dimension=256))
     said = (Statement("Leave Parents get sixteen weeks of leave."),)
     assert ground(Answer("?", said, (), "cited"), found).statements[0].text == page.page_content
+    part = Document("s is a letter.", metadata={"source_id": "a", "title": "Leave"})
+    assert grounding._without_heading("Leaves is a letter.", Citation.of(part)) == "Leaves is a letter."
 
 
 def test_grounding_drops_an_invention_and_falls_back_to_quotes() -> None:

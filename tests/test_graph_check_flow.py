@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from checked import flow_problems, problems
+from ragloom.rag.graph.yaml_lines import read_yaml
 
 pytestmark = pytest.mark.usefixtures("in_a_folder")
 
@@ -214,3 +215,9 @@ def test_a_condition_that_holds_itself_is_told() -> None:
         flow: [start -> find -> end]
     """)
     assert "nested without end" in problem
+
+
+def test_a_condition_on_metadata_may_be_true_or_false_whatever_its_field_is_called() -> None:
+    text = "nodes: {find: {use: dense, where: {from: true, of: false}}}\nflow: [start -> find -> end]\n"
+    assert problems(text) == []
+    assert read_yaml(text).value["nodes"]["find"]["where"] == {"from": True, "of": False}

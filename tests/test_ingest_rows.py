@@ -124,6 +124,14 @@ def test_an_empty_table_has_no_documents(tmp_path: Path) -> None:
     assert list(load_csv(path)) == []
 
 
+def test_a_row_that_cannot_be_read_does_not_keep_a_column_from_being_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("id,text,year\n1,One.,2019\n2,Two.,never,more\n")
+    loaded, faults = split(list(load_csv(path)))
+    assert [one.source.metadata["year"] for one in loaded] == [2019]
+    assert len(faults) == 1
+
+
 def test_columns_of_numbers_become_numbers(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text(

@@ -117,8 +117,9 @@ def _check(draft: Answer, evidence: Evidence, embedder: TextEmbedder, quotes: An
 def _without_heading(text: str, carrier: Citation) -> str:
     """A sentence without the title or heading that its carrier stands under, if that begins with what is left."""
     for name in (carrier.title, *carrier.heading):
-        rest = text.removeprefix(name).lstrip(" :–—-") if name else text
-        if rest != text and rest[:1] and carrier.text.startswith(rest.split()[0]):
+        behind = text.removeprefix(name) if name else text
+        rest = behind.lstrip(" :–—-")
+        if rest and behind not in (text, rest) and carrier.text.startswith(rest.split()[0]):
             return rest
     return text
 

@@ -19,9 +19,6 @@ _TIMESTAMP = "tag:yaml.org,2002:timestamp"
 _BOOLEAN = "tag:yaml.org,2002:bool"
 _TEXT = yaml.resolver.BaseResolver.DEFAULT_SCALAR_TAG
 
-_NAMES_NODES = ("from", "then", "else", "of")
-"""Keys with names of nodes behind them."""
-
 _DEEPEST = 100
 
 _Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -70,6 +67,12 @@ def _check_nesting(text: str) -> None:
             raise yaml.YAMLError(f"it is nested deeper than {_DEEPEST} times")
 
 
+def _names_nodes(keys: Keys, key: object) -> bool:
+    """Whether names of nodes stand behind a key: in a decision of the flow, or as what a node fuses."""
+    in_flow = keys[:1] == ("flow",) and key in ("from", "then", "else")
+    return in_flow or (keys[:1] == ("nodes",) and len(keys) == 2 and key == "of")
+
+
 def _as_texts(node: yaml.Node) -> None:
     """Take names of nodes for texts: YAML would read `no` as false."""
     for each in node.value if isinstance(node, yaml.SequenceNode) else [node]:
@@ -92,7 +95,7 @@ def _note(node: yaml.Node, keys: Keys, line: int, read: Read, seen: set[int]) ->
         for key, value in node.value:
             if isinstance(key, yaml.ScalarNode):
                 key.tag = _TEXT
-            if key.value in _NAMES_NODES:
+            if _names_nodes(keys, key.value):
                 _as_texts(value)
             here = (*keys, str(key.value) if isinstance(key.value, Hashable) else "")
             if here in read.lines:

@@ -65,6 +65,9 @@ def _with_numbers(rows: Sequence[_Row], texts: Set[str]) -> Iterator[_Row]:
     columns = {name: [row[name] for row in whole if row.get(name)] for name in (whole[0] if whole else ())}
     numbers = {name for name, cells in columns.items() if cells and all(map(_NUMBER.fullmatch, cells))} - texts
     for row in rows:
+        if row.fault:
+            yield row
+            continue
         fields = {name: cell for name, cell in row.fields.items() if cell or name not in numbers}
         yield row._replace(
             fields={name: json.loads(cell) if name in numbers else cell for name, cell in fields.items()}
