@@ -59,7 +59,7 @@ _EVENT = re.compile(
     re.IGNORECASE,
 )
 _ASKS_WHEN = re.compile(r"when\s+(?:did|do|does|was|were|is|are|will|has|have|had|can|should)\b", re.IGNORECASE)
-_NOT_OVER = (
+_NOT_OVER = [
     "is",
     "are",
     "was",
@@ -76,7 +76,7 @@ _NOT_OVER = (
     "got",
     "getting",
     "gotten",
-)
+]
 _ACCUSTOMED = "".join(f"(?<!{word} )" for word in _NOT_OVER)
 """Not behind these: who is used to something does it still."""
 _OVER = re.compile(
