@@ -222,11 +222,17 @@ def test_what_is_wrong_with_a_space_is_told_with_its_line(tmp_path: Path, space:
     assert str(caught.value).startswith(f"{file}:{told}")
 
 
-def test_a_space_that_is_no_yaml_or_not_there_is_told(tmp_path: Path) -> None:
-    (tmp_path / "space.yaml").write_text("a: [")
-    for name in ("space.yaml", "nowhere.yaml"):
-        with pytest.raises(SpaceError, match=f"cannot read .*{name}"):
-            read_space(tmp_path / name, load_spec(quick()), check)
+def test_a_space_that_is_no_yaml_is_told_with_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "space.yaml"
+    file.write_text("a: [")
+    with pytest.raises(SpaceError) as caught:
+        read_space(file, load_spec(quick()), check)
+    assert str(caught.value).startswith(f"{file}:2: not valid YAML")
+
+
+def test_a_space_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(SpaceError, match="cannot read .*nowhere.yaml"):
+        read_space(tmp_path / "nowhere.yaml", load_spec(quick()), check)
 
 
 def test_the_tuned_graph_says_what_it_gained_and_is_a_graph(corpus: Corpus, tmp_path: Path) -> None:
