@@ -231,7 +231,7 @@ def test_a_space_that_is_no_yaml_is_told_with_its_line(tmp_path: Path) -> None:
 
 
 def test_a_space_that_is_not_there_is_told(tmp_path: Path) -> None:
-    with pytest.raises(SpaceError, match="cannot read .*nowhere.yaml"):
+    with pytest.raises(SpaceError, match=r"cannot read .*nowhere\.yaml"):
         read_space(tmp_path / "nowhere.yaml", load_spec(quick()), check)
 
 

@@ -15,9 +15,9 @@ import llama_cpp
 import pytest
 from langchain_core.rate_limiters import InMemoryRateLimiter
 from ragloom.errors import MissingExtraError
-from ragloom.rag.llm import ModelError, load
+from ragloom.rag.llm import ModelError, load, quantize
 from ragloom.rag.llm.models import ModelFile, embedded_file, find_model
-from ragloom.rag.llm.quantize import requantize
+from ragloom.rag.llm.quantize import for_reading, prepared_files, requantize
 from ragloom.rag.llm.weights import Weights
 from tiny_models import write_tiny
 
@@ -120,6 +120,46 @@ def test_two_processes_prepare_one_model(tmp_path: Path) -> None:
     assert outputs[0][0] == outputs[1][0]
     assert prepared_in(tmp_path / "models") == [Path(outputs[0][0].strip()).name]
     assert "".join(error for _, error in outputs).count("preparing") == 1
+
+
+@pytest.mark.model
+def test_attention_is_read_in_bfloat16_where_the_cpu_multiplies_it(
+    shipped: ModelFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = requantize(shipped, tmp_path)
+    monkeypatch.setattr(quantize, "multiplies_bfloat16", lambda: False)
+    assert for_reading(model) == model
+    monkeypatch.setattr(quantize, "multiplies_bfloat16", lambda: True)
+    first = for_reading(model)
+    written = first.path.stat()
+    assert for_reading(model) == first
+    assert first.path.stat().st_mtime_ns == written.st_mtime_ns
+    weights = Weights(first.path)
+    assert weights.metadata("general.file_type") == "32"  # MOSTLY_BF16
+    weights.close()
+    assert (
+        set(prepared_in(tmp_path))
+        == {model.path.name, first.path.name}
+        < {path.name for path in prepared_files(tmp_path)}
+    )
+
+
+def test_attention_of_a_model_of_the_users_own_is_read_from_its_file(
+    shipped: ModelFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quantize, "multiplies_bfloat16", lambda: True)
+    assert for_reading(shipped) == shipped
+
+
+@pytest.mark.model
+def test_a_cache_without_room_for_bfloat16_leaves_the_other_form(
+    shipped: ModelFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = requantize(shipped, tmp_path)
+    (tmp_path / model.path.name.replace("Q8_0.gguf", "BF16.part")).mkdir()
+    monkeypatch.setattr(quantize, "multiplies_bfloat16", lambda: True)
+    assert for_reading(model) == model
+    assert "reading attention more slowly; cannot prepare SmolLM2-135M-Instruct-Q8_0 as BF16" in caplog.text
 
 
 def test_a_half_downloaded_file_is_refused(tmp_path: Path) -> None:

@@ -114,7 +114,7 @@ class LlamaEngine:
             self._cache = SequenceCache(
                 context, n_seqs=2 * n_seqs, n_cells=self.n_ctx, reuse=reuse, ordered=batch_invariant
             )
-            self._reader = LazyReader(weights, n_ctx=self.n_ctx, threads=threads)
+            self._reader = LazyReader(file, weights, n_ctx=self.n_ctx, threads=threads)
             self._owner = Owner(weights, context, Scheduler(context, self._cache, n_seqs=n_seqs), self._reader)
             undo.pop_all()
 
