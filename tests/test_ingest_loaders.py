@@ -97,6 +97,13 @@ def test_html_is_read_without_what_no_reader_reads(tmp_path: Path) -> None:
     assert not any(unread in text for unread in ("Menu", "alert", "base64", "p {}"))
 
 
+def test_signs_of_a_tag_that_a_page_shows_stay_in_its_headings(tmp_path: Path) -> None:
+    loaded = read_html(
+        tmp_path, "<h1>The &lt;div&gt; element</h1><h2><code>&lt;a&gt;</code>, a &lt; b</h2><p>Text.</p>"
+    )
+    assert loaded.sections[-1].heading == ("The <div> element", "<a>, a < b")
+
+
 def read_html(tmp_path: Path, html: str, encoding: str = "utf-8") -> Loaded:
     path = tmp_path / "page.html"
     path.write_bytes(html.encode(encoding))

@@ -10,12 +10,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..decode import decode
 from ..errors import LoadError
 from ..types import Loaded
 from .extra import parser
 from .markdown import document
+
+if TYPE_CHECKING:
+    from bs4 import Tag
 
 _UNREAD = [
     *("head", "script", "style", "nav", "noscript", "template", "svg", "iframe"),
@@ -24,6 +28,9 @@ _UNREAD = [
 _HEADINGS = ["h1", "h2", "h3", "h4", "h5", "h6"]
 _RAISED = re.compile(r"[-+−]?[\w.,+−-]*\d[\w.,+−-]*|[-+−]")
 """What changes a number or a unit if it is raised: the 6 of 10⁶, the -1 of s⁻¹."""
+
+_OPENS = re.compile("<")
+"""What Markdown would take for the beginning of a tag, which is no part of a heading's words."""
 
 _AS_BROWSERS = {
     **dict.fromkeys(["iso-8859-1", "iso8859-1", "latin-1", "latin1", "ascii", "us-ascii"], "windows-1252"),
@@ -78,9 +85,8 @@ def _to_markdown(html: str) -> tuple[str, str]:
         before = raised.previous_sibling
         if _RAISED.fullmatch(raised.get_text().strip()) and str(before or " ")[-1:].isalnum():
             raised.insert(0, "^")
-    for anchor in soup.select(", ".join(f"{heading} a[href^='#']" for heading in _HEADINGS)):
-        if not any(character.isalnum() for character in anchor.get_text()):  # ¶, with which a page links to itself
-            anchor.decompose()
+    for heading in soup(_HEADINGS):
+        _tidy(heading)
     for image in soup("img"):
         image.replace_with(image.get("alt") or "")
     for link in soup("a"):
@@ -95,3 +101,13 @@ def _to_markdown(html: str) -> tuple[str, str]:
         wrap_width=None,
     )
     return title, f"{converter.convert_soup(soup).strip()}\n"
+
+
+def _tidy(heading: Tag) -> None:
+    """Leave a heading's words, and those as Markdown takes them for words."""
+    for anchor in heading.select("a[href^='#']"):
+        if not any(character.isalnum() for character in anchor.get_text()):  # ¶, with which a page links to itself
+            anchor.decompose()
+    for words in heading.find_all(string=_OPENS):
+        if not words.find_parent("code"):
+            words.replace_with(words.replace("<", r"\<"))
