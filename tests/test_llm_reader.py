@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from ragloom.rag.llm.attention import reader as module
 from ragloom.rag.llm.attention.document_kv import DocumentKV
 from ragloom.rag.llm.attention.flash import Attention, Head
 from ragloom.rag.llm.attention.reader import LazyReader, Reader
@@ -24,7 +25,7 @@ from ragloom.rag.llm.errors import (
     EngineClosed,
     ModelError,
 )
-from ragloom.rag.llm.models import find_model
+from ragloom.rag.llm.models import ModelFile, checked_file, find_model
 from ragloom.rag.llm.weights import Weights
 from tiny_models import CONTEXT, SHAPES, VOCABULARY, write_tiny
 
@@ -236,10 +237,29 @@ def test_an_interrupted_read_ends_and_the_next_one_is_right(reader: Reader, inde
         np.testing.assert_array_equal(reader.read(reading).weights, whole.weights)
 
 
+def lazy_reader(weights: Weights, *, n_ctx: int) -> LazyReader:
+    return LazyReader(checked_file(weights.path), weights, n_ctx=n_ctx, threads=1)
+
+
+@pytest.mark.model
+def test_a_damaged_form_for_reading_leaves_the_weights_that_are_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = find_model("embedded")
+    (damaged := tmp_path / "BF16.gguf").write_bytes(b"GGUF, and no more")
+    monkeypatch.setattr(module, "for_reading", lambda _: ModelFile("BF16", damaged))
+    weights = Weights(model.path)
+    lazy = LazyReader(model, weights, n_ctx=400, threads=1)
+    assert lazy.read(Reading(DOCUMENTS, TAILS)).evaluated == sum(LENGTHS) + sum(map(len, TAILS))
+    assert "reading attention more slowly" in caplog.text
+    lazy.close()
+    weights.close()
+
+
 def test_a_reader_that_is_interrupted_while_it_is_made_is_made_again(tmp_path: Path) -> None:
     """What interrupts is an error of ragloom's, too, and says nothing about the model."""
     weights = Weights(write_tiny(tmp_path, "llama"))
-    lazy = LazyReader(weights, n_ctx=400, threads=1)
+    lazy = lazy_reader(weights, n_ctx=400)
     for error in (DeadlineExceeded(1), EngineClosed("closed"), Cancelled()):
 
         def interrupt(error: Exception = error) -> None:
@@ -276,13 +296,13 @@ def test_what_the_model_lacks_is_said_again_and_a_lack_of_memory_is_looked_at_ag
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     weights, refused = Weights(write_tiny(tmp_path, "llama")), Weights(write_tiny(tmp_path, "mpt"))
-    no_attention = LazyReader(refused, n_ctx=64, threads=1)
+    no_attention = lazy_reader(refused, n_ctx=64)
     with pytest.raises(AttentionUnavailable, match="ALiBi") as first:
         no_attention.check()
     with pytest.raises(AttentionUnavailable, match="ALiBi") as again:
         no_attention.check()
     assert again.value is not first.value  # an error that is raised twice holds on to both callers
-    lazy = LazyReader(weights, n_ctx=400, threads=1)
+    lazy = lazy_reader(weights, n_ctx=400)
     with monkeypatch.context() as patched:
         patched.setattr("ragloom.rag.llm.memory._WORKSPACE", 1 << 62)
         with pytest.raises(AttentionUnavailable, match="of memory, which are not there"):

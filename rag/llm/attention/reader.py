@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import ExitStack
 
 from ..cpu import multiplies_bfloat16
@@ -20,6 +21,8 @@ from .reading import Reading
 from .reading_context import ReadingContext
 from .tails import attend, evaluated
 from .tap import Interrupt
+
+_log = logging.getLogger(__name__)
 
 _BATCH = 256
 """Tokens evaluated at once. One sequence of 3,170 took 24 s of a CPU with AVX2, 27 s at 128, 29 s at 512."""
@@ -171,7 +174,11 @@ class LazyReader:
         file = for_reading(self._file) if self._weights.device == "CPU" else self._file
         if file == self._file:
             return self._weights
-        weights = Weights(file.path)
+        try:
+            weights = Weights(file.path)
+        except ModelError as error:
+            _log.warning("reading attention more slowly: %s", error)
+            return self._weights
         undo.callback(weights.close)
         return weights
 
