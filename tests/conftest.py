@@ -16,6 +16,7 @@ sys.path.append(str(Path(__file__).parent))  # `fakes` is importable whatever fo
 
 from command import AS_EMBEDDER, here
 from corpus_worker import Workers
+from counted import Called
 from fakes import HashingEmbedder
 from memories import Clock, lived
 from ragloom.stores import Corpus, exact
@@ -63,6 +64,12 @@ def scripted_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def in_a_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The test works in a folder of its own."""
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def called() -> Called:
+    """Counts how often a node was called."""
+    return Called()
 
 
 @pytest.fixture

@@ -25,11 +25,6 @@ from ragloom.stores.types import Hit
 
 
 @pytest.fixture
-def called() -> Called:
-    return Called()
-
-
-@pytest.fixture
 def cache(tmp_path: Path) -> Path:
     return tmp_path / "new" / "nodes.sqlite"
 

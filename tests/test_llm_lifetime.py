@@ -5,13 +5,13 @@ from __future__ import annotations
 import copy
 import gc
 import pickle
-import subprocess
 import sys
 import threading
 import weakref
 from collections.abc import Callable
 
 import pytest
+from engines import in_a_new_process
 from ragloom.rag.llm import ChatLocal, ModelError
 
 pytestmark = pytest.mark.model
@@ -60,10 +60,6 @@ def test_a_forgotten_model_is_freed() -> None:
     assert engine() is None
     thread.join(60)
     assert not thread.is_alive()
-
-
-def in_a_new_process(code: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
 
 
 @pytest.mark.parametrize(
